@@ -1,0 +1,172 @@
+"""THE CONTRACT between the planes: the whole configuration a worker needs, published by revision.
+
+The control plane builds it from SQL (`admin_api/publish.py`); a worker compiles it (`gateway/runtime.py`). Nothing
+else is shared. Secrets are sealed (`config/envelope.py`, associated data = the connection's id) and opened only
+in compile. Gateway keys are not in it: there may be 100,000 (`KeyEntry`, looked up one by one).
+A worker reads schema `SCHEMA` and the one before it, and keeps the old snapshot when it cannot read a new one.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from gateway.domain.dialect import ProviderDialect
+
+SCHEMA = 1
+
+Strategy = Literal["priority", "weighted", "round-robin", "random", "least-used", "cost-optimized", "latency"]
+AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
+Tier = Literal["subscription", "api-key", "cheap", "free"]
+
+
+class Node(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A user-made provider. `base_url` includes the version segment; the operation's path is appended."""
+
+    id: str
+    prefix: str
+    dialect: ProviderDialect
+    base_url: str
+    name: str = ""
+    allow_private: bool = False
+
+
+class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One account or key at a provider. `provider` is a provider id or a node id. Empty `models` = any id.
+
+    `api_key` and `proxy` are sealed. `rpm`, `min_gap_ms` and `max_concurrency` of 0 mean no limit.
+    """
+
+    id: str
+    provider: str
+    name: str
+    api_key: str = ""
+    priority: int = 1
+    tier: Tier = "api-key"
+    rpm: int = 0
+    min_gap_ms: int = 0
+    max_concurrency: int = 0
+    models: tuple[str, ...] = ()
+    fingerprint: str = ""
+    proxy: str = ""
+
+
+class ComboModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of a combo: any name a caller could send (another combo's name too). `weight` 0..100."""
+
+    model: str
+    weight: float = 0
+
+
+class Combo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A named list of models with a strategy. A disabled one stays here so that calls to it are refused by name."""
+
+    id: str
+    name: str
+    models: tuple[ComboModel, ...]
+    strategy: Strategy = "priority"
+    config: dict[str, bool | int | float | str] = {}
+    is_active: bool = True
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """`pattern` may hold `*` and `?`; `target` is a model name as a caller could send it."""
+
+    pattern: str
+    target: str
+
+
+class FallbackChain(msgspec.Struct, frozen=True):
+    name: str
+    models: tuple[str, ...]
+
+
+class Price(msgspec.Struct, frozen=True, omit_defaults=True):
+    """USD per 1,000,000 tokens. None = not known, which is not zero."""
+
+    model: str
+    input: float | None = None
+    output: float | None = None
+    cache_read: float | None = None
+    cache_write: float | None = None
+    reasoning: float | None = None
+
+
+class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of an upstream call, in seconds. `gap_s` is silence between two chunks; `total_s` covers one call."""
+
+    connect_s: float = 5.0
+    headers_s: float = 30.0
+    first_event_s: float = 15.0
+    first_event_reasoning_s: float = 120.0
+    gap_s: float = 30.0
+    total_s: float = 600.0
+
+
+class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator sets for all requests (`settings:` of the config file, `/api/settings`)."""
+
+    account_strategy: AccountStrategy = "fill-first"
+    sticky_limit: int = 3
+    timeouts: Timeouts = Timeouts()
+    early_headers_s: float = 5.0
+    blocked_providers: tuple[str, ...] = ()
+    is_demo_enabled: bool = True
+
+
+class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The whole configuration at one revision. `published_at` is unix seconds."""
+
+    schema: int
+    revision: int
+    published_at: float = 0.0
+    nodes: tuple[Node, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    combos: tuple[Combo, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    fallback_chains: tuple[FallbackChain, ...] = ()
+    prices: tuple[Price, ...] = ()
+    settings: RoutingSettings = RoutingSettings()
+
+
+class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One gateway key as workers see it, stored under its digest. Limits of 0 mean none.
+
+    `version` rises with every change; a worker that holds an older one is told so by the `take` script. An
+    inactive (revoked) key is deleted from the keyring. `expires_at` is unix seconds, 0 = never.
+    """
+
+    id: str
+    name: str
+    version: int
+    allowed_models: tuple[str, ...] = ()
+    rpm: int = 0
+    tpm: int = 0
+    concurrency: int = 0
+    budget_nano_usd: int = 0
+    budget_period: str = ""
+    priority: str = "interactive"
+    is_strict: bool = False
+    is_no_log: bool = False
+    cache_scope: str = ""
+    expires_at: float = 0.0
+
+
+encode_snapshot = msgspec.json.Encoder().encode
+_decode_snapshot = msgspec.json.Decoder(Snapshot).decode
+encode_key_entry = msgspec.json.Encoder().encode
+decode_key_entry = msgspec.json.Decoder(KeyEntry).decode
+
+
+class UnreadableSnapshot(ValueError):
+    """The snapshot is of a schema this version does not read, or is not a snapshot at all."""
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """Decode and check a published snapshot. Raises UnreadableSnapshot."""
+    try:
+        snapshot = _decode_snapshot(data)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise UnreadableSnapshot(f"not a snapshot: {error}") from error
+    if snapshot.schema not in (SCHEMA, SCHEMA - 1):
+        raise UnreadableSnapshot(f"snapshot schema {snapshot.schema}; this version reads {SCHEMA} and {SCHEMA - 1}")
+    return snapshot
