@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from gateway.domain.dialect import ProviderDialect
+from gateway.domain.timeouts import Timeouts as Timeouts
 
 SCHEMA = 1
 
@@ -89,17 +90,6 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_read: float | None = None
     cache_write: float | None = None
     reasoning: float | None = None
-
-
-class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of an upstream call, in seconds. `gap_s` is silence between two chunks; `total_s` covers one call."""
-
-    connect_s: float = 5.0
-    headers_s: float = 30.0
-    first_event_s: float = 15.0
-    first_event_reasoning_s: float = 120.0
-    gap_s: float = 30.0
-    total_s: float = 600.0
 
 
 class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

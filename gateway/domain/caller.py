@@ -1,0 +1,21 @@
+"""Who is asking."""
+
+import msgspec
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A checked gateway key, or the anonymous caller when keys are not required (`digest` empty).
+
+    `version` is the key's version that was read; `take` refuses an older one. `expires_at`: unix seconds, 0 = never.
+    """
+
+    key_id: str
+    key_name: str
+    digest: str
+    version: int
+    allowed_models: tuple[str, ...] = ()
+    expires_at: float = 0.0
+    is_strict: bool = False
+
+
+ANONYMOUS = Caller(key_id="", key_name="anonymous", digest="", version=0)

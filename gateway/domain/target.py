@@ -1,0 +1,41 @@
+"""Where a request can go: a connection (an account or key at a provider), and a model there."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.domain.dialect import ProviderDialect
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Connection:
+    """One account at a provider, compiled: its secret is open, its URLs are whole. Never shown with `repr`.
+
+    `paths` maps an operation (`chat`, `models`) to a whole URL. `headers` are raw `Name: value` lines with the
+    credential among them. Empty `models` = any id. `refuses_stream_options` comes from a quirk of the provider.
+    """
+
+    id: str
+    name: str
+    provider: str
+    dialect: ProviderDialect
+    paths: dict[str, str]
+    headers: tuple[bytes, ...] = field(repr=False)
+    priority: int = 1
+    models: frozenset[str] = frozenset()
+    transport: Literal["http", "demo"] = "http"
+    allow_private: bool = False
+    fingerprint: str = ""
+    proxy: str = field(default="", repr=False)
+    drop_request_fields: tuple[str, ...] = ()
+    strip_response_fields: tuple[str, ...] = ()
+    refuses_stream_options: bool = False
+    is_limited_by_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One connection with one upstream model. `combo` is the combo it came from, if any."""
+
+    connection: Connection
+    model: str
+    combo: str = ""

@@ -1,0 +1,253 @@
+"""The hot path's connection to Redis: pipelined RESP on one socket, one write per loop tick, hiredis for parsing.
+
+redis-py costs 60-70 µs a command, this 5-10 µs (docs/adr/0003). It knows only what the request path needs: send a
+command, run a script by its SHA, fail fast. Everything else (pub/sub, streams, leases) uses redis-py.
+A trip that is not back in time raises StateAway; its answer is dropped when it comes. After a lost connection all
+waiting trips fail at once and a reconnect with jitter begins.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import random
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import hiredis
+import structlog
+
+_log = structlog.get_logger()
+
+Argument = bytes | str | int | float
+
+MAX_WAITING = 50_000
+RECONNECT_MIN_S, RECONNECT_MAX_S = 0.05, 2.0
+
+
+class StateAway(Exception):  # noqa: N818  (a state of the world that callers handle, not a programming error)
+    """Redis did not answer: not connected, loading, full, or over the trip's time budget."""
+
+
+class Script:
+    """A Lua script from `scripts/`, run by SHA and loaded again when the server has lost it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = (Path(__file__).parent / "scripts" / f"{name}.lua").read_bytes()
+        self.sha = hashlib.sha1(self.text).hexdigest()  # noqa: S324  (Redis names scripts by SHA-1)
+
+
+class Address:
+    """A Redis URL taken apart: `redis://`, `rediss://` or `unix://`, with optional user, password and `/db`."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        self.is_unix = parts.scheme == "unix"
+        self.path = unquote(parts.path) if self.is_unix else ""
+        self.host = parts.hostname or "127.0.0.1"
+        self.port = parts.port or 6379
+        self.tls = ssl.create_default_context() if parts.scheme == "rediss" else None
+        self.username = unquote(parts.username) if parts.username else ""
+        self.password = unquote(parts.password) if parts.password else ""
+        query_db = dict(part.partition("=")[::2] for part in parts.query.split("&") if part).get("db", "0")
+        path_db = parts.path.strip("/") if not self.is_unix else ""
+        self.db = int(path_db or query_db)
+
+
+class _Protocol(asyncio.Protocol):
+    """Feeds hiredis and resolves the waiting futures in order."""
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        self.reader = hiredis.Reader()
+        self.waiting: deque[asyncio.Future[object]] = deque()
+        self.transport: asyncio.Transport | None = None
+        self._lost = lost
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.reader.feed(data)
+        try:
+            while (answer := self.reader.gets()) is not False:
+                future = self.waiting.popleft()
+                if not future.done():
+                    future.set_result(answer)
+        except (hiredis.ProtocolError, IndexError):
+            assert self.transport is not None
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        waiting, self.waiting = self.waiting, deque()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(StateAway("the connection to Redis was lost"))
+        self._lost()
+
+
+class RespClient:
+    """One pipelined connection. `is_up` tells whether trips can be made now; `run_id` names the server process."""
+
+    def __init__(self, url: str, *, budget_s: float = 0.05, connect_s: float = 2.0) -> None:
+        self._address = Address(url)
+        self._budget_s = budget_s
+        self._connect_s = connect_s
+        self._protocol: _Protocol | None = None
+        self._out: list[bytes] = []
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self.run_id = b""
+        self.on_up: Callable[[bool], None] = lambda is_another_server: None
+        """Called after each (re)connect; True when the server is another process than before."""
+
+    @property
+    def is_up(self) -> bool:
+        return self._protocol is not None
+
+    @property
+    def waiting(self) -> int:
+        """Trips under way."""
+        return len(self._protocol.waiting) if self._protocol else 0
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self._reconnect_soon()
+
+    async def close(self) -> None:
+        self._is_closed = True
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reconnecting
+        if self._protocol and self._protocol.transport:
+            self._flush()
+            self._protocol.transport.close()
+
+    def send(self, *command: Argument) -> asyncio.Future[object]:
+        """Queue a command for the write at the end of this tick. Raises StateAway when it cannot be sent.
+
+        The future gives the raw answer; an error answer of the server is a value (hiredis.ReplyError).
+        """
+        protocol = self._protocol
+        if protocol is None:
+            raise StateAway("not connected to Redis")
+        if len(protocol.waiting) >= MAX_WAITING:
+            raise StateAway("too many trips to Redis are under way")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
+        if not self._out:
+            loop.call_soon(self._flush)
+        self._out.append(hiredis.pack_command(command))
+        protocol.waiting.append(future)
+        return future
+
+    async def call(self, *command: Argument, budget_s: float | None = None) -> object:
+        """Run one command within the time budget. Raises StateAway; a ReplyError that is no outage is raised too."""
+        return _checked(await self._within_budget(self.send(*command), budget_s))
+
+    async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> object:
+        """Run a script within the time budget. Raises StateAway."""
+        answer = await self._within_budget(self.send("EVALSHA", script.sha, len(keys), *keys, *arguments), None)
+        if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
+            answer = await self._within_budget(self.send("EVAL", script.text, len(keys), *keys, *arguments), None)
+        return _checked(answer)
+
+    async def _within_budget(self, future: asyncio.Future[object], budget_s: float | None) -> object:
+        handle = asyncio.get_running_loop().call_later(budget_s or self._budget_s, _give_up, future)
+        try:
+            return await future
+        finally:
+            handle.cancel()
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if out and self._protocol is not None and self._protocol.transport is not None:
+            self._protocol.transport.write(b"".join(out))
+
+    def _reconnect_soon(self) -> None:
+        self._protocol = None
+        self._out.clear()
+        if not self._is_closed and (self._reconnecting is None or self._reconnecting.done()):
+            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        delay_s = RECONNECT_MIN_S
+        while not self._is_closed:
+            protocol: _Protocol | None = None
+            try:
+                async with asyncio.timeout(self._connect_s):
+                    protocol = await self._open()
+                    run_id = await self._greet(protocol)
+            except (OSError, StateAway, TimeoutError, hiredis.ReplyError) as error:
+                if protocol is not None and protocol.transport is not None:
+                    protocol.transport.abort()
+                if delay_s >= RECONNECT_MAX_S:
+                    _log.warning("redis_away", cause=str(error) or type(error).__name__)
+                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+                delay_s = min(RECONNECT_MAX_S, delay_s * 2)
+                continue
+            is_another = bool(self.run_id) and run_id != self.run_id
+            self.run_id, self._protocol = run_id, protocol
+            self.on_up(is_another)
+            return
+
+    async def _open(self) -> _Protocol:
+        address, loop = self._address, asyncio.get_running_loop()
+        created: list[_Protocol] = []
+
+        def lost() -> None:
+            if created and self._protocol is created[0]:
+                self._reconnect_soon()
+
+        def factory() -> _Protocol:
+            created.append(_Protocol(lost))
+            return created[0]
+
+        if address.is_unix:
+            await loop.create_unix_connection(factory, address.path)
+        else:
+            await loop.create_connection(
+                factory, address.host, address.port, ssl=address.tls, server_hostname=address.host if address.tls else None
+            )
+        return created[0]
+
+    async def _greet(self, protocol: _Protocol) -> bytes:
+        """Authenticate, choose the database, and ask who the server is. LOADING counts as away."""
+        address = self._address
+        commands: list[tuple[Argument, ...]] = []
+        if address.password:
+            commands.append(("AUTH", *([address.username] if address.username else []), address.password))
+        if address.db:
+            commands.append(("SELECT", address.db))
+        commands += [("GET", "-"), ("INFO", "server")]  # GET answers LOADING while INFO would not
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[object]] = [loop.create_future() for _ in commands]
+        protocol.waiting.extend(futures)
+        assert protocol.transport is not None
+        protocol.transport.write(b"".join(hiredis.pack_command(command) for command in commands))
+        answers = [_checked(await future) for future in futures]
+        info = answers[-1]
+        assert isinstance(info, bytes)
+        return next((line[7:] for line in info.splitlines() if line.startswith(b"run_id:")), b"")
+
+
+def _give_up(future: asyncio.Future[object]) -> None:
+    if not future.done():
+        future.set_exception(StateAway("Redis did not answer within the time budget"))
+
+
+def _checked(answer: object) -> object:
+    """Error answers that mean an outage (LOADING, OOM, READONLY …) become StateAway; others are raised as they are."""
+    if isinstance(answer, hiredis.ReplyError):
+        word = str(answer).partition(" ")[0]
+        if word in ("LOADING", "OOM", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"):
+            raise StateAway(f"Redis answers {word}") from answer
+        raise answer
+    return answer
