@@ -21,9 +21,12 @@ import structlog
 
 _log = structlog.get_logger()
 
-Argument = bytes | str | int | float
+Argument = bytes | str | int | float | memoryview
 
 MAX_WAITING = 50_000
+MISSES_TO_OPEN, OPEN_S = 5, 1.0
+"""After so many trips in a row over their budget no new one is tried for a while: slow is worse than gone."""
+
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.05, 2.0
 
 
@@ -103,13 +106,15 @@ class RespClient:
         self._out: list[bytes] = []
         self._reconnecting: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._misses = 0
+        self._open_until = 0.0
         self.run_id = b""
         self.on_up: Callable[[bool], None] = lambda is_another_server: None
         """Called after each (re)connect; True when the server is another process than before."""
 
     @property
     def is_up(self) -> bool:
-        return self._protocol is not None
+        return self._protocol is not None and self._misses < MISSES_TO_OPEN
 
     @property
     def waiting(self) -> int:
@@ -141,6 +146,10 @@ class RespClient:
         if len(protocol.waiting) >= MAX_WAITING:
             raise StateAway("too many trips to Redis are under way")
         loop = asyncio.get_running_loop()
+        if self._misses >= MISSES_TO_OPEN:
+            if loop.time() < self._open_until:
+                raise StateAway("Redis is too slow; waiting before the next try")
+            self._open_until = loop.time() + OPEN_S
         future: asyncio.Future[object] = loop.create_future()
         if not self._out:
             loop.call_soon(self._flush)
@@ -160,11 +169,19 @@ class RespClient:
         return _checked(answer)
 
     async def _within_budget(self, future: asyncio.Future[object], budget_s: float | None) -> object:
-        handle = asyncio.get_running_loop().call_later(budget_s or self._budget_s, _give_up, future)
+        handle = asyncio.get_running_loop().call_later(budget_s or self._budget_s, self._give_up, future)
         try:
-            return await future
+            answer = await future
         finally:
             handle.cancel()
+        self._misses = 0
+        return answer
+
+    def _give_up(self, future: asyncio.Future[object]) -> None:
+        if not future.done():
+            self._misses += 1
+            self._open_until = asyncio.get_running_loop().time() + OPEN_S
+            future.set_exception(StateAway("Redis did not answer within the time budget"))
 
     def _flush(self) -> None:
         out, self._out = self._out, []
@@ -236,11 +253,6 @@ class RespClient:
         info = answers[-1]
         assert isinstance(info, bytes)
         return next((line[7:] for line in info.splitlines() if line.startswith(b"run_id:")), b"")
-
-
-def _give_up(future: asyncio.Future[object]) -> None:
-    if not future.done():
-        future.set_exception(StateAway("Redis did not answer within the time budget"))
 
 
 def _checked(answer: object) -> object:

@@ -8,7 +8,7 @@ never from a caller unchecked.
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import prometheus_client
 from prometheus_client import CollectorRegistry
@@ -149,16 +149,16 @@ def _exported(definition: Definition, registry: CollectorRegistry) -> prometheus
     )
 
 
-def _hand_over(definition: Definition, exported: object, pending: Mapping[Labels, object]) -> None:
+def _hand_over(definition: Definition, exported: Any, pending: Mapping[Labels, Any]) -> None:
     for labels, value in pending.items():
-        child = exported.labels(*labels) if labels else exported  # type: ignore[attr-defined]
+        child = exported.labels(*labels) if labels else exported
         if definition.kind == "counter":
             child.inc(value)
         elif definition.kind == "gauge":
             child.set(value)
         else:
             # prometheus-client has no way to add many observations at once; its own `observe` does just this.
-            counts, total = value  # type: ignore[misc]
+            counts, total = value
             for bucket, count in zip(child._buckets, counts, strict=True):
                 if count:
                     bucket.inc(count)

@@ -1,0 +1,83 @@
+"""Chat Completions requests: what the gateway must know of one, and how it goes on to a provider of this dialect."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.dialects.splice import append_member, drop_members, replace_member, replace_model
+from gateway.domain.errors import BadRequest
+
+
+class _StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """The routing fields only; msgspec skips the rest. `model` is read loosely so that its error names it."""
+
+    model: Any = None
+    stream: Any = None
+    stream_options: Any = None
+    messages: msgspec.Raw = msgspec.Raw()
+    reasoning_effort: Any = None
+
+
+class ChatHead(msgspec.Struct, frozen=True):
+    """What routing and relay need. `wants_usage`: the caller asked for the usage chunk itself."""
+
+    model: str
+    is_stream: bool
+    wants_usage: bool
+    has_stream_options: bool
+    is_reasoning: bool
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+def read_head(body: bytes) -> ChatHead:
+    """Read the routing fields of a request. Raises BadRequest, naming what is wrong."""
+    try:
+        fields = _decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
+    model = fields.model
+    if model is None:
+        raise BadRequest("you must provide a model parameter", code="missing_model", param="model")
+    if not isinstance(model, str) or not model:
+        raise BadRequest("model must be a non-empty string", code="invalid_model", param="model")
+    if len(model) > 512 or not model.isprintable():
+        raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
+    messages = bytes(fields.messages)
+    if not messages:
+        raise BadRequest("you must provide a messages parameter", code="missing_messages", param="messages")
+    if messages[:1] != b"[":
+        raise BadRequest("messages must be an array", code="invalid_messages", param="messages")
+    if fields.stream is not None and not isinstance(fields.stream, bool):
+        raise BadRequest("stream must be true or false", code="invalid_stream", param="stream")
+    options = fields.stream_options
+    return ChatHead(
+        model=model,
+        is_stream=fields.stream is True,
+        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        has_stream_options=options is not None,
+        is_reasoning=fields.reasoning_effort not in (None, "none", "minimal"),
+    )
+
+
+def pass_on(
+    body: bytes, head: ChatHead, model: str, *, asks_usage: bool, drop_fields: tuple[str, ...] = ()
+) -> bytes:
+    """The body for a provider of this dialect: the model's name changes, and a stream asks for its usage.
+
+    `asks_usage` is False for a target known to refuse `stream_options`.
+    """
+    body = replace_model(body, head.model, model)
+    if head.is_stream and asks_usage and not head.wants_usage:
+        put = replace_member if head.has_stream_options else append_member
+        body = put(body, "stream_options", b'{"include_usage":true}')
+    if drop_fields:
+        body = drop_members(body, drop_fields)
+    return body

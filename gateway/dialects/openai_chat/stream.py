@@ -1,0 +1,176 @@
+"""Chat Completions streams, read without changing them: what an event means, and what the stream used.
+
+`classify` decides commit, so it looks at every event before it; after commit `StreamTap` looks at the joined bytes
+only, by byte search (0.3 µs a chunk, not a decode). Inside JSON strings a quote is escaped, so `"usage":` cannot
+be content.
+"""
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.dialects.sse import EventSplitter, data_of
+from gateway.domain.usage import Usage
+
+EventClass = Literal["noise", "useful", "error", "terminal"]
+
+_DONE = b"[DONE]"
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_ERROR = re.compile(rb'"error"\s*:\s*[{"]')
+
+
+class _Details(msgspec.Struct, frozen=True):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    prompt_cache_hit_tokens: int | None = None  # DeepSeek's name
+
+
+class _Chunk(msgspec.Struct, frozen=True):
+    choices: list[dict[str, Any]] | None = None
+    error: Any = None
+    usage: Any = None
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+def classify(event: bytes) -> EventClass:
+    """What one event means for commit. A role-only or usage-only chunk, a comment and a ping are noise."""
+    data = data_of(event)
+    if not data:
+        return "noise"
+    if data.strip() == _DONE:
+        return "terminal"
+    try:
+        chunk = _decode_chunk(data)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return "error"
+    if chunk.error or event.startswith(b"event: error"):
+        return "error"
+    for choice in chunk.choices or ():
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role"):
+            return "useful"
+        if choice.get("text"):
+            return "useful"
+        if choice.get("finish_reason"):
+            return "terminal"
+    return "noise"
+
+
+def usage_of(raw: object) -> Usage | None:
+    """The five counts of a `usage` object; None when it is not one. Negative or absurd figures are not believed."""
+    try:
+        usage = msgspec.convert(raw, _Usage)
+    except msgspec.ValidationError:
+        return None
+    if usage.prompt_tokens is None and usage.completion_tokens is None:
+        return None
+    details_in, details_out = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = (details_in.cached_tokens if details_in else None) or usage.prompt_cache_hit_tokens
+    return Usage(
+        input=_believable(usage.prompt_tokens),
+        output=_believable(usage.completion_tokens),
+        cache_read=_believable(cached),
+        cache_write=_believable(details_in.cache_write_tokens if details_in else None),
+        reasoning=_believable(details_out.reasoning_tokens if details_out else None),
+    )
+
+
+def _believable(count: int | None) -> int:
+    return count if count is not None and 0 <= count <= 1_000_000_000 else 0
+
+
+class StreamTap:
+    """Watches a stream that is passed on: its usage, whether it came to an end, whether it said an error.
+
+    `hides_usage_chunk`: the gateway asked for usage and the caller did not, so the usage-only chunk is removed.
+    Feed it any split of the bytes; it gives what may be sent on, cut only between events.
+    """
+
+    __slots__ = ("_hides_usage_chunk", "_splitter", "chunks", "error", "has_finished", "is_done", "usage")
+
+    def __init__(self, *, hides_usage_chunk: bool) -> None:
+        self._hides_usage_chunk = hides_usage_chunk
+        self._splitter = EventSplitter()
+        self.usage: Usage | None = None
+        self.chunks = 0
+        self.has_finished = False
+        self.is_done = False
+        self.error = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """The provider said that the answer is whole: a finish reason, or the terminator."""
+        return self.has_finished or self.is_done
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self._splitter.rest)
+
+    def feed(self, data: bytes) -> bytes:
+        out = self._splitter.feed_joined(data)
+        if not out:
+            return out
+        self.chunks += out.count(b"data:")
+        if _DONE in out and b"data: [DONE]" in out or b"data:[DONE]" in out:
+            self.is_done = True
+        if b'"finish_reason"' in out and not self.has_finished and _FINISH.search(out):
+            self.has_finished = True
+        if b'"usage"' in out and _USAGE.search(out):
+            out = self._take_usage(out)
+        if b'"error"' in out and _ERROR.search(out):
+            self._note_error(out)
+        return out
+
+    def take_rest(self) -> bytes:
+        """What is left of an unfinished event."""
+        rest, self._splitter.rest = self._splitter.rest, b""
+        return rest
+
+    def _take_usage(self, out: bytes) -> bytes:
+        kept: list[bytes] = []
+        for event in EventSplitter().feed(out):
+            if b'"usage"' not in event:
+                kept.append(event)
+                continue
+            try:
+                chunk = _decode_chunk(data_of(event))
+            except (msgspec.DecodeError, msgspec.ValidationError):
+                kept.append(event)
+                continue
+            found = usage_of(chunk.usage) if isinstance(chunk.usage, dict) else None
+            if found is not None:
+                self.usage = found
+            if not (self._hides_usage_chunk and found is not None and chunk.choices == []):
+                kept.append(event)
+        return b"".join(kept)
+
+    def _note_error(self, out: bytes) -> None:
+        for event in EventSplitter().feed(out):
+            if _ERROR.search(event) and classify(event) == "error":
+                self.error = error_text(data_of(event))
+                return
+
+
+def error_text(data: bytes) -> str:
+    """A short text out of an error body or event, for logs and records. Never the prompt: only the message field."""
+    try:
+        error = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "the provider's error is not JSON"
+    if isinstance(error, dict):
+        error = error.get("error", error)
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("code") or error.get("type")
+    return str(error)[:300] if error else "no message"

@@ -1,0 +1,82 @@
+"""Change single members of a JSON object's text and leave every other byte as it came.
+
+Pass-through promises that only the model's name changes; decoding and encoding again would lose spacing, number
+forms and duplicate keys, and with them the provider's prompt cache.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+_MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*')
+_VALUE = re.compile(rb"\s*:\s*")
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],]', re.DOTALL)
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def replace_model(body: bytes, old: str, new: str) -> bytes:
+    """Put `new` where the top-level `model` says `old`. `body` is a JSON object that has been decoded before."""
+    if old == new:
+        return body
+    found = list(_MODEL.finditer(body))
+    if len(found) == 1:
+        start = found[0].end()
+        end = _end_of_string(body, start)
+        return body[:start] + _encode(new) + body[end:]
+    return replace_member(body, "model", _encode(new))
+
+
+def replace_member(body: bytes, name: str, value: bytes) -> bytes:
+    """Replace the top-level member `name` wherever it stands (duplicates too); add it at the end when absent."""
+    spans = [span for key, *span in _members(body) if key == name]
+    for start, end in reversed(spans):
+        body = body[:start] + value + body[end:]
+    if spans:
+        return body
+    return append_member(body, name, value)
+
+
+def append_member(body: bytes, name: str, value: bytes) -> bytes:
+    """Add a top-level member that is known to be absent, as the last one: the prefix stays as it was."""
+    closing = body.rindex(b"}")
+    comma = b"" if body[:closing].rstrip().endswith(b"{") else b","
+    return body[:closing] + comma + _encode(name) + b":" + value + body[closing:]
+
+
+def drop_members(body: bytes, names: tuple[str, ...]) -> bytes:
+    """Remove top-level members. Only quirks of a provider's data file ask for this, so spacing may change."""
+    members: Mapping[str, msgspec.Raw] = _decode_members(body)
+    if not any(name in members for name in names):
+        return body
+    return _encode({name: value for name, value in members.items() if name not in names})
+
+
+def _end_of_string(body: bytes, start: int) -> int:
+    match = _TOKEN.match(body, start)
+    assert match is not None
+    return match.end()
+
+
+def _members(body: bytes) -> Iterator[tuple[str, int, int]]:
+    """(name, start, end) of each top-level member's value. `body` is valid JSON, an object."""
+    depth, name, start = 0, "", -1
+    for token in _TOKEN.finditer(body):
+        first = token.group()[:1]
+        if first in b"{[":
+            depth += 1
+        elif first in b"}]":
+            depth -= 1
+            if depth == 0 and start >= 0:
+                yield name, start, start + len(body[start : token.start()].rstrip())
+                return
+        elif first == b"," and depth == 1:
+            yield name, start, start + len(body[start : token.start()].rstrip())
+            start = -1
+        elif first == b'"' and depth == 1 and start < 0:
+            name = msgspec.json.decode(token.group(), type=str)
+            value = _VALUE.match(body, token.end())
+            assert value is not None
+            start = value.end()

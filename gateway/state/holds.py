@@ -1,0 +1,128 @@
+"""What a request has taken, and giving it back: the two trips of the request path, `take` and `settle`.
+
+While Redis is away a hold is taken locally (nothing is refused for Redis's sake) and records go to the spool.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+
+from gateway.config.snapshot import decode_key_entry
+from gateway.domain.caller import Caller
+from gateway.domain.record import RequestRecord, encode_record
+from gateway.state import keys
+from gateway.state.keyring import Keyring
+from gateway.state.resp import RespClient, Script, StateAway
+from gateway.state.spool import Spool, SpoolFull
+from gateway.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+MAX_STREAM_ENTRIES = 1_000_000
+RECENT_S, MAX_RECENT = 10.0, 50_000
+"""A server that loses its last second (AOF everysec) gets the last ten again; the ledger keeps one row an id."""
+
+_TAKE = Script("take")
+_SETTLE = Script("settle")
+
+
+class Holds:
+    """Takes and settles for one worker."""
+
+    def __init__(
+        self, redis: RespClient, keyring: Keyring, spool: Spool, worker: str, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._redis = redis
+        self._keyring = keyring
+        self._spool = spool
+        self._inflight = keys.inflight(worker)
+        self._metrics = metrics
+        self._clock = clock
+        self._recent: deque[tuple[float, str, bytes]] = deque(maxlen=MAX_RECENT)
+
+    @property
+    def recent(self) -> int:
+        return len(self._recent)
+
+    async def take(self, caller: Caller, note: RequestRecord) -> Caller | None:
+        """Admit the request and note it in flight. Returns a newer Caller when the key has changed: ask again.
+
+        `note` is the record that the ledger writes if this worker dies. Raises Unauthorized, Unavailable.
+        """
+        blob = encode_record(note)
+        if not caller.digest:
+            self._note_only(note.id, blob)
+            return None
+        try:
+            answer = await self._redis.run(
+                _TAKE,
+                (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight),
+                (caller.version, note.id, blob),
+            )
+        except StateAway:
+            self._metrics.redis_errors.add(("take",))
+            return None
+        assert isinstance(answer, list)
+        if answer[0] == 1:
+            return None
+        if answer[0] == 2:
+            return self._keyring.learn(caller.digest, decode_key_entry(answer[1]))
+        if answer[0] == -1:  # the server was emptied: what we checked before still holds
+            self._note_only(note.id, blob)
+            return None
+        return await self._keyring.refresh(caller)
+
+    async def settle(self, record: RequestRecord) -> Literal["stream", "spool", "lost"]:
+        """Hand the record over: in the stream, or on disk, before this returns (50 ms at most for the stream)."""
+        blob = encode_record(record)
+        path: Literal["stream", "spool", "lost"] = "stream"
+        try:
+            answer = await self._redis.run(
+                _SETTLE, (keys.RECORDS, self._inflight), (record.id, blob, MAX_STREAM_ENTRIES)
+            )
+            self._remember(record.id, blob)
+            if answer == 0:
+                path = self._to_disk(blob)
+        except StateAway:
+            self._metrics.redis_errors.add(("settle",))
+            path = self._to_disk(blob)
+        self._metrics.records.add((path,))
+        return path
+
+    def resend_recent(self) -> None:
+        """Send the records of the last seconds again, to a server that may have lost them."""
+        oldest = self._clock() - RECENT_S
+        for at, _, blob in self._recent:
+            if at >= oldest:
+                try:
+                    _ignore(self._redis.send("XADD", keys.RECORDS, "*", "r", blob))
+                except StateAway:
+                    return
+
+    def _remember(self, request_id: str, blob: bytes) -> None:
+        now = self._clock()
+        recent = self._recent
+        while recent and recent[0][0] < now - RECENT_S:
+            recent.popleft()
+        recent.append((now, request_id, blob))
+
+    def _note_only(self, request_id: str, blob: bytes) -> None:
+        try:
+            _ignore(self._redis.send("HSET", self._inflight, request_id, blob))
+        except StateAway:
+            self._metrics.redis_errors.add(("take",))
+
+    def _to_disk(self, blob: bytes) -> Literal["spool", "lost"]:
+        try:
+            self._spool.append(blob)
+        except (SpoolFull, OSError) as error:
+            _log.error("record_lost", cause=type(error).__name__, record=blob.decode())
+            return "lost"
+        return "spool"
+
+
+def _ignore(future: asyncio.Future[object]) -> None:
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
