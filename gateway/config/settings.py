@@ -41,6 +41,8 @@ class Settings:
     api_port: int | None = None
     dashboard_port: int | None = None
     data_dir: Path = Path("~/.omniroute")
+    run_dir_override: Path | None = None
+    """Where sockets and the like live when the data dir's path is too long for one (the supervisor sets it)."""
     redis_url: str = ""
     redis_cache_url: str = ""
     database_url: str = ""
@@ -74,7 +76,8 @@ class Settings:
 
     @property
     def run_dir(self) -> Path:
-        return self.data_dir / "run"
+        """Folder of sockets, notices and metrics files: of this run only, emptied at start."""
+        return self.run_dir_override or self.data_dir / "run"
 
     @property
     def metrics_dir(self) -> Path:
@@ -116,6 +119,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         api_port=_port(values, "API_PORT", None),
         dashboard_port=_port(values, "DASHBOARD_PORT", None),
         data_dir=data_dir,
+        run_dir_override=Path(values["OMNIROUTE_RUN_DIR"]).absolute() if values.get("OMNIROUTE_RUN_DIR") else None,
         redis_url=values.get("REDIS_URL", ""),
         redis_cache_url=values.get("REDIS_CACHE_URL", ""),
         database_url=values.get("DATABASE_URL", ""),
