@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-_MODEL = re.compile(rb'(?<!\\)"model"\s*:\s*')
+_STRING_VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 _VALUE = re.compile(rb"\s*:\s*")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],]', re.DOTALL)
 
@@ -18,14 +18,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 def replace_model(body: bytes, old: str, new: str) -> bytes:
-    """Put `new` where the top-level `model` says `old`. `body` is a JSON object that has been decoded before."""
+    """Put `new` where the top-level `model` says `old`. `body` is a JSON object that has been decoded before.
+
+    A single `"model"` followed by a colon can only be the member itself: inside a string its quotes are escaped.
+    """
     if old == new:
         return body
-    found = list(_MODEL.finditer(body))
-    if len(found) == 1:
-        start = found[0].end()
-        end = _end_of_string(body, start)
-        return body[:start] + _encode(new) + body[end:]
+    at = body.find(b'"model"')
+    if at >= 0 and body.find(b'"model"', at + 7) < 0:
+        value = _STRING_VALUE.match(body, at + 7)
+        if value is not None and msgspec.json.decode(value.group(1)) == old:
+            return body[: value.start(1)] + _encode(new) + body[value.end(1) :]
     return replace_member(body, "model", _encode(new))
 
 
@@ -42,7 +45,7 @@ def replace_member(body: bytes, name: str, value: bytes) -> bytes:
 def append_member(body: bytes, name: str, value: bytes) -> bytes:
     """Add a top-level member that is known to be absent, as the last one: the prefix stays as it was."""
     closing = body.rindex(b"}")
-    comma = b"" if body[:closing].rstrip().endswith(b"{") else b","
+    comma = b"" if body[max(0, closing - 64) : closing].rstrip().endswith(b"{") else b","
     return body[:closing] + comma + _encode(name) + b":" + value + body[closing:]
 
 
@@ -52,12 +55,6 @@ def drop_members(body: bytes, names: tuple[str, ...]) -> bytes:
     if not any(name in members for name in names):
         return body
     return _encode({name: value for name, value in members.items() if name not in names})
-
-
-def _end_of_string(body: bytes, start: int) -> int:
-    match = _TOKEN.match(body, start)
-    assert match is not None
-    return match.end()
 
 
 def _members(body: bytes) -> Iterator[tuple[str, int, int]]:

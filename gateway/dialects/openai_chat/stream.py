@@ -17,7 +17,7 @@ EventClass = Literal["noise", "useful", "error", "terminal"]
 
 _DONE = b"[DONE]"
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_DONE_LINE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _ERROR = re.compile(rb'"error"\s*:\s*[{"]')
 
 
@@ -123,9 +123,9 @@ class StreamTap:
         if not out:
             return out
         self.chunks += out.count(b"data:")
-        if _DONE in out and b"data: [DONE]" in out or b"data:[DONE]" in out:
+        if _DONE in out and _DONE_LINE.search(out):
             self.is_done = True
-        if b'"finish_reason"' in out and not self.has_finished and _FINISH.search(out):
+        if not self.has_finished and (b'"finish_reason":"' in out or b'"finish_reason": "' in out):
             self.has_finished = True
         if b'"usage"' in out and _USAGE.search(out):
             out = self._take_usage(out)

@@ -1,0 +1,149 @@
+"""A snapshot compiled into what requests look up, and the holder that swaps it.
+
+A request takes `current()` once, so a swap never changes the rules under its feet. Compiling gives the loop back
+every few connections: opening envelopes of thousands of accounts must not stall streams.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.config.envelope import EnvelopeError, open_sealed
+from gateway.config.snapshot import Connection as ConnectionEntry
+from gateway.config.snapshot import Node, RoutingSettings, Snapshot
+from gateway.domain.errors import Unavailable
+from gateway.domain.target import Connection
+from gateway.providers.spec import (
+    BearerAuth,
+    DropFields,
+    HeaderAuth,
+    ProviderSpec,
+    RefuseStreamOptions,
+    StripFields,
+)
+from gateway.routing.catalog import Catalog, compile_catalog
+
+_log = structlog.get_logger()
+
+_SLICE = 50
+"""Connections compiled before the loop gets its turn: about 1 ms."""
+
+_DEFAULT_PATHS = {"chat": "/chat/completions", "models": "/models"}
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One revision, ready to serve."""
+
+    revision: int
+    catalog: Catalog
+    settings: RoutingSettings
+
+
+class RuntimeHolder:
+    """The current Runtime. Swapping is one assignment; requests under way keep the one they took."""
+
+    def __init__(self) -> None:
+        self._current: Runtime | None = None
+
+    @property
+    def revision(self) -> int:
+        return self._current.revision if self._current else 0
+
+    @property
+    def is_ready(self) -> bool:
+        return self._current is not None
+
+    def current(self) -> Runtime:
+        """Raises Unavailable while there is no configuration yet."""
+        if self._current is None:
+            raise Unavailable("the gateway has no configuration yet", code="not_ready")
+        return self._current
+
+    def swap(self, runtime: Runtime) -> None:
+        self._current = runtime
+
+
+async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes) -> Runtime:
+    """Build a Runtime aside. A connection whose secret does not open is left out and logged; the rest serve."""
+    nodes = {node.id: node for node in snapshot.nodes}
+    connections = [_built_in(spec) for spec in specs.values() if _is_built_in(spec, snapshot.settings)]
+    for index, entry in enumerate(snapshot.connections):
+        if index % _SLICE == _SLICE - 1:
+            await asyncio.sleep(0)
+        try:
+            connections.append(_compile(entry, nodes, specs, encryption_key))
+        except (EnvelopeError, KeyError) as error:
+            _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
+    return Runtime(snapshot.revision, compile_catalog(snapshot, specs, connections), snapshot.settings)
+
+
+def _is_built_in(spec: ProviderSpec, settings: RoutingSettings) -> bool:
+    return spec.transport == "demo" and settings.is_demo_enabled
+
+
+def _built_in(spec: ProviderSpec) -> Connection:
+    return Connection(
+        id=spec.id,
+        name=spec.id,
+        provider=spec.id,
+        dialect=spec.dialect,
+        paths=_urls(spec.base_url, spec.paths),
+        headers=(),
+        models=frozenset(model.id for model in spec.models),
+        transport=spec.transport,
+    )
+
+
+def _compile(
+    entry: ConnectionEntry, nodes: Mapping[str, Node], specs: Mapping[str, ProviderSpec], encryption_key: bytes
+) -> Connection:
+    node = nodes.get(entry.provider)
+    spec = specs[entry.provider] if node is None else _spec_of(node)
+    secret = open_sealed(entry.api_key, entry.id, encryption_key)
+    quirks = spec.quirks
+    return Connection(
+        id=entry.id,
+        name=entry.name,
+        provider=entry.provider,
+        dialect=spec.dialect,
+        paths=_urls(spec.base_url, spec.paths),
+        headers=_headers(spec, secret),
+        priority=entry.priority,
+        models=frozenset(entry.models),
+        allow_private=node.allow_private if node else False,
+        fingerprint=entry.fingerprint,
+        proxy=open_sealed(entry.proxy, entry.id, encryption_key),
+        drop_request_fields=tuple(name for quirk in quirks if isinstance(quirk, DropFields) for name in quirk.fields),
+        strip_response_fields=tuple(name for quirk in quirks if isinstance(quirk, StripFields) for name in quirk.fields),
+        refuses_stream_options=any(isinstance(quirk, RefuseStreamOptions) for quirk in quirks),
+        is_limited_by_model=spec.is_limited_by_model,
+    )
+
+
+def _spec_of(node: Node) -> ProviderSpec:
+    """A user's node is a provider without a data file. Anthropic-like nodes get their key in `x-api-key`."""
+    auths = {"anthropic_messages": HeaderAuth(name="x-api-key"), "gemini": HeaderAuth(name="x-goog-api-key")}
+    return ProviderSpec(
+        id=node.id,
+        name=node.name or node.id,
+        base_url=node.base_url,
+        dialect=node.dialect,
+        auth=auths.get(node.dialect, BearerAuth()),
+        paths=_DEFAULT_PATHS,
+    )
+
+
+def _urls(base_url: str, paths: Mapping[str, str]) -> dict[str, str]:
+    return {operation: base_url.rstrip("/") + path for operation, path in paths.items()}
+
+
+def _headers(spec: ProviderSpec, secret: str) -> tuple[bytes, ...]:
+    lines = [f"{name}: {value}" for name, value in spec.headers.items()]
+    if secret and isinstance(spec.auth, BearerAuth):
+        lines.append(f"Authorization: Bearer {secret}")
+    elif secret and isinstance(spec.auth, HeaderAuth):
+        lines.append(f"{spec.auth.name}: {secret}")
+    return tuple(line.encode("latin-1") for line in lines)
