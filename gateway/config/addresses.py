@@ -1,0 +1,61 @@
+"""Judges hosts that are written as an address: public, private, or never allowed. Pure; resolves no names.
+
+Names are judged again, by what they resolve to, when a connection is made. Spellings that only C libraries read
+(`127.1`, `0x7f000001`, `2130706433`) count as the address they reach.
+"""
+
+import ipaddress
+import re
+import socket
+from typing import Literal
+
+Reach = Literal["public", "private", "refused"]
+
+_METADATA = frozenset(
+    ipaddress.ip_address(text) for text in ("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254")
+)
+_METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+_C_SPELLING = re.compile(r"[0-9a-fx.]+\Z")
+
+
+def reach_of_host(host: str) -> Reach:
+    """Where a literal host leads. A name that is not known to be local or metadata counts as public."""
+    name = host.lower().rstrip(".")
+    if name in _METADATA_NAMES or name.endswith(".metadata.google.internal"):
+        return "refused"
+    if name == "localhost" or name.endswith(".localhost"):
+        return "private"
+    address = _address(name)
+    return reach_of_address(address) if address else "public"
+
+
+def reach_of_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Reach:
+    """Link-local, metadata, multicast and unspecified addresses are refused; what is not global is private."""
+    inner = _embedded(address)
+    if inner is not None:
+        return reach_of_address(inner)
+    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
+        return "refused"
+    return "public" if address.is_global else "private"
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        pass
+    if not _C_SPELLING.match(name):
+        return None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(name))
+    except OSError:
+        return None
+
+
+def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in ipaddress.IPv6Network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
