@@ -1,0 +1,218 @@
+"""What is measured: each subject started as its users start it, pinned to the gateway's core, ended by pid.
+
+A subject is a base port and a model name. Starting one returns when it answers; how long that took is one of its figures.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtests.processes import MARK, family, worker_of
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / "loadtests" / "native" / "bin"
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 10.0
+KEY = "sk-or-bench-0123456789abcdef0123456789abcdef"
+GRANIAN = (
+    *("--interface", "asgi", "--workers", "1", "--runtime-mode", "st", "--loop", "uvloop", "--http", "1", "--no-ws"),
+    *("--backlog", "4096", "--backpressure", "10000", "--workers-kill-timeout", "2", "--no-access-log"),
+    *("--log-level", "error"),
+)
+CONFIG = """\
+version: 1
+nodes:
+  - {{id: local, prefix: local, dialect: openai_chat, base_url: "http://127.0.0.1:{mock}/v1", allow_private: true}}
+  - {{id: curled, prefix: curled, dialect: openai_chat, base_url: "http://127.0.0.1:{mock}/v1", allow_private: true}}
+connections:
+  - {{provider: local, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}"}}
+  - {{provider: curled, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}", fingerprint: chrome}}
+"""
+NGINX_CONFIG = """\
+daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder}; keepalive_requests 10000000;
+  upstream mock {{ server 127.0.0.1:{mock}; keepalive 2000; keepalive_requests 10000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096; client_max_body_size 10m; client_body_buffer_size 128k;
+    location / {{
+      proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
+
+class NotReadyError(Exception):
+    """A subject did not answer in time, or ended; the message holds the end of what it printed."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A subject that answers. `pids` are all its processes; those of `worker` are what "worker" figures count."""
+
+    name: str
+    port: int
+    models: dict[str, str]
+    """Measured variant → model name to ask for."""
+    process: subprocess.Popen[bytes] | None = None
+    ready_s: float = 0.0
+    worker: int = 0
+    idle_rss_kb: int = 0
+    mark: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """What is started inside runs on this core only, with all that it starts."""
+    usual = os.sched_getaffinity(0)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
+
+
+def start_mock(core: int | None) -> tuple[subprocess.Popen[bytes], int]:
+    with on_core(core):
+        process = subprocess.Popen([BIN / "mockup", "-p", "0"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def start_floor(transport: str, mock: int, core: int | None, folder: Path) -> Running:
+    port = free_port()
+    granian = Path(sys.executable).parent / "granian"
+    command = [str(granian), *GRANIAN, "--port", str(port), "loadtests.floor_app:app"]
+    environment = {"FLOOR_TRANSPORT": transport, "FLOOR_UPSTREAM": f"127.0.0.1:{mock}", "PYTHONPATH": str(ROOT)}
+    name = f"floor-{transport}"
+    running = Running(name, port, {name: "gpt-mock"})
+    return _launch(running, command, environment, core, folder, "/")
+
+
+def start_product(mock: int, core: int | None, folder: Path) -> Running:
+    port, metrics = free_port(), free_port()
+    config = folder / "omniroute.yaml"
+    config.write_text(CONFIG.format(mock=mock))
+    command = [str(Path(sys.executable).parent / "omniroute"), "serve", "--workers", "1", "--config", str(config)]
+    environment = {
+        "PORT": str(port),
+        "OMNIROUTE_METRICS_PORT": str(metrics),
+        "DATA_DIR": str(folder / "data"),
+        "OMNIROUTE_NO_OPEN": "true",
+        "OMNIROUTE_DEMO": "false",
+        "OMNIROUTE_INITIAL_KEY": KEY,
+        "INITIAL_PASSWORD": "bench-password-only-here",
+        "BENCH_UPSTREAM_KEY": "sk-upstream-bench",
+        "SHUTDOWN_TIMEOUT_S": "3",
+        "LOG_LEVEL": "warning",
+    }
+    variants = {"product": "local/bench", "product-curl": "curled/bench"}
+    return _launch(Running("product", port, variants), command, environment, core, folder, "/readyz")
+
+
+def start_nginx(mock: int, core: int | None, folder: Path) -> Running | None:
+    """The floor in C, where nginx is installed; else None."""
+    if shutil.which("nginx") is None:
+        return None
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(NGINX_CONFIG.format(folder=folder, port=port, mock=mock))
+    command = ["nginx", "-p", str(folder), "-c", str(config)]
+    return _launch(Running("nginx", port, {"nginx": "gpt-mock"}), command, {}, core, folder, "/stats")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, then, for a process that does not end, SIGKILL: by pid, only what we started."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_LIMIT_S)
+        return
+    process.kill()
+    process.wait(STOP_LIMIT_S)
+
+
+def stop_family(running: Running) -> None:
+    """End a subject and whatever of it is left."""
+    if running.process is None:
+        return
+    members = family(running.process.pid, running.mark)
+    stop(running.process)
+    for member in members:
+        with contextlib.suppress(ProcessLookupError):
+            if member.pid != running.process.pid and _still_ours(member.pid, running.mark):
+                os.kill(member.pid, signal.SIGKILL)
+
+
+def _still_ours(pid: int, mark: str) -> bool:
+    try:
+        return f"{MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def _launch(
+    running: Running, command: list[str], environment: dict[str, str], core: int | None, folder: Path, probe: str
+) -> Running:
+    running.mark = f"{running.name}-{os.getpid()}"
+    log = folder / "output.log"
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    began = time.monotonic()
+    with log.open("wb") as output, on_core(core):
+        running.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**kept, **environment, MARK: running.mark},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _await_ready(running, f"http://127.0.0.1:{running.port}{probe}", log)
+        running.ready_s = time.monotonic() - began
+        running.worker = worker_of(family(running.process.pid, running.mark), running.port)
+    except BaseException:
+        stop_family(running)
+        raise
+    return running
+
+
+def _await_ready(running: Running, url: str, log: Path) -> None:
+    assert running.process is not None
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if running.process.poll() is not None:
+            raise NotReadyError(f"{running.name} ended with {running.process.returncode}:\n{_tail(log)}")
+        with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(url, timeout=1) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.005)
+    raise NotReadyError(f"{running.name} not ready after {START_LIMIT_S:.0f} s:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-1500:]
