@@ -14,10 +14,14 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
 Model = Annotated[
-    str, Meta(min_length=1, max_length=256, pattern=_PRINTABLE, description="A model name as a caller could send it.")
+    str, Meta(min_length=1, max_length=256, pattern=_PRINTABLE, description="A model name, as a caller could send it.")
 ]
 Prefix = Annotated[
-    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)", description="Small letters, digits, `.`, `_`, `-`.")
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)",
+        description="It may hold small letters, digits, and after the first `.`, `_`, `-`.",
+    ),
 ]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]
 Amount = Annotated[float, Meta(ge=0, le=1_000_000_000)]

@@ -96,6 +96,9 @@ def _convert(value: object, wanted: Any, line: int, path: str, problems: Problem
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$")
-        problems.add(line, path, (text[0].lower() + text[1:]).replace(f"{path}{where}", path))
+        text, *_ = str(error).partition(" - at `$")
+        if " matching regex " in text:
+            meta, _ = _unwrap(wanted)
+            text = f"characters that may not stand here{f': {meta.description}' if meta and meta.description else ''}"
+        problems.add(line, path, text[0].lower() + text[1:])
         return BAD

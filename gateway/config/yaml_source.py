@@ -19,7 +19,7 @@ _MAX_PROBLEMS = 200
 _MAX_REFERENCED_BYTES = 65_536
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_QUOTED = re.compile(r"(['\"])(?!<)[^'\"]{3,}\1")
+_QUOTED = re.compile(r"(['\"])[^'\" ,<][^'\"]{2,}\1")
 _TAG = "tag:yaml.org,2002:"
 
 Scalar = str | int | float | bool | None
