@@ -1,0 +1,25 @@
+"""The drain notice: a file by which the supervisor tells every worker that it will be stopped, and until when it has.
+
+The other half is the workers' watch of this file: it turns `/readyz` into 503 and ends what streams at the deadline.
+"""
+
+import json
+from pathlib import Path
+
+from gateway.config.settings import Settings
+
+KILL_AFTER_DEADLINE_S = 2
+"""Workers end what is left at the deadline themselves; granian kills them this much later."""
+
+
+def drain_notice(settings: Settings) -> Path:
+    """The file: JSON `{"deadline": unix seconds}`. Removed at the next start."""
+    return settings.run_dir / "draining"
+
+
+def write_drain_notice(settings: Settings, deadline_at: float) -> None:
+    """Say when the last stream must have ended. Never seen half written."""
+    path = drain_notice(settings)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps({"deadline": deadline_at}))
+    temporary.replace(path)
