@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from gateway.config.envelope import EnvelopeError, open_sealed
+from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
 from gateway.config.snapshot import Node, RoutingSettings, Snapshot
 from gateway.domain.errors import Unavailable
@@ -75,7 +75,7 @@ async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec],
             await asyncio.sleep(0)
         try:
             connections.append(_compile(entry, nodes, specs, encryption_key))
-        except (EnvelopeError, KeyError) as error:
+        except (KeyError, ValueError) as error:
             _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
     return Runtime(snapshot.revision, compile_catalog(snapshot, specs, connections), snapshot.settings)
 
@@ -89,6 +89,7 @@ def _built_in(spec: ProviderSpec) -> Connection:
         id=spec.id,
         name=spec.id,
         provider=spec.id,
+        prefix=spec.id,
         dialect=spec.dialect,
         paths=_urls(spec.base_url, spec.paths),
         headers=(),
@@ -108,6 +109,7 @@ def _compile(
         id=entry.id,
         name=entry.name,
         provider=entry.provider,
+        prefix=node.prefix if node else spec.id,
         dialect=spec.dialect,
         paths=_urls(spec.base_url, spec.paths),
         headers=_headers(spec, secret),
@@ -146,4 +148,6 @@ def _headers(spec: ProviderSpec, secret: str) -> tuple[bytes, ...]:
         lines.append(f"Authorization: Bearer {secret}")
     elif secret and isinstance(spec.auth, HeaderAuth):
         lines.append(f"{spec.auth.name}: {secret}")
+    if any(not line.isprintable() for line in lines):
+        raise ValueError("its credential holds characters that no header may hold")
     return tuple(line.encode("latin-1") for line in lines)

@@ -22,7 +22,7 @@ def permitted(caller: Caller, asked: str, targets: tuple[Target, ...]) -> tuple[
     """
     if may_use(caller, asked):
         return targets
-    allowed = tuple(target for target in targets if may_use(caller, f"{target.connection.provider}/{target.model}"))
+    allowed = tuple(target for target in targets if may_use(caller, f"{target.connection.prefix}/{target.model}"))
     if not allowed:
         raise Forbidden(f"this API key may not use the model {asked!r}", code="model_not_allowed")
     return allowed

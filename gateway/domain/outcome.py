@@ -5,14 +5,14 @@ from typing import Literal
 import msgspec
 
 Scope = Literal["nothing", "connection", "connection_model", "breaker", "provider"]
-Next = Literal["stop", "connection", "target"]
+Next = Literal["stop", "next"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
     """The verdict on one failed attempt.
 
     `name` is the word for metrics and records (a closed list, `relay/classify.py`), `cools` what should rest,
-    `then` who is tried next, `status`/`code` what the caller gets if nobody else answers.
+    `then` whether the next target of the plan is tried, `status`/`code` what the caller gets if nobody else answers.
     """
 
     name: str

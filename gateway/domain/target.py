@@ -10,6 +10,7 @@ from gateway.domain.dialect import ProviderDialect
 class Connection:
     """One account at a provider, compiled: its secret is open, its URLs are whole. Never shown with `repr`.
 
+    `provider` is its id, `prefix` what people write before the `/` of a model's name.
     `paths` maps an operation (`chat`, `models`) to a whole URL. `headers` are raw `Name: value` lines with the
     credential among them. Empty `models` = any id. `refuses_stream_options` comes from a quirk of the provider.
     """
@@ -17,6 +18,7 @@ class Connection:
     id: str
     name: str
     provider: str
+    prefix: str
     dialect: ProviderDialect
     paths: dict[str, str]
     headers: tuple[bytes, ...] = field(repr=False)

@@ -1,0 +1,1 @@
+"""Try targets until one commits; then pass its answer on."""

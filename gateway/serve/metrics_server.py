@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 _MOST_SCRAPES_AT_ONCE = 8
 _SOCKET_TIMEOUT_S = 5.0
+_STOP_POLL_S = 0.1
 _RETIRED = "retired"
 _KEPT_KINDS = ("counter", "histogram", "summary")
 
@@ -64,7 +65,7 @@ class MetricsServer:
 
     def start(self) -> None:
         """Begin to answer."""
-        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(_STOP_POLL_S,), name="metrics", daemon=True).start()
 
     def stop(self) -> None:
         """Answer no more and free the port."""

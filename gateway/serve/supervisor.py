@@ -182,10 +182,7 @@ class Supervisor:
 
     def _pump(self, limit_s: float) -> None:
         """Keep the children alive and wait for something to happen, at most `limit_s`. Raises _EndNow."""
-        now = time.monotonic()
-        for child in self._children:
-            child.notice_end(now)
-            child.start_if_due(now)
+        now = self._tend_children()
         due_in_s = min((child.due_at - now for child in self._children if child.is_due), default=math.inf)
         for key, _ in self._selector.select(max(0.0, min(limit_s, due_in_s))):
             if key.data is self._inbox:
@@ -193,6 +190,14 @@ class Supervisor:
                     self._on_signal(signum)
             else:
                 self._admin_ready = self._link.take_ready() or self._admin_ready
+        self._tend_children()
+
+    def _tend_children(self) -> float:
+        now = time.monotonic()
+        for child in self._children:
+            child.notice_end(now)
+            child.start_if_due(now)
+        return now
 
     def _pump_until(self, is_done: Callable[[], bool], limit_s: float) -> bool:
         deadline = time.monotonic() + limit_s

@@ -21,7 +21,7 @@ import structlog
 
 _log = structlog.get_logger()
 
-Argument = bytes | str | int | float | memoryview
+Argument = bytes | str | int | float
 
 MAX_WAITING = 50_000
 MISSES_TO_OPEN, OPEN_S = 5, 1.0
@@ -153,7 +153,7 @@ class RespClient:
         future: asyncio.Future[object] = loop.create_future()
         if not self._out:
             loop.call_soon(self._flush)
-        self._out.append(hiredis.pack_command(command))
+        self._out.append(_pack(command))
         protocol.waiting.append(future)
         return future
 
@@ -248,11 +248,15 @@ class RespClient:
         futures: list[asyncio.Future[object]] = [loop.create_future() for _ in commands]
         protocol.waiting.extend(futures)
         assert protocol.transport is not None
-        protocol.transport.write(b"".join(hiredis.pack_command(command) for command in commands))
+        protocol.transport.write(b"".join(_pack(command) for command in commands))
         answers = [_checked(await future) for future in futures]
         info = answers[-1]
         assert isinstance(info, bytes)
         return next((line[7:] for line in info.splitlines() if line.startswith(b"run_id:")), b"")
+
+
+def _pack(command: tuple[Argument, ...]) -> bytes:
+    return hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says a tuple of one element
 
 
 def _checked(answer: object) -> object:

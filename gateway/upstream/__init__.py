@@ -1,0 +1,1 @@
+"""Talk to providers: one seam (`seam.py`), transports behind it."""

@@ -1,0 +1,77 @@
+"""Build the record of a request. Pure: ids and times come in."""
+
+from gateway.domain.caller import Caller
+from gateway.domain.record import RequestRecord
+from gateway.domain.usage import Usage
+from gateway.relay.exchange import Exchange
+
+BYTES_A_TOKEN = 4
+"""Rule of thumb for what a provider does not tell: English text in JSON. Such counts are marked `estimated`."""
+
+
+def note_of(exchange: Exchange, caller: Caller, *, at: float, worker: str, endpoint: str, caller_request_id: str) -> RequestRecord:
+    """The record as it would stand if the worker died now: what was asked, with the input estimated."""
+    return RequestRecord(
+        id=exchange.request_id,
+        at=at,
+        worker=worker,
+        endpoint=endpoint,
+        dialect="openai_chat",
+        requested_model=exchange.head.model,
+        request_id=caller_request_id,
+        key_id=caller.key_id,
+        key_name=caller.key_name,
+        is_stream=exchange.head.is_stream,
+        state="lost",
+        usage=Usage(input=_tokens(len(exchange.body)), estimated=True),
+        bytes_in=len(exchange.body),
+    )
+
+
+def record_of(note: RequestRecord, exchange: Exchange, *, status: int, ended_at: float, bytes_out: int) -> RequestRecord:
+    """The final record. Usage is the provider's own, else estimated from what passed, else zero if nothing did."""
+    target = exchange.target
+    return RequestRecord(
+        id=note.id,
+        at=note.at,
+        worker=note.worker,
+        endpoint=note.endpoint,
+        dialect=note.dialect,
+        requested_model=note.requested_model,
+        request_id=note.request_id,
+        key_id=note.key_id,
+        key_name=note.key_name,
+        is_stream=note.is_stream,
+        bytes_in=note.bytes_in,
+        combo=target.combo if target else "",
+        provider=target.connection.provider if target else "",
+        connection_id=target.connection.id if target else "",
+        model=target.model if target else "",
+        status=status,
+        error=exchange.error,
+        state="final",
+        usage=exchange.usage or _estimated(exchange),
+        attempts=tuple(exchange.attempts),
+        first_byte_ms=_ms(exchange.committed_at - exchange.started_at) if exchange.committed_at else None,
+        duration_ms=_ms(ended_at - exchange.started_at),
+        bytes_out=bytes_out,
+    )
+
+
+def _estimated(exchange: Exchange) -> Usage:
+    """A provider that had begun to work may bill the prompt; one that refused before bills nothing."""
+    has_reached_provider = exchange.committed_at > 0 or any(
+        attempt.outcome in ("caller_left", "silent", "cut") for attempt in exchange.attempts
+    )
+    if not has_reached_provider:
+        return Usage()
+    output = exchange.chunks or _tokens(exchange.answer_bytes)
+    return Usage(input=_tokens(len(exchange.body)), output=output, estimated=True)
+
+
+def _tokens(size: int) -> int:
+    return (size + BYTES_A_TOKEN - 1) // BYTES_A_TOKEN
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

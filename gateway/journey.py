@@ -1,0 +1,323 @@
+"""READ THIS FIRST: one chat request from bytes to bytes.
+
+  1 edge        gives `Inbound` (who asks, what, the bytes) and a `Reply`
+  2 admission   secret → Caller; may this key use that model?          `keyring`, `permit`
+  3 dialects    bytes → what routing must know                         `read_head`
+  4 routing     name → targets in order                                `resolve`, `make_plan`
+  5 relay       targets until one commits                              `relay` (6 upstream: one call)
+  7 dialects    the answer's bytes, watched but not changed            `StreamTap`
+  8 accounting  the record, handed over before the last byte is sent   `holds.settle`
+
+Commit is the first useful byte sent to the caller: before it any failure may go to the next target, after it a
+failure ends the answer with the dialect's own error event. One record for every request with a valid key.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from gateway.accounting.record import note_of, record_of
+from gateway.admission.permit import permitted
+from gateway.dialects.openai_chat.errors import encode_stream_error
+from gateway.dialects.openai_chat.request import read_head
+from gateway.dialects.openai_chat.stream import StreamTap
+from gateway.dialects.sse import MAX_HELD_BYTES
+from gateway.domain.caller import ANONYMOUS, Caller
+from gateway.domain.errors import CallerGone, GatewayError, Unauthorized, UpstreamFailed
+from gateway.domain.record import RequestRecord
+from gateway.domain.reply import Headers, Reply
+from gateway.domain.target import Target
+from gateway.relay.attempt import Attempts, Committed
+from gateway.relay.exchange import Exchange
+from gateway.relay.loop import relay
+from gateway.routing.plan import make_plan
+from gateway.routing.resolve import resolve, resolve_at
+from gateway.runtime import Runtime, RuntimeHolder
+from gateway.state.holds import Holds
+from gateway.state.keyring import Keyring
+from gateway.telemetry.metrics import Metrics
+from gateway.upstream.seam import UpstreamFault
+
+_log = structlog.get_logger()
+
+KEEP_ALIVE = b": keep-alive\n\n"
+"""An SSE comment; the OpenAI SDKs (Python 3.52 seen) skip it. Sent only while nothing useful has come."""
+
+LINGER_S = 2.0
+"""After the terminator a provider has so long to close its answer; then its connection is dropped, not reused."""
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """One request as the edge hands it over. `secret` is the caller's key, empty when none was sent.
+
+    `forwarded` are header lines that may go upstream; `pinned_provider` comes from the path, if it names one.
+    """
+
+    request_id: str
+    caller_request_id: str
+    endpoint: str
+    secret: bytes
+    body: bytes
+    forwarded: tuple[bytes, ...]
+    started_at: float
+    pinned_provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the journey works with, built once a worker in `app.py`."""
+
+    runtimes: RuntimeHolder
+    keyring: Keyring
+    holds: Holds
+    attempts: Attempts
+    metrics: Metrics
+    worker: str
+    requires_key: bool
+    chance: Callable[[], float]
+    open_exchanges: set[Exchange]
+
+
+async def identify(secret: bytes, tools: Tools) -> Caller:
+    """Who asks. Raises Unauthorized or Unavailable."""
+    if secret:
+        try:
+            return await tools.keyring.identify(secret)
+        except Unauthorized as error:
+            tools.metrics.auth_refusals.add((error.code,))
+            raise
+    if tools.requires_key:
+        tools.metrics.auth_refusals.add(("missing_api_key",))
+        raise Unauthorized(
+            "no API key was sent: put it in the header `Authorization: Bearer <key>`", code="missing_api_key"
+        )
+    return ANONYMOUS
+
+
+async def run_chat(inbound: Inbound, reply: Reply, tools: Tools, watch_caller: Callable[[Exchange], None]) -> None:
+    """Serve one chat request. Errors before the answer has started are raised as GatewayError or CallerGone.
+
+    `watch_caller` begins to look out for the caller leaving; it calls `Exchange.caller_left`.
+    """
+    runtime = tools.runtimes.current()
+    caller = await identify(inbound.secret, tools)
+    head = read_head(inbound.body)
+    plan = permitted(caller, head.model, _plan(inbound.pinned_provider, head.model, runtime, tools))
+    exchange = Exchange(
+        request_id=inbound.request_id,
+        head=head,
+        body=inbound.body,
+        forwarded=inbound.forwarded,
+        timeouts=runtime.settings.timeouts,
+        started_at=inbound.started_at,
+        task=asyncio.current_task(),
+    )
+    note = note_of(
+        exchange,
+        caller,
+        at=time.time(),
+        worker=tools.worker,
+        endpoint=inbound.endpoint,
+        caller_request_id=inbound.caller_request_id,
+    )
+    while (newer := await tools.holds.take(caller, note)) is not None:
+        caller = newer
+        plan = permitted(caller, head.model, plan)
+    watch_caller(exchange)
+    passage = _Passage(exchange, note, reply, tools, runtime.settings.early_headers_s)
+    wheel = tools.attempts.wheel
+    tools.open_exchanges.add(exchange)
+    wheel.add(exchange.watch)
+    try:
+        await passage.run(plan)
+    finally:
+        tools.open_exchanges.discard(exchange)
+        if exchange.call is None or exchange.call.is_over:
+            wheel.remove(exchange.watch)
+
+
+def _plan(pinned: str, name: str, runtime: Runtime, tools: Tools) -> tuple[Target, ...]:
+    catalog = runtime.catalog
+    resolution = resolve_at(pinned, name, catalog) if pinned else resolve(name, catalog)
+    return make_plan(resolution, catalog, tools.chance())
+
+
+class _Passage:
+    """The part of the journey after admission: the hold is taken, and every way out settles it once."""
+
+    def __init__(
+        self, exchange: Exchange, note: RequestRecord, reply: Reply, tools: Tools, early_headers_s: float
+    ) -> None:
+        self._exchange = exchange
+        self._note = note
+        self._reply = reply
+        self._tools = tools
+        self._early_headers_s = early_headers_s
+        self._is_settled = False
+
+    async def run(self, plan: tuple[Target, ...]) -> None:
+        exchange = self._exchange
+        try:
+            if exchange.head.is_stream:
+                self._plan_early_headers()
+            committed = await relay(exchange, plan, self._tools.attempts, self._tools.metrics, self._send_early_headers)
+            exchange.watch.nudge_due = 0.0
+            exchange.committed_at = asyncio.get_running_loop().time()
+            if exchange.head.is_stream:
+                await self._forward_stream(committed)
+            else:
+                await self._forward_whole(committed)
+        except UpstreamFailed as error:
+            await self._end_failed(error)
+        except (CallerGone, asyncio.CancelledError):
+            exchange.error = "caller_left"
+            self._tools.metrics.streams_interrupted.add(("caller",))
+            await self._settle(499)
+            raise
+        except GatewayError as error:
+            exchange.error = error.code
+            await self._settle(error.status)
+            raise
+        finally:
+            if exchange.call is not None and not exchange.call.is_over and not self._is_settled:
+                exchange.call.cancel()
+
+    async def _forward_whole(self, committed: Committed) -> None:
+        exchange = self._exchange
+        exchange.usage = committed.usage
+        exchange.answer_bytes = len(committed.held)
+        body = committed.held
+        await self._settle(200)
+        await self._reply.whole(200, self._headers(committed, b"application/json"), body)
+
+    async def _forward_stream(self, committed: Committed) -> None:
+        """Pass the stream on, whole events a write. The last bytes wait for the record."""
+        exchange, reply, call = self._exchange, self._reply, committed.call
+        tap = StreamTap(hides_usage_chunk=committed.hides_usage_chunk)
+        gap_s = exchange.timeouts.gap_s
+        loop = asyncio.get_running_loop()
+        exchange.watch.enter("gap_timeout", loop.time() + gap_s, gap_s)
+        if not reply.has_started:
+            await reply.start(200, self._headers(committed, b"text/event-stream; charset=utf-8"))
+        data = committed.held
+        try:
+            while data:
+                out = tap.feed(data)
+                if tap.held_bytes > MAX_HELD_BYTES:
+                    out += tap.take_rest()
+                exchange.chunks = tap.chunks
+                if tap.is_done:
+                    break
+                if out:
+                    exchange.watch.sending_since = loop.time()
+                    await reply.write(out)
+                    exchange.watch.sending_since = 0.0
+                data = await call.read()
+        except UpstreamFault as fault:
+            exchange.usage = tap.usage
+            await self._end_cut(fault.kind, str(fault))
+            return
+        exchange.usage = tap.usage
+        if tap.error:
+            exchange.error = "provider_error_event"
+        if not tap.is_complete and not tap.error:
+            await self._end_cut("reset", "the provider ended the stream before the answer was complete")
+            return
+        exchange.watch.enter("gap_timeout", loop.time() + LINGER_S)
+        await self._settle(200)
+        await reply.finish((out if tap.is_done else b"") + tap.take_rest())
+
+    async def _end_cut(self, kind: str, message: str) -> None:
+        """After commit nothing is silently wrong: the dialect's error event, and no clean terminator."""
+        exchange = self._exchange
+        exchange.error = f"stream_{kind}"
+        self._tools.metrics.streams_interrupted.add(("gateway" if kind == "draining" else "provider",))
+        await self._settle(200)
+        code = "shutting_down" if kind == "draining" else "upstream_cut"
+        await self._reply.finish(encode_stream_error(502, code, message, self._details()))
+
+    async def _end_failed(self, error: UpstreamFailed) -> None:
+        exchange = self._exchange
+        exchange.error = error.code
+        await self._settle(error.status)
+        if not self._reply.has_started:
+            raise error
+        await self._reply.finish(encode_stream_error(error.status, error.code, error.message, self._details()))
+
+    async def _settle(self, status: int) -> None:
+        if self._is_settled:
+            return
+        self._is_settled = True
+        exchange, tools = self._exchange, self._tools
+        ended_at = asyncio.get_running_loop().time()
+        record = record_of(
+            self._note, exchange, status=status, ended_at=ended_at, bytes_out=self._reply.bytes_out
+        )
+        _measure(record, tools.metrics)
+        settling = asyncio.ensure_future(tools.holds.settle(record))
+        await asyncio.shield(settling)
+
+    def _plan_early_headers(self) -> None:
+        watch = self._exchange.watch
+        watch.on_nudge = self._nudge
+        watch.nudge_due = self._exchange.started_at + self._early_headers_s
+
+    def _nudge(self) -> None:
+        watch = self._exchange.watch
+        watch.nudge_due = asyncio.get_running_loop().time() + self._early_headers_s
+        if self._exchange.call is not None:
+            self._exchange.call.nudge()
+
+    async def _send_early_headers(self) -> None:
+        """Headers alone are not commit: they keep the caller and what stands between from giving up."""
+        if not self._reply.has_started:
+            headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+            await self._reply.start(200, headers)
+        await self._reply.write(KEEP_ALIVE)
+
+    def _headers(self, committed: Committed, content_type: bytes) -> Headers:
+        target = committed.target
+        headers = [
+            (b"content-type", committed.call.headers.get("content-type", "").encode("latin-1") or content_type),
+            (b"x-omniroute-provider", target.connection.provider.encode()),
+            (b"x-omniroute-model", _header_value(target.model)),
+            (b"x-omniroute-attempts", b"%d" % len(self._exchange.attempts)),
+        ]
+        if self._exchange.head.is_stream:
+            headers.append((b"cache-control", b"no-cache"))
+            headers.append((b"x-accel-buffering", b"no"))
+        return headers
+
+    def _details(self) -> dict[str, object]:
+        return {"request_id": self._exchange.request_id, "attempts": self._exchange.attempts}
+
+
+def _header_value(text: str) -> bytes:
+    """A model's name may be any text; a header holds printable ASCII."""
+    return text.encode("ascii", "backslashreplace")
+
+
+def _measure(record: RequestRecord, metrics: Metrics) -> None:
+    kind = "stream" if record.is_stream else "unary"
+    where = (record.endpoint, record.provider, kind)
+    metrics.requests.add((record.endpoint, record.provider, str(record.status), record.error))
+    metrics.request_duration_seconds.observe(record.duration_ms / 1000, where)
+    if record.first_byte_ms is not None:
+        metrics.first_byte_seconds.observe(record.first_byte_ms / 1000, where)
+    usage, provider = record.usage, record.provider
+    if usage.input:
+        metrics.tokens.add((provider, "input"), usage.input)
+    if usage.output:
+        metrics.tokens.add((provider, "output"), usage.output)
+    if usage.cache_read:
+        metrics.tokens.add((provider, "cache_read"), usage.cache_read)
+    if usage.cache_write:
+        metrics.tokens.add((provider, "cache_write"), usage.cache_write)
+    if usage.reasoning:
+        metrics.tokens.add((provider, "reasoning"), usage.reasoning)
+    if usage.estimated:
+        metrics.estimated_usage.add((provider,))

@@ -1,0 +1,224 @@
+"""One attempt: send, wait for the head, hold what comes until the first useful byte. Failure is a value here.
+
+What comes before commit is held (at most MAX_HELD_BYTES), so an error in the head, the first event or a later one
+before any content is a failed attempt like any other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from gateway.dialects.openai_chat.request import pass_on
+from gateway.dialects.openai_chat.response import read_answer
+from gateway.dialects.openai_chat.stream import classify, error_text
+from gateway.dialects.sse import EventSplitter, data_of
+from gateway.domain.errors import CallerGone
+from gateway.domain.outcome import Outcome
+from gateway.domain.target import Target
+from gateway.domain.usage import Usage
+from gateway.relay.classify import of_bad_answer, of_fault, of_status, refuses_stream_options
+from gateway.relay.exchange import Exchange
+from gateway.upstream.deadlines import Wheel
+from gateway.upstream.seam import Nudge, Transport, UpstreamCall, UpstreamFault, UpstreamRequest
+
+MAX_HELD_BYTES = 64 * 1024
+MAX_ERROR_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_REMEMBERED_TARGETS = 10_000
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """The target answers. `held` is what has come so far; for an unstreamed answer it is the whole body."""
+
+    target: Target
+    call: UpstreamCall
+    held: bytes
+    hides_usage_chunk: bool = False
+    usage: Usage | None = None
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The target did not answer. `body` is the provider's own error, at most MAX_ERROR_BYTES."""
+
+    outcome: Outcome
+    message: str
+    status: int = 0
+    body: bytes = b""
+    content_type: str = ""
+
+
+class Attempts:
+    """Makes attempts; remembers, bounded, which targets refuse `stream_options`."""
+
+    def __init__(self, transports: Mapping[str, Transport], wheel: Wheel) -> None:
+        self._transports = transports
+        self.wheel = wheel
+        self.refusing: dict[tuple[str, str], None] = {}
+
+    async def make(
+        self, exchange: Exchange, target: Target, on_nudge: Callable[[], Awaitable[None]], *, is_last: bool
+    ) -> Committed | Failed:
+        """One attempt, and once more without `stream_options` for a target that turns out to refuse them.
+
+        Raises CallerGone. `on_nudge` is awaited when the reader is woken to send early headers.
+        """
+        key = (target.connection.id, target.model)
+        asks_usage = not target.connection.refuses_stream_options and key not in self.refusing
+        result = await self._once(exchange, target, on_nudge, asks_usage=asks_usage, is_last=is_last)
+        added = exchange.head.is_stream and asks_usage and not exchange.head.wants_usage
+        if isinstance(result, Failed) and added and refuses_stream_options(result.status, result.body):
+            if len(self.refusing) >= MAX_REMEMBERED_TARGETS:
+                del self.refusing[next(iter(self.refusing))]
+            self.refusing[key] = None
+            return await self._once(exchange, target, on_nudge, asks_usage=False, is_last=is_last)
+        return result
+
+    async def _once(
+        self,
+        exchange: Exchange,
+        target: Target,
+        on_nudge: Callable[[], Awaitable[None]],
+        *,
+        asks_usage: bool,
+        is_last: bool,
+    ) -> Committed | Failed:
+        connection, head, timeouts = target.connection, exchange.head, exchange.timeouts
+        loop = asyncio.get_running_loop()
+        request = UpstreamRequest(
+            connection=connection,
+            url=connection.paths["chat"],
+            headers=exchange.forwarded,
+            body=pass_on(
+                exchange.body, head, target.model, asks_usage=asks_usage, drop_fields=connection.drop_request_fields
+            ),
+            connect_s=timeouts.connect_s,
+        )
+        try:
+            call = await self._transports[connection.transport].start(request)
+        except UpstreamFault as fault:
+            return Failed(of_fault(fault.kind), str(fault))
+        exchange.call = call
+        if exchange.has_caller_left:
+            call.cancel(CallerGone())
+        now = loop.time()
+        patience_s = timeouts.first_event_reasoning_s if is_last or head.is_reasoning else timeouts.first_event_s
+        headers_s = patience_s if is_last or head.is_reasoning else timeouts.headers_s
+        exchange.watch.begin(call, "headers_timeout", now + headers_s, now + timeouts.total_s)
+        reader = _Reader(call, on_nudge)
+        try:
+            await reader.head()
+            if call.status != 200:
+                return await _failed_by_status(reader, target)
+            if not head.is_stream:
+                exchange.watch.enter("gap_timeout", loop.time() + timeouts.total_s)
+                return await _whole(reader, target)
+            exchange.watch.enter("first_event_timeout", loop.time() + patience_s)
+            return await _first_useful(reader, target, hides_usage_chunk=asks_usage and not head.wants_usage)
+        except UpstreamFault as fault:
+            return Failed(of_fault(fault.kind), str(fault), status=call.status)
+
+
+class _Reader:
+    """Reads a call, sending early headers when it is nudged."""
+
+    def __init__(self, call: UpstreamCall, on_nudge: Callable[[], Awaitable[None]]) -> None:
+        self.call = call
+        self._on_nudge = on_nudge
+
+    async def head(self) -> None:
+        while True:
+            try:
+                return await self.call.head()
+            except Nudge:
+                await self._on_nudge()
+
+    async def read(self) -> bytes:
+        while True:
+            try:
+                return await self.call.read()
+            except Nudge:
+                await self._on_nudge()
+
+    async def read_to_end(self, most: int) -> bytes:
+        """The whole body. Raises UpstreamFault `too_large` beyond `most` bytes."""
+        parts: list[bytes] = []
+        size = 0
+        while data := await self.read():
+            parts.append(data)
+            size += len(data)
+            if size > most:
+                self.call.cancel()
+                raise UpstreamFault("too_large", "the provider's answer is larger than the gateway takes")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _failed_by_status(reader: _Reader, target: Target) -> Failed:
+    call = reader.call
+    try:
+        body = await reader.read_to_end(MAX_ERROR_BYTES)
+    except UpstreamFault:
+        body = b""  # its status says enough
+    outcome = of_status(
+        call.status, call.headers, body, is_limited_by_model=target.connection.is_limited_by_model
+    )
+    return Failed(
+        outcome,
+        f"the provider answered {call.status}: {error_text(body)}",
+        status=call.status,
+        body=body,
+        content_type=call.headers.get("content-type", ""),
+    )
+
+
+async def _whole(reader: _Reader, target: Target) -> Committed | Failed:
+    body = await reader.read_to_end(MAX_ANSWER_BYTES)
+    reading = read_answer(body)
+    if reading.kind != "answer":
+        return Failed(of_bad_answer(reading.kind, reading.error_status), reading.message, status=200)
+    return Committed(target, reader.call, body, usage=reading.usage)
+
+
+async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: bool) -> Committed | Failed:
+    """Read events until one is useful. An end before that, an error or a page is a failure, never an empty answer."""
+    splitter, size = EventSplitter(), 0
+    held: list[bytes] = []
+    while True:
+        data = await reader.read()
+        if not data:
+            return _ended_early(held, splitter.rest)
+        size += len(data)
+        held.append(data)
+        for event in splitter.feed(data):
+            verdict = classify(event)
+            if verdict == "error":
+                reader.call.cancel()
+                reading = read_answer(data_of(event))
+                return Failed(of_bad_answer("error", reading.error_status), error_text(data_of(event)), status=200)
+            if verdict == "useful":
+                return Committed(target, reader.call, b"".join(held), hides_usage_chunk)
+            if verdict == "terminal":
+                return _terminal_first(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
+        if size > MAX_HELD_BYTES:
+            return Committed(target, reader.call, b"".join(held), hides_usage_chunk)
+
+
+def _terminal_first(
+    reader: _Reader, target: Target, held: list[bytes], event: bytes, *, hides_usage_chunk: bool
+) -> Committed | Failed:
+    """A stream that ends before any content. A finish reason is an answer (`length` with one token, a filter);
+    only a bare terminator is an empty one."""
+    if b"[DONE]" in event:
+        reader.call.cancel()
+        return Failed(of_bad_answer("empty", 0), "the provider's stream ended without an answer", status=200)
+    return Committed(target, reader.call, b"".join(held), hides_usage_chunk)
+
+
+def _ended_early(held: list[bytes], rest: bytes) -> Failed:
+    body = b"".join(held)
+    if rest.strip() and not body.lstrip().startswith((b"data:", b"event:", b":")):
+        reading = read_answer(body)
+        if reading.kind != "answer":
+            return Failed(of_bad_answer(reading.kind, reading.error_status), reading.message, status=200)
+        return Failed(of_bad_answer("not_json", 0), "the provider answered a stream with a single object", status=200)
+    return Failed(of_bad_answer("empty", 0), "the provider's stream ended without an answer", status=200)

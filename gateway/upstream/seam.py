@@ -1,0 +1,166 @@
+"""The seam to providers: `UpstreamRequest` → status, headers, async byte chunks.
+
+Every transport keeps three promises: `cancel` closes the connection at once; a reader that stops makes the provider
+stop (back-pressure, at most HIGH_WATER_BYTES held); every failure is an UpstreamFault, never a library's exception.
+One reader awaits `head` and `read`; wake-ups, not chunks, are what costs, so a read gives all that has come.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from gateway.domain.target import Connection
+
+HIGH_WATER_BYTES = 256 * 1024
+
+FaultKind = Literal[
+    "refused", "dns", "blocked_address", "tls", "connect_timeout", "headers_timeout", "first_event_timeout",
+    "gap_timeout", "total_timeout", "reset", "protocol", "too_large", "no_capacity", "draining",
+]  # fmt: skip
+
+
+class UpstreamFault(Exception):  # noqa: N818  (named for whose fault it is)
+    """The provider, or the way to it, failed. `kind` is a word of FaultKind; the text holds no secret."""
+
+    def __init__(self, kind: FaultKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: FaultKind = kind
+
+
+class Cancelled(Exception):  # noqa: N818  (an event)
+    """This call was cancelled by us: the caller left, or the product is stopping."""
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """One HTTP request. `headers` are raw `Name: value` lines, without the connection's own ones and the length."""
+
+    connection: Connection
+    url: str
+    headers: tuple[bytes, ...]
+    body: bytes
+    connect_s: float
+    method: str = "POST"
+
+
+class Nudge(Exception):  # noqa: N818  (an event)
+    """The waiting reader is woken for another reason than data; it may simply wait again."""
+
+
+class UpstreamCall:
+    """The reader's side of one call; transports feed it from their callbacks.
+
+    `status` is 0 until the head has come; `headers` have lower-case names. `bytes_in` counts body bytes.
+    """
+
+    __slots__ = (
+        "_chunks", "_waiter", "bytes_in", "fault", "has_head", "headers", "held", "is_over", "on_cancel", "on_drained",
+        "reads", "status",
+    )  # fmt: skip
+
+    def __init__(self, on_cancel: Callable[[], None], on_drained: Callable[[], None]) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.has_head = False
+        self.is_over = False
+        self.fault: Exception | None = None
+        self.held = 0
+        self.bytes_in = 0
+        self.reads = 0
+        self.on_cancel = on_cancel
+        self.on_drained = on_drained
+        self._chunks: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Somebody waits for the provider just now."""
+        return self._waiter is not None
+
+    async def head(self) -> None:
+        """Wait for status and headers. Raises UpstreamFault, Cancelled, Nudge."""
+        while not self.has_head:
+            if self.fault is not None:
+                raise self.fault
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """All bytes that have come, at least one; empty at the clean end. Raises UpstreamFault, Cancelled, Nudge."""
+        while not self._chunks:
+            if self.fault is not None:
+                raise self.fault
+            if self.is_over:
+                return b""
+            await self._wait()
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self.held = 0
+        self.on_drained()
+        return data
+
+    def cancel(self, reason: Exception | None = None) -> None:
+        """Close the connection now. The reader gets `reason`, or Cancelled."""
+        if not self.is_over:
+            self.is_over = True
+            self.on_cancel()
+        if self.fault is None:
+            self.fault = reason or Cancelled()
+        self._chunks = []
+        self._wake()
+
+    def nudge(self) -> None:
+        """Wake the reader with Nudge, if it waits."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(Nudge())
+
+    def feed_head(self, status: int, headers: dict[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+        self.has_head = True
+        self._wake()
+
+    def feed(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self.held += len(data)
+        self.bytes_in += len(data)
+        self.reads += 1
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def feed_end(self, fault: UpstreamFault | None = None) -> None:
+        """The answer is over; with a fault it was cut."""
+        self.is_over = True
+        if self.fault is None:
+            self.fault = fault
+        self._wake()
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+class Transport:
+    """What `relay` needs of a transport."""
+
+    async def start(self, request: UpstreamRequest) -> UpstreamCall:
+        """Begin the call; returns before the head has come. Raises UpstreamFault."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+    @property
+    def open_calls(self) -> int:
+        return 0
