@@ -1,0 +1,91 @@
+"""Composition root: makes the plane's objects and the ASGI application around them."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from admin_api.auth.guard import Guard, GuardRules
+from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer_http_exception
+from admin_api.publish import Publisher
+from admin_api.resources import auth, keys, pages
+from admin_api.services.plane import Plane
+from admin_api.store.database import open_database
+from gateway import __version__
+from gateway.config.settings import Settings
+from gateway.providers.load import load_specs
+
+MAX_BODY_BYTES = 1 << 20
+_HANDLERS: tuple[Any, ...] = (*auth.handlers, *keys.handlers, *pages.handlers)
+
+
+def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = time.time) -> Plane:
+    """Make the objects of one admin process. Nothing is opened yet."""
+    database = open_database(settings.database_url, settings.data_dir)
+    return Plane(
+        settings=settings,
+        database=database,
+        redis=redis,
+        publisher=Publisher(database, redis, is_demo_enabled=settings.is_demo_enabled, now=now),
+        specs=load_specs(),
+        now=now,
+    )
+
+
+def connect_redis(url: str) -> Redis:
+    """A client that fails fast: whoever calls it has a limit and a way to go on."""
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=1.0,
+        socket_timeout=5.0,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+        max_connections=32,
+    )
+
+
+def build_routes(plane: Plane) -> Litestar:
+    """The routes alone, without the guard."""
+
+    def provide_plane() -> Plane:
+        return plane
+
+    return Litestar(
+        route_handlers=list(_HANDLERS),
+        dependencies={"plane": Provide(provide_plane, sync_to_thread=False)},
+        exception_handlers={
+            ApiError: answer_api_error,
+            HTTPException: answer_http_exception,
+            Exception: answer_bug,
+        },
+        openapi_config=OpenAPIConfig(
+            title="OmniRoute admin API",
+            version=__version__,
+            path="/api",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        ),
+        request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
+        signature_namespace={"Plane": Plane},
+    )
+
+
+def build_app(plane: Plane, *, is_relayed: bool, is_loopback: bool) -> ASGIApp:
+    """The whole application: the guard, and the routes behind it."""
+    rules = GuardRules(
+        is_loopback=is_loopback,
+        is_relayed=is_relayed,
+        base_url=plane.settings.base_url,
+        admin_token=plane.settings.admin_token,
+        csrf_secret=plane.settings.jwt_secret,
+    )
+    return Guard(build_routes(plane), plane.database, rules, plane.now)

@@ -1,0 +1,152 @@
+"""The door: every HTTP request passes here before it meets a route.
+
+Order: host (DNS rebinding), public list, credential, role, and for a cookie that changes something the origin and
+the CSRF token. It fails closed: a path that no route has asks for a credential too.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from admin_api.auth.access import is_public, may
+from admin_api.auth.sessions import COOKIE, csrf_token, get_session_role, get_token_role
+from admin_api.http.browser_safety import (
+    API_HEADERS,
+    SAFE_METHODS,
+    SECURITY_HEADERS,
+    decode_headers,
+    is_host_allowed,
+    is_origin_allowed,
+)
+from admin_api.http.errors import error_body
+from admin_api.store.database import Database
+
+PEER_HEADER = "x-omniroute-peer"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRules:
+    """What the guard has to know. `is_relayed`: requests come over the unix socket, from a gateway worker."""
+
+    is_loopback: bool
+    is_relayed: bool
+    base_url: str
+    admin_token: str
+    csrf_secret: str
+
+    def __repr__(self) -> str:
+        return f"GuardRules(is_loopback={self.is_loopback}, is_relayed={self.is_relayed})"
+
+
+class Refusal(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Guard:
+    """ASGI application around the routes. Leaves `session_token` and `peer` in the scope's state."""
+
+    def __init__(self, app: ASGIApp, database: Database, rules: GuardRules, now: Callable[[], float]) -> None:
+        self._app = app
+        self._database = database
+        self._rules = rules
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        headers = decode_headers(scope["headers"])
+        is_api = scope["path"].startswith("/api")
+        sender = _with_headers(send, SECURITY_HEADERS + (API_HEADERS if is_api else ()))
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["peer"] = self._peer(scope, headers)
+        try:
+            state["session_token"] = await self._admit(scope["method"], scope["path"], headers)
+        except Refusal as refusal:
+            await _refuse(sender, refusal)
+            return
+        await self._app(scope, receive, sender)
+
+    def _peer(self, scope: Scope, headers: dict[str, str]) -> str:
+        """The address of whoever asks. The internal header counts only where workers alone can connect."""
+        if self._rules.is_relayed:
+            return headers.get(PEER_HEADER, "local")
+        client = scope.get("client")
+        return str(client[0]) if client else "unknown"
+
+    async def _admit(self, method: str, path: str, headers: dict[str, str]) -> str:
+        """Let the request in, or raise Refusal. Gives the session's token when a cookie opened the door."""
+        rules = self._rules
+        if rules.is_loopback and not is_host_allowed(headers.get("host", ""), rules.base_url):
+            raise Refusal(403, "this Host is not served here: use localhost, or set BASE_URL")
+        is_change = method not in SAFE_METHODS
+        if is_public(method, path):
+            if is_change and not is_origin_allowed(headers, rules.base_url):
+                raise Refusal(403, "the request comes from another site")
+            return _cookie(headers)
+        role, session_token = await self._identify(headers)
+        if not may(role, method):
+            raise Refusal(403, f"the role {role} may not do this")
+        if session_token and is_change:
+            self._check_cookie_change(headers, session_token)
+        return session_token
+
+    async def _identify(self, headers: dict[str, str]) -> tuple[str, str]:
+        """Role, and the session's token if it was a session. Raises Refusal 401."""
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        session_token = _cookie(headers)
+        async with self._database.read() as connection:
+            if scheme.lower() == "bearer" and bearer:
+                role = await get_token_role(connection, bearer.strip(), self._rules.admin_token)
+                session_token = ""
+            elif session_token:
+                role = await get_session_role(connection, session_token, self._now())
+            else:
+                role = None
+        if role is None:
+            raise Refusal(401, "log in, or send an admin token: Authorization: Bearer <token>")
+        return role, session_token
+
+    def _check_cookie_change(self, headers: dict[str, str], session_token: str) -> None:
+        if not is_origin_allowed(headers, self._rules.base_url):
+            raise Refusal(403, "the request comes from another site")
+        expected = csrf_token(session_token, self._rules.csrf_secret)
+        if not hmac.compare_digest(headers.get("x-csrf-token", "").encode(), expected.encode()):
+            raise Refusal(403, "X-CSRF-Token is missing or wrong: GET /api/auth/status gives it")
+
+
+def _cookie(headers: dict[str, str]) -> str:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""
+
+
+def _with_headers(send: Send, extra: tuple[tuple[bytes, bytes], ...]) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", []))
+            given = {bytes(name).lower() for name, _ in headers}
+            message["headers"] = headers + [pair for pair in extra if pair[0] not in given]
+        await send(message)
+
+    return send_with_headers
+
+
+async def _refuse(send: Send, refusal: Refusal) -> None:
+    body = msgspec.json.encode(error_body(refusal.message))
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if refusal.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

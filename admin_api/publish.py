@@ -1,0 +1,345 @@
+"""SQL → Snapshot → Redis, by revision; and the keyring beside it. The only writer of both.
+
+Everything here may run twice, in several admin processes at once, or stop anywhere: the keyring's epoch is written
+last and holds which database Redis follows and the revision up to which it is complete; `snapshot:current` never
+moves back. Redis is read before SQL, so a revision seen in Redis is never newer than what SQL then says, unless SQL
+was restored from a backup or begun anew: then its revision is raised above, and all is written.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.combos import combos
+from admin_api.store.connections import connections
+from admin_api.store.database import Database, get_origin, get_revision, raise_revision
+from admin_api.store.keys import KeyRow, keys, load_keys_since, load_removed_since
+from admin_api.store.names import aliases, chains
+from admin_api.store.nodes import nodes
+from admin_api.store.prices import prices
+from admin_api.store.settings import settings_rows
+from gateway.config.snapshot import (
+    SCHEMA,
+    Alias,
+    Combo,
+    ComboModel,
+    Connection,
+    FallbackChain,
+    KeyEntry,
+    Node,
+    Price,
+    RoutingSettings,
+    Snapshot,
+    decode_snapshot,
+    encode_key_entry,
+    encode_snapshot,
+)
+from gateway.domain.timeouts import Timeouts
+from gateway.state import keys as redis_keys
+
+KEPT_SNAPSHOTS = 5
+PUBLISH_LIMIT_S = 2.0
+_WHOLE_LIMIT_S = 60.0
+_BATCH = 1000
+_MAX_NEWS = 10_000
+
+_MOVE_CURRENT = """
+-- Move the current revision forward, never back.
+-- KEYS[1] the revision workers should run   ARGV[1] revision
+if tonumber(redis.call("GET", KEYS[1]) or "-1") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
+return 1
+"""
+
+log = structlog.get_logger()
+
+
+class InvalidSnapshot(Exception):
+    """The rows do not make a snapshot that workers can read. Nothing was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What has to be written: the snapshot, and keys since `since` (-1: all of them)."""
+
+    snapshot: Snapshot
+    origin: str
+    encoded: bytes
+    is_whole: bool
+    changed: Sequence[KeyRow]
+    removed: Sequence[str]
+
+
+class Publisher:
+    """Owns what Redis holds of the configuration. `published_revision` is what this process knows Redis has."""
+
+    def __init__(self, database: Database, redis: Redis, *, is_demo_enabled: bool, now: Callable[[], float]) -> None:
+        self._database = database
+        self._redis = redis
+        self._is_demo_enabled = is_demo_enabled
+        self._now = now
+        self._lock = asyncio.Lock()
+        self._recent: deque[int] = deque()
+        self._is_checked = False
+        self.published_revision = -1
+        self.is_redis_up = False
+        self.problem = ""
+
+    async def publish(self, limit_s: float = PUBLISH_LIMIT_S) -> bool:
+        """Bring Redis up to date. False when that is not possible now; the job goes on trying."""
+        try:
+            async with asyncio.timeout(limit_s), self._lock:
+                await self._bring_up_to_date(is_whole=False)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._note_away(error)
+            return False
+        except InvalidSnapshot as error:
+            self._note_problem(str(error))
+            return False
+        return True
+
+    async def republish_all(self) -> bool:
+        """Write every key and take out of Redis what SQL does not know. Slow with many keys; run now and then."""
+        try:
+            async with asyncio.timeout(_WHOLE_LIMIT_S), self._lock:
+                await self._bring_up_to_date(is_whole=True)
+                await self._remove_strangers()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._note_away(error)
+            return False
+        return True
+
+    async def _bring_up_to_date(self, *, is_whole: bool) -> None:
+        current, epoch = await self._read_redis()
+        due = await self._load_due(current, -1 if is_whole else epoch)
+        if due is not None:
+            await self._write_snapshot(due)
+            await self._write_keys(due)
+            await self._redis.set(redis_keys.KEYRING_EPOCH, f"{due.origin}:{due.snapshot.revision}")
+            self.published_revision = due.snapshot.revision
+            log.info("config_published", revision=self.published_revision, changed_keys=len(due.changed))
+        if not self.is_redis_up:
+            log.info("redis_reached", revision=self.published_revision)
+        self.is_redis_up, self._is_checked, self.problem = True, True, ""
+
+    async def _read_redis(self) -> tuple[int, int]:
+        """The revisions that Redis has as current and as the keyring's epoch; -1 = none, or of another database."""
+        current, epoch = await self._redis.mget(redis_keys.SNAPSHOT_CURRENT, redis_keys.KEYRING_EPOCH)
+        async with self._database.read() as connection:
+            origin = await get_origin(connection)
+        followed, _, revision = (epoch or b"").decode().rpartition(":")
+        return _revision(current), _revision(revision) if followed == origin else -1
+
+    async def _load_due(self, current: int, epoch: int) -> _Due | None:
+        """What Redis lacks; None when it lacks nothing."""
+        async with self._database.read() as connection:
+            revision = await get_revision(connection)
+            if revision == current == epoch and self._is_checked:
+                self.published_revision = revision
+                return None
+        if current > revision or (epoch < 0 <= current and not self._is_checked):
+            log.warning("database_older_than_redis", database=revision, redis=current)
+            return await self._load_above(current)
+        if revision == current and await self._differs_in_redis(revision):
+            # Same rows, another meaning: the demo provider was switched by the environment, or the code is newer.
+            return await self._load_above(current, epoch)
+        async with self._database.read() as connection:
+            return await self._build_due(connection, epoch)
+
+    async def _load_above(self, current: int, epoch: int = -1) -> _Due:
+        async with self._database.write() as connection:
+            await raise_revision(connection, above=current)
+            return await self._build_due(connection, epoch)
+
+    async def _differs_in_redis(self, revision: int) -> bool:
+        held = await self._redis.get(redis_keys.snapshot(revision))
+        if not isinstance(held, bytes):
+            return False
+        async with self._database.read() as connection:
+            snapshot = await build_snapshot(connection, is_demo_enabled=self._is_demo_enabled, now=0.0)
+        try:
+            return msgspec.structs.replace(decode_snapshot(held), published_at=0.0) != snapshot
+        except ValueError:
+            return True
+
+    async def _build_due(self, connection: AsyncConnection, epoch: int) -> _Due:
+        snapshot = await build_snapshot(connection, is_demo_enabled=self._is_demo_enabled, now=self._now())
+        is_whole = epoch < 0
+        return _Due(
+            snapshot=snapshot,
+            origin=await get_origin(connection),
+            encoded=_checked(snapshot),
+            is_whole=is_whole,
+            changed=await (keys.load_all(connection) if is_whole else load_keys_since(connection, epoch)),
+            removed=await load_removed_since(connection, epoch),
+        )
+
+    async def _write_snapshot(self, due: _Due) -> None:
+        revision = due.snapshot.revision
+        await self._redis.set(redis_keys.snapshot(revision), due.encoded)
+        await self._redis.eval(_MOVE_CURRENT, 1, redis_keys.SNAPSHOT_CURRENT, str(revision))
+        await self._redis.publish(redis_keys.NEWS, f"snapshot:{revision}")
+        if revision not in self._recent:
+            self._recent.append(revision)
+        while len(self._recent) > KEPT_SNAPSHOTS:
+            await self._redis.delete(redis_keys.snapshot(self._recent.popleft()))
+
+    async def _write_keys(self, due: _Due) -> None:
+        has_news = not due.is_whole or len(due.changed) <= _MAX_NEWS
+        for start in range(0, len(due.changed), _BATCH):
+            pipeline = self._redis.pipeline(transaction=False)
+            for row in due.changed[start : start + _BATCH]:
+                name = redis_keys.key(row.digest)
+                if row.is_active:
+                    entry = {"v": row.version, "e": encode_key_entry(key_entry(row))}
+                    pipeline.hset(name, mapping=entry)  # type: ignore[arg-type]  # the stub forbids mixed values
+                else:
+                    pipeline.delete(name)
+                if has_news:
+                    pipeline.publish(redis_keys.NEWS, f"key:{row.digest}")
+            await pipeline.execute()
+        for digest in due.removed:
+            await self._redis.delete(redis_keys.key(digest))
+            await self._redis.publish(redis_keys.NEWS, f"key:{digest}")
+
+    async def _remove_strangers(self) -> None:
+        """Delete keys and snapshots that Redis holds and SQL does not know, from before a restore or a crash."""
+        async with self._database.read() as connection:
+            known = {redis_keys.key(row.digest) for row in await keys.load_all(connection) if row.is_active}
+        async for name in self._scan(redis_keys.key("*")):
+            if name not in known:
+                await self._redis.delete(name)
+        held = [name async for name in self._scan(redis_keys.snapshot(0).removesuffix("0") + "*")]
+        held.remove(redis_keys.SNAPSHOT_CURRENT)
+        for name in sorted(held, key=_revision_of_name, reverse=True)[KEPT_SNAPSHOTS:]:
+            await self._redis.delete(name)
+
+    async def _scan(self, pattern: str) -> AsyncIterator[str]:
+        async for name in self._redis.scan_iter(match=pattern, count=_BATCH):
+            yield name.decode() if isinstance(name, bytes) else name
+
+    def _note_away(self, error: Exception) -> None:
+        if self.is_redis_up or not self.problem:
+            log.warning("redis_away", error=type(error).__name__, detail=str(error))
+        self.is_redis_up, self.problem = False, f"{type(error).__name__}: {error}"
+
+    def _note_problem(self, problem: str) -> None:
+        if problem != self.problem:
+            log.error("snapshot_invalid", error=problem)
+        self.problem = problem
+
+
+async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, now: float) -> Snapshot:
+    """The whole configuration as the rows say it, at the revision they have."""
+    return Snapshot(
+        schema=SCHEMA,
+        revision=await get_revision(connection),
+        published_at=now,
+        nodes=tuple(
+            Node(row.id, row.prefix, row.dialect, row.base_url, row.name, row.allow_private)  # type: ignore[arg-type]  # checked when decoded
+            for row in await nodes.load_all(connection)
+        ),
+        connections=tuple(
+            Connection(
+                id=row.id,
+                provider=row.provider,
+                name=row.name,
+                api_key=row.api_key,
+                priority=row.priority,
+                tier=row.tier,  # type: ignore[arg-type]  # checked when decoded
+                rpm=row.rpm,
+                min_gap_ms=row.min_gap_ms,
+                max_concurrency=row.max_concurrency,
+                models=tuple(row.models),
+                fingerprint=row.fingerprint,
+                proxy=row.proxy,
+            )
+            for row in await connections.load_all(connection)
+            if row.is_active
+        ),
+        combos=tuple(
+            Combo(
+                id=row.id,
+                name=row.name,
+                models=tuple(ComboModel(entry["model"], entry.get("weight", 0)) for entry in row.models),
+                strategy=row.strategy,  # type: ignore[arg-type]  # checked when decoded
+                config=row.config,
+                is_active=row.is_active,
+            )
+            for row in await combos.load_all(connection)
+        ),
+        aliases=tuple(Alias(row.pattern, row.target) for row in await aliases.load_all(connection)),
+        fallback_chains=tuple(FallbackChain(row.name, tuple(row.models)) for row in await chains.load_all(connection)),
+        prices=tuple(
+            Price(row.model, row.input, row.output, row.cache_read, row.cache_write, row.reasoning)
+            for row in await prices.load_all(connection)
+        ),
+        settings=routing_settings(
+            {row.name: row.value for row in await settings_rows.load_all(connection)},
+            is_demo_enabled=is_demo_enabled,
+        ),
+    )
+
+
+def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> RoutingSettings:
+    """The settings that workers obey, out of all that are stored. Raises InvalidSnapshot."""
+    default = RoutingSettings()
+    document = {
+        "account_strategy": values.get("fallbackStrategy", default.account_strategy),
+        "sticky_limit": values.get("stickyRoundRobinLimit", default.sticky_limit),
+        "timeouts": values.get("timeouts", msgspec.structs.asdict(Timeouts())),
+        "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
+        "blocked_providers": values.get("blockedProviders", default.blocked_providers),
+        "is_demo_enabled": is_demo_enabled,
+    }
+    try:
+        return msgspec.convert(document, RoutingSettings)
+    except msgspec.ValidationError as error:
+        raise InvalidSnapshot(f"settings: {error}") from error
+
+
+def key_entry(row: KeyRow) -> KeyEntry:
+    """A key as workers see it."""
+    return KeyEntry(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        allowed_models=tuple(row.allowed_models),
+        rpm=row.rpm,
+        tpm=row.tpm,
+        concurrency=row.concurrency,
+        budget_nano_usd=row.budget_nano_usd,
+        budget_period=row.budget_period,
+        priority=row.priority,
+        is_strict=row.is_strict,
+        is_no_log=row.is_no_log,
+        cache_scope=row.cache_scope,
+        expires_at=row.expires_at,
+    )
+
+
+def _checked(snapshot: Snapshot) -> bytes:
+    """Encode, and read back as a worker will. Raises InvalidSnapshot."""
+    encoded = encode_snapshot(snapshot)
+    try:
+        decode_snapshot(encoded)
+    except ValueError as error:
+        raise InvalidSnapshot(str(error)) from error
+    return encoded
+
+
+def _revision(text: bytes | str | None) -> int:
+    try:
+        return int(text) if text is not None else -1
+    except ValueError:
+        return -1
+
+
+def _revision_of_name(name: str) -> int:
+    return _revision(name.rpartition(":")[2])

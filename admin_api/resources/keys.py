@@ -1,0 +1,149 @@
+"""Gateway keys: `/api/keys`. The full secret is in the answer to POST only."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+
+from admin_api.http.answers import saved
+from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.services.key_rules import NANO, nano_usd, new_key_row
+from admin_api.services.plane import Plane
+from admin_api.store.keys import KeyRow, bury_key, keys
+from gateway.config.keys import new_key_secret
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+_Model = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
+_Models = Annotated[list[_Model], msgspec.Meta(max_length=1000)]
+_Limit = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+_Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
+_Instant = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+
+
+class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Limits of 0 mean none; `expiresAt` is unix seconds, 0 = never; empty `allowedModels` = all."""
+
+    name: _Name | msgspec.UnsetType = msgspec.UNSET
+    allowed_models: _Models | msgspec.UnsetType | None = msgspec.UNSET
+    no_log: bool | msgspec.UnsetType = msgspec.UNSET
+    rpm: _Limit | msgspec.UnsetType = msgspec.UNSET
+    tpm: _Limit | msgspec.UnsetType = msgspec.UNSET
+    concurrency: _Limit | msgspec.UnsetType = msgspec.UNSET
+    budget_usd: _Money | msgspec.UnsetType = msgspec.UNSET
+    budget_period: Literal["", "daily", "weekly", "monthly", "total"] | msgspec.UnsetType = msgspec.UNSET
+    priority: Literal["interactive", "batch"] | msgspec.UnsetType = msgspec.UNSET
+    strict: bool | msgspec.UnsetType = msgspec.UNSET
+    cache_scope: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
+    expires_at: _Instant | msgspec.UnsetType = msgspec.UNSET
+    is_active: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+@get("/api/keys")
+async def list_keys(plane: Plane) -> dict[str, Any]:
+    async with plane.database.read() as connection:
+        return {"keys": [key_view(row) for row in await keys.load_all(connection)]}
+
+
+@post("/api/keys")
+async def create_key(data: KeyBody, plane: Plane) -> Response[dict[str, Any]]:
+    if data.name is msgspec.UNSET:
+        raise bad_request(("name", "is missing"))
+    secret = new_key_secret()
+    async with plane.change() as change:
+        row = _changed(new_key_row(plane, secret, data.name, change.revision), data)
+        await keys.insert(change.connection, row)
+    return saved({**key_view(row), "key": secret}, await plane.published(), status=201)
+
+
+@get("/api/keys/{key_id:str}")
+async def get_key(key_id: str, plane: Plane) -> dict[str, Any]:
+    async with plane.database.read() as connection:
+        row = await keys.get(connection, key_id)
+    if row is None:
+        raise not_found("key", key_id)
+    return key_view(row)
+
+
+@patch("/api/keys/{key_id:str}")
+async def change_key(key_id: str, data: KeyBody, plane: Plane) -> Response[dict[str, Any]]:
+    async with plane.change() as change:
+        row = _own(await keys.get(change.connection, key_id), key_id)
+        row = msgspec.structs.replace(
+            _changed(row, data), version=row.version + 1, revision=change.revision, updated_at=plane.now()
+        )
+        await keys.replace(change.connection, row)
+    return saved(key_view(row), await plane.published())
+
+
+@delete("/api/keys/{key_id:str}", status_code=200)
+async def delete_key(key_id: str, plane: Plane) -> Response[dict[str, Any]]:
+    async with plane.change() as change:
+        row = _own(await keys.get(change.connection, key_id), key_id)
+        await keys.delete(change.connection, key_id)
+        await bury_key(change.connection, row.digest, change.revision, plane.now())
+    return saved({"success": True, "message": "Key deleted successfully"}, await plane.published())
+
+
+def key_view(row: KeyRow) -> dict[str, Any]:
+    """A key as the API shows it: the secret masked."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "key": row.hint,
+        "allowedModels": row.allowed_models,
+        "noLog": row.is_no_log,
+        "rpm": row.rpm,
+        "tpm": row.tpm,
+        "concurrency": row.concurrency,
+        "budgetUsd": row.budget_nano_usd / NANO,
+        "budgetPeriod": row.budget_period,
+        "priority": row.priority,
+        "strict": row.is_strict,
+        "cacheScope": row.cache_scope,
+        "expiresAt": row.expires_at,
+        "isActive": row.is_active,
+        "managed": row.managed,
+        "version": row.version,
+        "createdAt": row.created_at,
+        "updatedAt": row.updated_at,
+    }
+
+
+def _own(row: KeyRow | None, key_id: str) -> KeyRow:
+    if row is None:
+        raise not_found("key", key_id)
+    if row.managed:
+        raise conflict(f"the key {row.name!r} is managed by the config file: change it there")
+    return row
+
+
+def _changed(row: KeyRow, data: KeyBody) -> KeyRow:
+    given = {
+        name: getattr(data, field) for field, name in _COLUMNS.items() if getattr(data, field) is not msgspec.UNSET
+    }
+    if given.get("allowed_models", ()) is None:
+        given["allowed_models"] = []
+    if data.budget_usd is not msgspec.UNSET:
+        given["budget_nano_usd"] = nano_usd(data.budget_usd)
+    row = msgspec.structs.replace(row, **given)
+    if row.budget_nano_usd and not row.budget_period:
+        row = msgspec.structs.replace(row, budget_period="monthly")
+    return row
+
+
+_COLUMNS = {
+    "name": "name",
+    "allowed_models": "allowed_models",
+    "no_log": "is_no_log",
+    "rpm": "rpm",
+    "tpm": "tpm",
+    "concurrency": "concurrency",
+    "budget_period": "budget_period",
+    "priority": "priority",
+    "strict": "is_strict",
+    "cache_scope": "cache_scope",
+    "expires_at": "expires_at",
+    "is_active": "is_active",
+}
+
+handlers = (list_keys, create_key, get_key, change_key, delete_key)

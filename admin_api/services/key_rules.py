@@ -1,0 +1,47 @@
+"""How a gateway key's row begins, and how much of a secret may be shown. Pure."""
+
+import math
+
+from admin_api.services.plane import Plane
+from admin_api.store.keys import KeyRow
+from gateway.config.keys import digest_of
+
+NANO = 1_000_000_000
+
+
+def new_key_row(plane: Plane, secret: str, name: str, revision: int) -> KeyRow:
+    """A key without limits. The version begins at 1 and rises with every change."""
+    now = plane.now()
+    return KeyRow(
+        id=plane.new_id(),
+        name=name,
+        digest=digest_of(secret, plane.pepper),
+        hint=secret_hint(secret),
+        version=1,
+        revision=revision,
+        allowed_models=[],
+        rpm=0,
+        tpm=0,
+        concurrency=0,
+        budget_nano_usd=0,
+        budget_period="",
+        priority="interactive",
+        is_strict=False,
+        is_no_log=False,
+        cache_scope="",
+        expires_at=0.0,
+        is_active=True,
+        managed=False,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def secret_hint(secret: str) -> str:
+    """What may be shown of a secret: enough to tell two apart, too little to use. Short ones show nothing."""
+    return f"{secret[:6]}…{secret[-4:]}" if len(secret) >= 20 else "…" if secret else ""
+
+
+def nano_usd(usd: float) -> int:
+    """Dollars as integer nano-dollars."""
+    return math.floor(usd * NANO + 0.5)

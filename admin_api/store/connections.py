@@ -1,0 +1,40 @@
+"""Accounts at providers. `api_key` and `proxy` are sealed with the row's id; `api_key_hint` is what may be shown."""
+
+from typing import Any
+
+import msgspec
+
+from admin_api.store import tables
+from admin_api.store.collection import Collection
+
+
+class ConnectionRow(msgspec.Struct, frozen=True):
+    """`extra` keeps fields of the seed system that mean nothing here, as they came."""
+
+    id: str
+    provider: str
+    name: str
+    api_key: str
+    api_key_hint: str
+    priority: int
+    tier: str
+    rpm: int
+    min_gap_ms: int
+    max_concurrency: int
+    models: list[str]
+    fingerprint: str
+    proxy: str
+    is_active: bool
+    managed: bool
+    extra: dict[str, Any]
+    created_at: float
+    updated_at: float
+
+    def __repr__(self) -> str:
+        return f"ConnectionRow(id={self.id!r}, provider={self.provider!r}, name={self.name!r})"
+
+
+_columns = tables.provider_connections.c
+connections = Collection(
+    tables.provider_connections, ConnectionRow, _columns.provider, _columns.priority, _columns.name
+)

@@ -1,0 +1,133 @@
+"""The pool, the three kinds of transaction, and the migrations. SQLite by default, PostgreSQL by `DATABASE_URL`.
+
+`change()` is the only way to alter configuration: it raises the revision in the same transaction, first, so that
+writers queue up there instead of failing half way.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from admin_api.store import tables
+
+FILE_NAME = "omniroute.db"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x6F6D6E69
+_BUSY_TIMEOUT_MS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An open transaction that has raised the revision to `revision`."""
+
+    connection: AsyncConnection
+    revision: int
+
+
+class Database:
+    """One engine. Every transaction ends inside its `async with`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads: one consistent view."""
+        async with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes what is not configuration (ledger, sessions)."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(is_write=True)
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[Change]:
+        """A transaction that writes configuration; raises the revision."""
+        async with self.write() as connection:
+            yield Change(connection, await raise_revision(connection))
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date. Two processes that start together take turns."""
+        async with self.write() as connection:
+            if connection.dialect.name == "postgresql":
+                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            await connection.run_sync(_upgrade)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def open_database(database_url: str, data_dir: Path) -> Database:
+    """Open `database_url`, or `omniroute.db` of the data dir when it is empty. No query is sent yet."""
+    if database_url:
+        url = database_url.replace("postgres://", "postgresql://", 1)
+        url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
+        return Database(
+            create_async_engine(url, pool_size=10, pool_pre_ping=True, pool_timeout=10, hide_parameters=True)
+        )
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = data_dir / FILE_NAME
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    engine = create_async_engine(
+        sa.URL.create("sqlite+aiosqlite", database=str(path)), pool_timeout=10, hide_parameters=True
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return Database(engine)
+
+
+async def raise_revision(connection: AsyncConnection, above: int = 0) -> int:
+    """Raise the configuration's revision and give the new one, which is also greater than `above`."""
+    statement = (
+        sa.update(tables.revision)
+        .values(value=sa.case((tables.revision.c.value > above, tables.revision.c.value), else_=above) + 1)
+        .returning(tables.revision.c.value)
+    )
+    return int((await connection.execute(statement)).scalar_one())
+
+
+async def get_revision(connection: AsyncConnection) -> int:
+    return int((await connection.execute(sa.select(tables.revision.c.value))).scalar_one())
+
+
+async def get_origin(connection: AsyncConnection) -> str:
+    """Which database this is: two that were begun apart differ."""
+    return str((await connection.execute(sa.select(tables.revision.c.origin))).scalar_one())
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling begins too late for a consistent read; `_begin_sqlite` does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A writer takes the lock at once: a reader that turns writer cannot wait for it and would fail.
+    is_write = connection.get_execution_options().get("is_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,70 @@
+"""Gateway keys, by digest; the secret itself is never stored. A removed key leaves a tombstone for the publisher."""
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store import tables
+from admin_api.store.collection import Collection
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """`revision` is the one that changed this row last; `hint` is what may be shown of the secret."""
+
+    id: str
+    name: str
+    digest: str
+    hint: str
+    version: int
+    revision: int
+    allowed_models: list[str]
+    rpm: int
+    tpm: int
+    concurrency: int
+    budget_nano_usd: int
+    budget_period: str
+    priority: str
+    is_strict: bool
+    is_no_log: bool
+    cache_scope: str
+    expires_at: float
+    is_active: bool
+    managed: bool
+    created_at: float
+    updated_at: float
+
+
+keys = Collection(tables.api_keys, KeyRow, tables.api_keys.c.created_at, tables.api_keys.c.id)
+
+
+async def get_key_by_digest(connection: AsyncConnection, digest: str) -> KeyRow | None:
+    found = await keys.load_all(connection, tables.api_keys.c.digest == digest)
+    return found[0] if found else None
+
+
+async def load_keys_since(connection: AsyncConnection, revision: int) -> list[KeyRow]:
+    """Keys that changed after `revision`."""
+    return await keys.load_all(connection, tables.api_keys.c.revision > revision)
+
+
+async def load_removed_since(connection: AsyncConnection, revision: int) -> list[str]:
+    """Digests of keys that were removed after `revision`."""
+    table = tables.key_tombstones
+    return list((await connection.execute(sa.select(table.c.digest).where(table.c.revision > revision))).scalars())
+
+
+async def bury_key(connection: AsyncConnection, digest: str, revision: int, now: float) -> None:
+    """Leave a tombstone, so that every publisher takes the key out of Redis."""
+    await unbury_key(connection, digest)
+    await connection.execute(sa.insert(tables.key_tombstones).values(digest=digest, revision=revision, removed_at=now))
+
+
+async def unbury_key(connection: AsyncConnection, digest: str) -> None:
+    """Remove the tombstone of a secret that is a key again."""
+    await connection.execute(sa.delete(tables.key_tombstones).where(tables.key_tombstones.c.digest == digest))
+
+
+async def purge_tombstones(connection: AsyncConnection, removed_before: float) -> None:
+    await connection.execute(
+        sa.delete(tables.key_tombstones).where(tables.key_tombstones.c.removed_at < removed_before)
+    )

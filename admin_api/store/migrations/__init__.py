@@ -1,0 +1,1 @@
+"""Schema changes, forward only, applied in the admin process at its start."""

@@ -1,0 +1,235 @@
+"""Every table, as the newest migration leaves it. Instants are unix seconds, money is integer nano-dollars.
+
+A change here needs a migration beside it; a test compares the two.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("managed", sa.Boolean, nullable=False),
+)
+
+provider_nodes = sa.Table(
+    "provider_nodes",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("prefix", sa.String(100), nullable=False, unique=True),
+    sa.Column("dialect", sa.String(40), nullable=False),
+    sa.Column("base_url", sa.String(2048), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("allow_private", sa.Boolean, nullable=False),
+    sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+)
+
+provider_connections = sa.Table(
+    "provider_connections",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("provider", sa.String(100), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("api_key", sa.Text, nullable=False),
+    sa.Column("api_key_hint", sa.String(40), nullable=False),
+    sa.Column("priority", sa.BigInteger, nullable=False),
+    sa.Column("tier", sa.String(40), nullable=False),
+    sa.Column("rpm", sa.BigInteger, nullable=False),
+    sa.Column("min_gap_ms", sa.BigInteger, nullable=False),
+    sa.Column("max_concurrency", sa.BigInteger, nullable=False),
+    sa.Column("models", sa.JSON, nullable=False),
+    sa.Column("fingerprint", sa.String(100), nullable=False),
+    sa.Column("proxy", sa.Text, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False),
+    sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("extra", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("provider", "name", name="provider_connections_natural"),
+)
+
+combos = sa.Table(
+    "combos",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False, unique=True),
+    sa.Column("models", sa.JSON, nullable=False),
+    sa.Column("strategy", sa.String(40), nullable=False),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False),
+    sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+)
+
+aliases = sa.Table(
+    "aliases",
+    metadata,
+    sa.Column("pattern", sa.String(400), primary_key=True),
+    sa.Column("target", sa.String(400), nullable=False),
+    sa.Column("managed", sa.Boolean, nullable=False),
+)
+
+fallback_chains = sa.Table(
+    "fallback_chains",
+    metadata,
+    sa.Column("name", sa.String(400), primary_key=True),
+    sa.Column("models", sa.JSON, nullable=False),
+    sa.Column("managed", sa.Boolean, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("hint", sa.String(40), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.Column("allowed_models", sa.JSON, nullable=False),
+    sa.Column("rpm", sa.BigInteger, nullable=False),
+    sa.Column("tpm", sa.BigInteger, nullable=False),
+    sa.Column("concurrency", sa.BigInteger, nullable=False),
+    sa.Column("budget_nano_usd", sa.BigInteger, nullable=False),
+    sa.Column("budget_period", sa.String(20), nullable=False),
+    sa.Column("priority", sa.String(20), nullable=False),
+    sa.Column("is_strict", sa.Boolean, nullable=False),
+    sa.Column("is_no_log", sa.Boolean, nullable=False),
+    sa.Column("cache_scope", sa.String(100), nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False),
+    sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+)
+
+key_tombstones = sa.Table(
+    "key_tombstones",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True),
+    sa.Column("removed_at", sa.Double, nullable=False),
+)
+
+prices = sa.Table(
+    "prices",
+    metadata,
+    sa.Column("model", sa.String(400), primary_key=True),
+    sa.Column("input", sa.Double),
+    sa.Column("output", sa.Double),
+    sa.Column("cache_read", sa.Double),
+    sa.Column("cache_write", sa.Double),
+    sa.Column("reasoning", sa.Double),
+    sa.Column("managed", sa.Boolean, nullable=False),
+)
+
+admin_password = sa.Table(
+    "admin_password",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+)
+
+first_start = sa.Table(
+    "first_start",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sealed_password", sa.Text, nullable=False),
+    sa.Column("sealed_key", sa.Text, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+)
+
+admin_tokens = sa.Table(
+    "admin_tokens",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+revision = sa.Table(
+    "revision",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("origin", sa.String(40), nullable=False),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+request_records = sa.Table(
+    "request_records",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False, index=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("dialect", sa.Text, nullable=False),
+    sa.Column("requested_model", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("key_id", sa.String(200), nullable=False),
+    sa.Column("key_name", sa.Text, nullable=False),
+    sa.Column("combo", sa.Text, nullable=False),
+    sa.Column("provider", sa.String(200), nullable=False),
+    sa.Column("connection_id", sa.String(200), nullable=False),
+    sa.Column("model", sa.String(400), nullable=False),
+    sa.Column("is_stream", sa.Boolean, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cache_read_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cache_write_tokens", sa.BigInteger, nullable=False),
+    sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
+    sa.Column("is_estimated", sa.Boolean, nullable=False),
+    sa.Column("cost_nano_usd", sa.BigInteger),
+    sa.Column("attempts", sa.JSON, nullable=False),
+    sa.Column("first_byte_ms", sa.Double),
+    sa.Column("duration_ms", sa.Double, nullable=False),
+    sa.Column("bytes_in", sa.BigInteger, nullable=False),
+    sa.Column("bytes_out", sa.BigInteger, nullable=False),
+)
+
+usage_rollups = sa.Table(
+    "usage_rollups",
+    metadata,
+    sa.Column("hour_at", sa.BigInteger, primary_key=True),
+    sa.Column("provider", sa.String(200), primary_key=True),
+    sa.Column("model", sa.String(400), primary_key=True),
+    sa.Column("connection_id", sa.String(200), primary_key=True),
+    sa.Column("key_id", sa.String(200), primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("errors", sa.BigInteger, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cache_read_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cache_write_tokens", sa.BigInteger, nullable=False),
+    sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_nano_usd", sa.BigInteger, nullable=False),
+    sa.Column("unpriced", sa.BigInteger, nullable=False),
+)
+
+rejected_records = sa.Table(
+    "rejected_records",
+    metadata,
+    sa.Column("id", sa.String(200), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
