@@ -30,6 +30,7 @@ from loadtests.subjects import (
     ROOT,
     NotReadyError,
     Running,
+    problem_with,
     start_floor,
     start_mock,
     start_nginx,
@@ -179,11 +180,18 @@ def start_all(
             continue
         if running is not None:
             stack.callback(stop_family, running)
+            time.sleep(0.5)
+            running.idle_rss_kb = rss_kb(running.worker)
+            trouble += _drop_what_fails(running)
             subjects.append(running)
-    time.sleep(1.0)
-    for running in subjects:
-        running.idle_rss_kb = rss_kb(running.worker)
     return subjects, trouble
+
+
+def _drop_what_fails(running: Running) -> str:
+    """A variant that cannot answer one request is not worth a figure; says which and why."""
+    problems = {variant: problem_with(running, model) for variant, model in running.models.items()}
+    running.models = {variant: model for variant, model in running.models.items() if not problems[variant]}
+    return "".join(f"{variant} {problem}\n" for variant, problem in problems.items() if problem)
 
 
 def options_from(arguments: list[str]) -> argparse.Namespace:

@@ -4,6 +4,7 @@ A subject is a base port and a model name. Starting one returns when it answers;
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -141,6 +142,27 @@ def start_nginx(mock: int, core: int | None, folder: Path) -> Running | None:
     config.write_text(NGINX_CONFIG.format(folder=folder, port=port, mock=mock))
     command = ["nginx", "-p", str(folder), "-c", str(config)]
     return _launch(Running("nginx", port, {"nginx": "gpt-mock"}), command, {}, core, folder, "/stats")
+
+
+def problem_with(running: Running, model: str) -> str:
+    """Ask once, unstreamed: empty if the answer is good, else what came instead. A key may take a moment to arrive."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "mock:b=64"}]}).encode()
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{running.port}/v1/chat/completions"
+    problem = ""
+    for _attempt in range(20):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5) as answer:
+                text = answer.read().decode("utf-8", "replace")
+                problem = "" if '"choices"' in text else f"answered without choices: {text[:300]}"
+        except urllib.error.HTTPError as error:
+            problem = f"answered {error.code}: {error.read(300).decode('utf-8', 'replace')}"
+        except OSError as error:
+            problem = f"did not answer: {error}"
+        if not problem:
+            break
+        time.sleep(0.1)
+    return problem
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
