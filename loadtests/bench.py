@@ -89,6 +89,7 @@ def drive(port: int, model: str, load: Workload, running: Running | None, cores:
     command = [str(BIN / "loadc"), "-p", str(port), "-w", str(load.warmup_s), "-t", str(load.seconds), *load.arguments]
     members = family(running.process.pid, running.mark) if running and running.process else []
     pids = [member.pid for member in members]
+    rss_before = rss_kb(running.worker) if running else 0
     environment = {**os.environ, "LOADC_MODEL": model, "LOADC_KEY": KEY}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as client:
         time.sleep(load.warmup_s)
@@ -105,7 +106,7 @@ def drive(port: int, model: str, load: Workload, running: Running | None, cores:
     figures["worker_us"] = spent_us(before, after, [running.worker]) / count
     figures["all_us"] = spent_us(before, after) / count
     figures["by_role_us"] = _by_role(running, members, before, after, count)
-    figures["rss_kb"] = rss
+    figures["rss_kb"], figures["rss_grew_kb"] = rss, rss - rss_before
     busy = after.core_busy_s - before.core_busy_s
     figures["others_pct"] = 100 * max(0.0, busy - spent_us(before, after) / 1e6) / (after.taken_at - before.taken_at)
     return figures
@@ -148,6 +149,8 @@ def summarise(taken: list[Figures]) -> dict[str, dict[str, Figures]]:
             entries = cell.pop("rounds")
             numbers = [key for key, value in entries[0].items() if isinstance(value, (int, float)) and key != "round"]
             subject[load] = {key: statistics.median(entry[key] for entry in entries) for key in numbers}
+            # Memory once taken is seldom given back, so only the first time shows what a load needs.
+            subject[load]["rss_grew_kb"] = max(entry.get("rss_grew_kb", 0) for entry in entries)
             if roles := [entry["by_role_us"] for entry in entries if "by_role_us" in entry]:
                 subject[load]["by_role_us"] = {
                     role: statistics.median(r.get(role, 0.0) for r in roles)

@@ -82,10 +82,15 @@ def _latency(summary: Summary) -> str:
 
 
 def _memory(about: dict[str, Any], summary: Summary) -> str:
-    lines = [f"{'':14}{'ready s':>9}{'idle MB':>9}{'MB at ' + str(about['streams']) + ' streams':>20}"]
+    lines = [
+        f"{'':14}{'ready s':>9}{'idle MB':>9}{'MB at ' + str(about['streams']) + ' streams':>20}{'kB a stream':>13}"
+    ]
     for name, started in about["started"].items():
-        open_mb = _of(summary.get(name, {}), "paced", "rss_kb") / 1024
-        lines.append(f"{name:14}{started['ready_s']:>9.2f}{started['idle_rss_kb'] / 1024:>9.1f}{open_mb:>20.1f}")
+        loads = summary.get(name, {})
+        open_mb, grew = _of(loads, "paced", "rss_kb") / 1024, _of(loads, "paced", "rss_grew_kb") / about["streams"]
+        lines.append(
+            f"{name:14}{started['ready_s']:>9.2f}{started['idle_rss_kb'] / 1024:>9.1f}{open_mb:>20.1f}{grew:>13.1f}"
+        )
     return "\n".join(lines)
 
 
@@ -105,8 +110,7 @@ def _limits(about: dict[str, Any], summary: Summary) -> str:
         found.append(("product ready s", started["ready_s"], READY_S))
         found.append(("product worker idle MB", started["idle_rss_kb"] / 1024, IDLE_MB))
         if "paced" in loads:
-            grown = (loads["paced"]["rss_kb"] - started["idle_rss_kb"]) / about["streams"]
-            found.append(("product kB an open stream", grown, STREAM_KB))
+            found.append(("product kB an open stream", loads["paced"]["rss_grew_kb"] / about["streams"], STREAM_KB))
     lines = [
         f"{'within' if value <= limit else 'OVER':8}{value:>9.2f} of {limit:>6.1f}  {what}"
         for what, value, limit in found
