@@ -17,10 +17,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-import structlog
 
-from gateway.accounting.record import note_of, record_of
+from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.admission.permit import permitted
 from gateway.dialects.openai_chat.errors import encode_stream_error
 from gateway.dialects.openai_chat.request import read_head
@@ -28,6 +26,7 @@ from gateway.dialects.openai_chat.stream import StreamTap
 from gateway.dialects.sse import MAX_HELD_BYTES
 from gateway.domain.caller import ANONYMOUS, Caller
 from gateway.domain.errors import CallerGone, GatewayError, Unauthorized, UpstreamFailed
+from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
 from gateway.domain.reply import Headers, Reply
 from gateway.domain.target import Target
@@ -42,29 +41,11 @@ from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.seam import UpstreamFault
 
-_log = structlog.get_logger()
-
 KEEP_ALIVE = b": keep-alive\n\n"
 """An SSE comment; the OpenAI SDKs (Python 3.52 seen) skip it. Sent only while nothing useful has come."""
 
 LINGER_S = 2.0
 """After the terminator a provider has so long to close its answer; then its connection is dropped, not reused."""
-
-
-class Inbound(msgspec.Struct, frozen=True):
-    """One request as the edge hands it over. `secret` is the caller's key, empty when none was sent.
-
-    `forwarded` are header lines that may go upstream; `pinned_provider` comes from the path, if it names one.
-    """
-
-    request_id: str
-    caller_request_id: str
-    endpoint: str
-    secret: bytes
-    body: bytes
-    forwarded: tuple[bytes, ...]
-    started_at: float
-    pinned_provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +79,32 @@ async def identify(secret: bytes, tools: Tools) -> Caller:
     return ANONYMOUS
 
 
-async def run_chat(inbound: Inbound, reply: Reply, tools: Tools, watch_caller: Callable[[Exchange], None]) -> None:
+async def run_chat(
+    inbound: Inbound, caller: Caller, reply: Reply, tools: Tools, watch_caller: Callable[[Exchange], None]
+) -> None:
     """Serve one chat request. Errors before the answer has started are raised as GatewayError or CallerGone.
 
     `watch_caller` begins to look out for the caller leaving; it calls `Exchange.caller_left`.
     """
+    try:
+        passage = await _admit(inbound, caller, reply, tools)
+    except GatewayError as error:
+        await _record_refusal(inbound, caller, error, tools)
+        raise
+    exchange = passage.exchange
+    watch_caller(exchange)
+    tools.open_exchanges.add(exchange)
+    tools.attempts.wheel.add(exchange.watch)
+    try:
+        await passage.run()
+    finally:
+        tools.open_exchanges.discard(exchange)
+        tools.attempts.wheel.release(exchange.watch)
+
+
+async def _admit(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools) -> "_Passage":
+    """Rooms 2 to 4: what is asked, may it be, where can it go; then the hold is taken."""
     runtime = tools.runtimes.current()
-    caller = await identify(inbound.secret, tools)
     head = read_head(inbound.body)
     plan = permitted(caller, head.model, _plan(inbound.pinned_provider, head.model, runtime, tools))
     exchange = Exchange(
@@ -116,28 +116,20 @@ async def run_chat(inbound: Inbound, reply: Reply, tools: Tools, watch_caller: C
         started_at=inbound.started_at,
         task=asyncio.current_task(),
     )
-    note = note_of(
-        exchange,
-        caller,
-        at=time.time(),
-        worker=tools.worker,
-        endpoint=inbound.endpoint,
-        caller_request_id=inbound.caller_request_id,
-    )
+    note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
     while (newer := await tools.holds.take(caller, note)) is not None:
         caller = newer
         plan = permitted(caller, head.model, plan)
-    watch_caller(exchange)
-    passage = _Passage(exchange, note, reply, tools, runtime.settings.early_headers_s)
-    wheel = tools.attempts.wheel
-    tools.open_exchanges.add(exchange)
-    wheel.add(exchange.watch)
-    try:
-        await passage.run(plan)
-    finally:
-        tools.open_exchanges.discard(exchange)
-        if exchange.call is None or exchange.call.is_over:
-            wheel.remove(exchange.watch)
+    return _Passage(exchange, plan, note, reply, tools, runtime.settings.early_headers_s)
+
+
+async def _record_refusal(inbound: Inbound, caller: Caller, error: GatewayError, tools: Tools) -> None:
+    """A request with a valid key that got no further leaves its row too; it used nothing."""
+    note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model="", is_stream=False)
+    duration_s = asyncio.get_running_loop().time() - inbound.started_at
+    record = refusal_of(note, status=error.status, error=error.code, duration_s=duration_s)
+    _measure(record, tools.metrics)
+    await tools.holds.settle(record)
 
 
 def _plan(pinned: str, name: str, runtime: Runtime, tools: Tools) -> tuple[Target, ...]:
@@ -150,21 +142,28 @@ class _Passage:
     """The part of the journey after admission: the hold is taken, and every way out settles it once."""
 
     def __init__(
-        self, exchange: Exchange, note: RequestRecord, reply: Reply, tools: Tools, early_headers_s: float
+        self,
+        exchange: Exchange,
+        plan: tuple[Target, ...],
+        note: RequestRecord,
+        reply: Reply,
+        tools: Tools,
+        early_headers_s: float,
     ) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
+        self._plan = plan
         self._note = note
         self._reply = reply
         self._tools = tools
         self._early_headers_s = early_headers_s
         self._is_settled = False
 
-    async def run(self, plan: tuple[Target, ...]) -> None:
-        exchange = self._exchange
+    async def run(self) -> None:
+        exchange = self.exchange
         try:
             if exchange.head.is_stream:
                 self._plan_early_headers()
-            committed = await relay(exchange, plan, self._tools.attempts, self._tools.metrics, self._send_early_headers)
+            committed = await relay(exchange, self._plan, self._tools.attempts, self._tools.metrics, self._send_early_headers)
             exchange.watch.nudge_due = 0.0
             exchange.committed_at = asyncio.get_running_loop().time()
             if exchange.head.is_stream:
@@ -187,7 +186,7 @@ class _Passage:
                 exchange.call.cancel()
 
     async def _forward_whole(self, committed: Committed) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         exchange.usage = committed.usage
         exchange.answer_bytes = len(committed.held)
         body = committed.held
@@ -196,7 +195,7 @@ class _Passage:
 
     async def _forward_stream(self, committed: Committed) -> None:
         """Pass the stream on, whole events a write. The last bytes wait for the record."""
-        exchange, reply, call = self._exchange, self._reply, committed.call
+        exchange, reply, call = self.exchange, self._reply, committed.call
         tap = StreamTap(hides_usage_chunk=committed.hides_usage_chunk)
         gap_s = exchange.timeouts.gap_s
         loop = asyncio.get_running_loop()
@@ -233,7 +232,7 @@ class _Passage:
 
     async def _end_cut(self, kind: str, message: str) -> None:
         """After commit nothing is silently wrong: the dialect's error event, and no clean terminator."""
-        exchange = self._exchange
+        exchange = self.exchange
         exchange.error = f"stream_{kind}"
         self._tools.metrics.streams_interrupted.add(("gateway" if kind == "draining" else "provider",))
         await self._settle(200)
@@ -241,7 +240,7 @@ class _Passage:
         await self._reply.finish(encode_stream_error(502, code, message, self._details()))
 
     async def _end_failed(self, error: UpstreamFailed) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         exchange.error = error.code
         await self._settle(error.status)
         if not self._reply.has_started:
@@ -252,25 +251,24 @@ class _Passage:
         if self._is_settled:
             return
         self._is_settled = True
-        exchange, tools = self._exchange, self._tools
+        exchange, tools = self.exchange, self._tools
         ended_at = asyncio.get_running_loop().time()
         record = record_of(
             self._note, exchange, status=status, ended_at=ended_at, bytes_out=self._reply.bytes_out
         )
         _measure(record, tools.metrics)
-        settling = asyncio.ensure_future(tools.holds.settle(record))
-        await asyncio.shield(settling)
+        await tools.holds.settle(record)
 
     def _plan_early_headers(self) -> None:
-        watch = self._exchange.watch
+        watch = self.exchange.watch
         watch.on_nudge = self._nudge
-        watch.nudge_due = self._exchange.started_at + self._early_headers_s
+        watch.nudge_due = self.exchange.started_at + self._early_headers_s
 
     def _nudge(self) -> None:
-        watch = self._exchange.watch
+        watch = self.exchange.watch
         watch.nudge_due = asyncio.get_running_loop().time() + self._early_headers_s
-        if self._exchange.call is not None:
-            self._exchange.call.nudge()
+        if self.exchange.call is not None:
+            self.exchange.call.nudge()
 
     async def _send_early_headers(self) -> None:
         """Headers alone are not commit: they keep the caller and what stands between from giving up."""
@@ -285,15 +283,15 @@ class _Passage:
             (b"content-type", committed.call.headers.get("content-type", "").encode("latin-1") or content_type),
             (b"x-omniroute-provider", target.connection.provider.encode()),
             (b"x-omniroute-model", _header_value(target.model)),
-            (b"x-omniroute-attempts", b"%d" % len(self._exchange.attempts)),
+            (b"x-omniroute-attempts", b"%d" % len(self.exchange.attempts)),
         ]
-        if self._exchange.head.is_stream:
+        if self.exchange.head.is_stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))
         return headers
 
     def _details(self) -> dict[str, object]:
-        return {"request_id": self._exchange.request_id, "attempts": self._exchange.attempts}
+        return {"request_id": self.exchange.request_id, "attempts": self.exchange.attempts}
 
 
 def _header_value(text: str) -> bytes:

@@ -1,6 +1,9 @@
 """Build the record of a request. Pure: ids and times come in."""
 
+from msgspec import structs
+
 from gateway.domain.caller import Caller
+from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
 from gateway.domain.usage import Usage
 from gateway.relay.exchange import Exchange
@@ -9,22 +12,31 @@ BYTES_A_TOKEN = 4
 """Rule of thumb for what a provider does not tell: English text in JSON. Such counts are marked `estimated`."""
 
 
-def note_of(exchange: Exchange, caller: Caller, *, at: float, worker: str, endpoint: str, caller_request_id: str) -> RequestRecord:
+def note_of(
+    inbound: Inbound, caller: Caller, *, at: float, worker: str, model: str, is_stream: bool
+) -> RequestRecord:
     """The record as it would stand if the worker died now: what was asked, with the input estimated."""
     return RequestRecord(
-        id=exchange.request_id,
+        id=inbound.request_id,
         at=at,
         worker=worker,
-        endpoint=endpoint,
+        endpoint=inbound.endpoint,
         dialect="openai_chat",
-        requested_model=exchange.head.model,
-        request_id=caller_request_id,
+        requested_model=model,
+        request_id=inbound.caller_request_id,
         key_id=caller.key_id,
         key_name=caller.key_name,
-        is_stream=exchange.head.is_stream,
+        is_stream=is_stream,
         state="lost",
-        usage=Usage(input=_tokens(len(exchange.body)), estimated=True),
-        bytes_in=len(exchange.body),
+        usage=Usage(input=_tokens(len(inbound.body)), estimated=True),
+        bytes_in=len(inbound.body),
+    )
+
+
+def refusal_of(note: RequestRecord, *, status: int, error: str, duration_s: float) -> RequestRecord:
+    """The record of a request that was refused before any attempt: nothing was used."""
+    return structs.replace(
+        note, status=status, error=error, state="final", usage=Usage(), duration_ms=_ms(duration_s)
     )
 
 

@@ -1,0 +1,1 @@
+"""Downstream HTTP, in and out."""

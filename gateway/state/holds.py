@@ -89,6 +89,9 @@ class Holds:
         except StateAway:
             self._metrics.redis_errors.add(("settle",))
             path = self._to_disk(blob)
+        except asyncio.CancelledError:
+            self._metrics.records.add((self._to_disk(blob),))  # it may have arrived too: one row an id
+            raise
         self._metrics.records.add((path,))
         return path
 

@@ -256,7 +256,7 @@ class RespClient:
 
 
 def _pack(command: tuple[Argument, ...]) -> bytes:
-    return hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says a tuple of one element
+    return hiredis.pack_command(command)  # type: ignore[arg-type,no-any-return]  # its stub says a tuple of one
 
 
 def _checked(answer: object) -> object:

@@ -27,7 +27,7 @@ class Watch:
     `stall_s`.
     """
 
-    __slots__ = ("_last_reads", "call", "due", "gap_s", "kind", "nudge_due", "on_nudge", "on_stalled", "sending_since",
+    __slots__ = ("_last_reads", "call", "due", "gap_s", "is_released", "kind", "nudge_due", "on_nudge", "on_stalled", "sending_since",
                  "stall_s", "total_due")  # fmt: skip
 
     def __init__(self, stall_s: float, on_stalled: Callable[[], None]) -> None:
@@ -41,6 +41,7 @@ class Watch:
         self.stall_s = stall_s
         self.on_stalled = on_stalled
         self.sending_since = 0.0
+        self.is_released = False
         self._last_reads = 0
 
     def begin(self, call: UpstreamCall, kind: FaultKind, due: float, total_due: float) -> None:
@@ -83,14 +84,19 @@ class Wheel:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
-    def remove(self, watch: Watch) -> None:
-        self.watches.discard(watch)
+    def release(self, watch: Watch) -> None:
+        """The request is answered. A call that still closes is watched until it has."""
+        watch.is_released = True
+        if watch.call is None or watch.call.is_over:
+            self.watches.discard(watch)
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for watch in tuple(self.watches):
             watch.tick(now)
+            if watch.is_released and (watch.call is None or watch.call.is_over):
+                self.watches.discard(watch)
         self._timer = loop.call_later(TICK_S, self._tick) if self.watches else None
 
 

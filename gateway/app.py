@@ -1,0 +1,158 @@
+"""Composition root of a worker: builds every object once, starts the background tasks, gives the ASGI application."""
+
+import asyncio
+import os
+import random
+import uuid
+from typing import Any
+
+import structlog
+
+from gateway.config.envelope import parse_encryption_key
+from gateway.config.settings import Settings, load_settings
+from gateway.edge.admin_relay import AdminRelay
+from gateway.edge.asgi import Edge, Health, Scope
+from gateway.edge.body import Receive
+from gateway.edge.reply import Send
+from gateway.journey import Tools
+from gateway.providers.load import load_specs
+from gateway.relay.attempt import Attempts
+from gateway.relay.exchange import Exchange
+from gateway.runtime import RuntimeHolder
+from gateway.state.holds import Holds
+from gateway.state.keyring import Keyring
+from gateway.state.resp import RespClient
+from gateway.state.spool import Spool
+from gateway.tasks.beat import beat_heart, flush_metrics, follow_drain, save_keys, watch_parent
+from gateway.tasks.replay_spool import replay_spool
+from gateway.tasks.runner import Runner
+from gateway.tasks.watch_snapshot import SnapshotWatch
+from gateway.telemetry.logs import configure_logging
+from gateway.telemetry.metrics import Metrics
+from gateway.upstream.addresses import Resolver
+from gateway.upstream.curl import CurlTransport
+from gateway.upstream.deadlines import Wheel
+from gateway.upstream.demo import DemoTransport
+
+_log = structlog.get_logger()
+
+
+class App:
+    """One worker. Everything is built when its lifespan starts, inside the loop that will run it."""
+
+    def __init__(self, settings: Settings, *, relays: bool) -> None:
+        self._settings = settings
+        self._relays = relays
+        self._worker = uuid.uuid4().hex
+        self._health = Health()
+        self._open_exchanges: set[Exchange] = set()
+        self._runner = Runner()
+        self._edge: Edge | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            assert self._edge is not None, "the server starts requests after lifespan"
+            await self._edge(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        settings, worker = self._settings, self._worker
+        loop = asyncio.get_running_loop()
+        metrics = Metrics()
+        self._redis = redis = RespClient(settings.redis_url)
+        self._spool = spool = Spool(settings.spool_dir, worker)
+        self._keyring = keyring = Keyring(redis, settings.api_key_secret.encode(), settings.lastgood_dir)
+        keyring.restore()
+        self._holds = holds = Holds(redis, keyring, spool, worker, metrics, loop.time)
+        self._runtimes = runtimes = RuntimeHolder()
+        self._resolver = resolver = Resolver()
+        self._curl = CurlTransport(resolver)
+        self._demo = DemoTransport()
+        attempts = Attempts({"http": self._curl, "demo": self._demo}, Wheel())
+        self._tools = Tools(
+            runtimes=runtimes,
+            keyring=keyring,
+            holds=holds,
+            attempts=attempts,
+            metrics=metrics,
+            worker=worker,
+            requires_key=settings.require_api_key,
+            chance=random.random,
+            open_exchanges=self._open_exchanges,
+        )
+        self._relay = AdminRelay(settings.admin_socket) if self._relays else None
+        self._edge = Edge(settings, self._tools, self._health, self._relay, os.urandom)
+        redis.on_up = lambda is_another: holds.resend_recent() if is_another else None
+        redis.start()
+        snapshots = SnapshotWatch(
+            settings.redis_url,
+            runtimes,
+            keyring,
+            load_specs(),
+            parse_encryption_key(settings.storage_encryption_key),
+            settings.lastgood_dir,
+            metrics,
+        )
+        await snapshots.start_from_lastgood()
+        start = self._runner.start
+        start("watch_snapshot", snapshots.run)
+        start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges))
+        start("beat_heart", lambda: beat_heart(redis, worker, runtimes))
+        start("save_keys", lambda: save_keys(keyring))
+        start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
+        notice = settings.run_dir / "draining"
+        start("follow_drain", lambda: follow_drain(notice, self._begin_drain, self._open_exchanges))
+        start("watch_parent", lambda: watch_parent(self._open_exchanges))
+
+    def _begin_drain(self) -> None:
+        self._health.is_draining = True
+        self._tools.metrics.draining.set(1)
+
+    async def _stop(self) -> None:
+        """After the server has answered all requests. Records are safe already; keys and metrics are kept."""
+        await self._runner.stop()
+        await self._curl.close()
+        if self._relay is not None:
+            await self._relay.close()
+        self._keyring.save()
+        self._spool.release()
+        self._tools.metrics.flush()
+        await self._redis.close()
+
+    def _set_gauges(self) -> None:
+        metrics, edge = self._tools.metrics, self._edge
+        assert edge is not None
+        metrics.open_requests.set(edge.open_requests)
+        metrics.open_streams.set(sum(1 for exchange in self._open_exchanges if exchange.head.is_stream))
+        metrics.redis_up.set(1 if self._redis.is_up else 0)
+        for name, size in (
+            ("redis_trips", self._redis.waiting),
+            ("curl_calls", self._curl.open_calls),
+            ("demo_calls", self._demo.open_calls),
+            ("recent_records", self._holds.recent),
+        ):
+            metrics.queue_size.set(size, (name,))
+        for name, size in (
+            ("callers", len(self._keyring.callers)),
+            ("key_misses", len(self._keyring.misses)),
+            ("names", len(self._resolver.names)),
+            ("curl_handles", self._curl.idle_handles),
+            ("targets_without_stream_options", len(self._tools.attempts.refusing)),
+        ):
+            metrics.cache_size.set(size, (name,))
+
+
+def create_app() -> Any:
+    """Factory for granian: settings from the environment that the supervisor gave."""
+    settings = load_settings(os.environ)
+    configure_logging(settings.log_level, settings.log_format)
+    return App(settings, relays=os.environ.get("OMNIROUTE_ROLE", "serve") == "serve")

@@ -1,0 +1,234 @@
+"""ASGI in: one scope → an endpoint → the journey; probes; what is not ours goes to the admin process.
+
+Errors end here: a GatewayError becomes an answer (`rescue.py`), anything else is logged and becomes a 500.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from gateway.config.settings import Settings
+from gateway.domain.dialect import CallerDialect
+from gateway.domain.errors import (
+    CallerGone,
+    Forbidden,
+    GatewayError,
+    Internal,
+    MethodNotAllowed,
+    NotBuilt,
+    NotFound,
+    UpgradeRequired,
+)
+from gateway.domain.ids import uuid7
+from gateway.domain.inbound import Inbound
+from gateway.domain.reply import Headers
+from gateway.edge.admin_relay import AdminRelay
+from gateway.edge.body import Receive, read_body, throw_away
+from gateway.edge.credentials import forwarded_headers, secret_of
+from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
+from gateway.edge.models import get_model, list_models
+from gateway.edge.peer import is_host_allowed, peer_address
+from gateway.edge.rescue import rescue
+from gateway.edge.reply import AsgiReply, Send
+from gateway.journey import Tools, identify, run_chat
+from gateway.relay.exchange import Exchange
+
+_log = structlog.get_logger()
+
+Scope = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Health:
+    """What the probes tell. `is_draining` is set when the process is asked to stop."""
+
+    is_draining: bool = False
+
+
+class Edge:
+    """The ASGI application of a worker, for HTTP scopes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        tools: Tools,
+        health: Health,
+        relay: AdminRelay | None,
+        randomness: Callable[[int], bytes],
+    ) -> None:
+        self._settings = settings
+        self._tools = tools
+        self._health = health
+        self._relay = relay
+        self._randomness = randomness
+        self._checks_host = settings.is_loopback
+        self._opens_cors = settings.require_api_key
+        self.open_requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("raw_path")
+        raw_path = (path.decode("latin-1") if path else scope["path"]).partition("?")[0]
+        if raw_path in ("/healthz", "/readyz"):
+            await self._probe(raw_path, scope, send)
+            return
+        request_id = uuid7(time.time_ns() // 1_000_000, self._randomness(10))
+        endpoint = find_endpoint(raw_path)
+        is_caller_path = endpoint is not None or is_caller_area(raw_path)
+        dialect = endpoint.dialect if endpoint else dialect_of_area(raw_path)
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        caller_request_id = _caller_request_id(headers)
+        common: Headers = [(b"x-request-id", caller_request_id.encode() or request_id.encode())]
+        if is_caller_path and self._opens_cors:
+            common.append((b"access-control-allow-origin", b"*"))
+        reply = AsgiReply(send, common, is_head_only=scope["method"] == "HEAD")
+        self.open_requests += 1
+        try:
+            self._check_host(headers)
+            if endpoint is not None:
+                await self._serve(endpoint, scope, receive, reply, request_id, caller_request_id)
+            elif is_caller_path:
+                await throw_away(receive)
+                raise NotFound(f"there is no {scope['method']} {raw_path[:200]} here", code="unknown_path")
+            else:
+                await self._relay_to_admin(scope, receive, reply)
+        except GatewayError as error:
+            await _answer_error(error, dialect, request_id, reply)
+        except CallerGone:
+            _log.info("caller_left", request_id=request_id)
+        except Exception as error:  # the last line of defence: the caller gets an answer, the log the cause
+            _log.exception("request_failed", request_id=request_id, path=raw_path[:200])
+            await _answer_error(_internal(error, request_id), dialect, request_id, reply)
+        finally:
+            self.open_requests -= 1
+
+    async def _probe(self, path: str, scope: Scope, send: Send) -> None:
+        is_ready = self._tools.runtimes.is_ready and not self._health.is_draining
+        is_ok = path == "/healthz" or is_ready
+        text = b"ok\n" if is_ok else b"draining\n" if self._health.is_draining else b"no configuration yet\n"
+        reply = AsgiReply(send, [], is_head_only=scope["method"] == "HEAD")
+        await reply.whole(200 if is_ok else 503, [(b"content-type", b"text/plain")], text)
+
+    def _check_host(self, headers: list[tuple[bytes, bytes]]) -> None:
+        if not self._checks_host:
+            return
+        host = next((value for name, value in headers if name == b"host"), b"")
+        if not is_host_allowed(host.decode("latin-1"), self._settings.base_url):
+            raise Forbidden("this Host is not served here; set BASE_URL if it should be", code="host_not_allowed")
+
+    async def _serve(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        reply: AsgiReply,
+        request_id: str,
+        caller_request_id: str,
+    ) -> None:
+        method = scope["method"]
+        if method == "OPTIONS":
+            await reply.whole(204, _preflight(endpoint), b"")
+            return
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+            raise UpgradeRequired("WebSockets are not served here; use POST")
+        if method not in endpoint.methods and not (method == "HEAD" and "GET" in endpoint.methods):
+            await throw_away(receive)
+            raise MethodNotAllowed(f"{endpoint.template} takes {', '.join(endpoint.methods)}")
+        try:
+            if endpoint.operation == "later":
+                raise NotBuilt(f"{endpoint.template} is not available in this version")
+            caller = await identify(secret_of(headers, scope["query_string"], endpoint.dialect), self._tools)
+        except GatewayError:
+            await throw_away(receive)
+            raise
+        catalog = self._tools.runtimes.current().catalog
+        json_type: Headers = [(b"content-type", b"application/json")]
+        if endpoint.operation == "list_models":
+            await reply.whole(200, json_type, list_models(catalog, caller))
+        elif endpoint.operation == "get_model":
+            await reply.whole(200, json_type, get_model(catalog, caller, endpoint.argument))
+        else:
+            started_at = asyncio.get_running_loop().time()
+            inbound = Inbound(
+                request_id=request_id,
+                caller_request_id=caller_request_id,
+                endpoint=endpoint.template,
+                body=await read_body(receive, _header(headers, b"content-length"), _header(headers, b"content-encoding")),
+                forwarded=forwarded_headers(headers, "openai_chat"),
+                started_at=started_at,
+                pinned_provider=endpoint.argument,
+            )
+            async with _CallerWatch(receive) as watch:
+                await run_chat(inbound, caller, reply, self._tools, watch.begin)
+
+    async def _relay_to_admin(self, scope: Scope, receive: Receive, reply: AsgiReply) -> None:
+        if self._relay is None:
+            await throw_away(receive)
+            raise NotFound("there is nothing here; the API is under /v1", code="unknown_path")
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        forwarded_for = _header(headers, b"x-forwarded-for").decode("latin-1")
+        direct = scope["client"][0] if scope.get("client") else ""
+        peer = peer_address(direct, forwarded_for, self._settings.trusted_proxies)
+        status = await self._relay.relay(scope, receive, reply, peer)
+        self._tools.metrics.relayed_requests.add((str(status),))
+
+
+class _CallerWatch:
+    """Waits for the caller to leave, in one task for the whole request, and tells the exchange at once."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "_CallerWatch":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def begin(self, exchange: Exchange) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._watch(exchange))
+
+    async def _watch(self, exchange: Exchange) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            exchange.caller_left()
+
+
+async def _answer_error(error: GatewayError, dialect: CallerDialect, request_id: str, reply: AsgiReply) -> None:
+    if reply.has_started:
+        await reply.finish()
+        return
+    status, headers, body = rescue(error, dialect, request_id)
+    await reply.whole(status, headers, body)
+
+
+def _internal(error: Exception, request_id: str) -> GatewayError:
+    internal = Internal(request_id)
+    internal.__cause__ = error
+    return internal
+
+
+def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bytes:
+    return next((value for name, value in headers if name == wanted), b"")
+
+
+def _caller_request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    """The caller's own id, if it is one that may stand in a header and a log."""
+    value = _header(headers, b"x-request-id")
+    return value.decode() if value and len(value) <= 128 and value.isascii() and value.decode().isprintable() else ""
+
+
+def _preflight(endpoint: Endpoint) -> Headers:
+    return [
+        (b"access-control-allow-methods", ", ".join((*endpoint.methods, "OPTIONS")).encode()),
+        (b"access-control-allow-headers", b"*, authorization"),
+        (b"access-control-max-age", b"86400"),
+    ]

@@ -1,0 +1,77 @@
+"""Read a request body into memory, within bounds; throw away what is over them so that the answer can arrive."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway.domain.errors import BadRequest, BodyTooLarge, CallerGone, RequestTimeout, UnsupportedBody
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_THROWN_AWAY_BYTES = 64 * 1024 * 1024
+THROW_AWAY_S = 10.0
+BODY_TIMEOUT_S = 60.0
+"""Between the head and the last byte of a body; a slow sender holds no memory for longer."""
+
+
+async def read_body(receive: Receive, content_length: bytes, content_encoding: bytes) -> bytes:
+    """The whole body. Raises BodyTooLarge, UnsupportedBody, BadRequest, RequestTimeout, CallerGone."""
+    if content_encoding and content_encoding.strip().lower() != b"identity":
+        await throw_away(receive)
+        raise UnsupportedBody(
+            "compressed request bodies are not accepted: send the JSON as it is", code="unsupported_content_encoding"
+        )
+    if content_length and not content_length.isdigit():
+        raise BadRequest("content-length must be a number", code="invalid_content_length")
+    if content_length and int(content_length) > MAX_BODY_BYTES:
+        await throw_away(receive)
+        raise _too_large()
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        return body
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_parts(receive, message)
+    except TimeoutError as error:
+        raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:.0f} s") from error
+
+
+async def throw_away(receive: Receive) -> None:
+    """Read on and forget, at most 64 MiB or 10 s: a caller that still sends would not see the answer."""
+    size = 0
+    try:
+        async with asyncio.timeout(THROW_AWAY_S):
+            while size < MAX_THROWN_AWAY_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return
+
+
+async def _read_parts(receive: Receive, message: dict[str, Any]) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] != "http.request":
+            raise CallerGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            parts.clear()
+            if message.get("more_body", False):
+                await throw_away(receive)
+            raise _too_large()
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"the request body is larger than {MAX_BODY_BYTES // (1024 * 1024)} MiB")

@@ -1,0 +1,93 @@
+"""Small loops with a fixed beat: flush metrics, tell that the worker lives, follow the drain notice, watch the parent."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from gateway.relay.exchange import Exchange
+from gateway.runtime import RuntimeHolder
+from gateway.state import keys
+from gateway.state.keyring import Keyring
+from gateway.state.resp import RespClient, StateAway
+from gateway.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+FLUSH_S = 0.25
+HEARTBEAT_S = 5.0
+SAVE_KEYS_S = 5.0
+LAST_WORDS_S = 1.0
+"""Time to tell open streams that the parent is gone before the worker ends."""
+
+
+async def flush_metrics(metrics: Metrics, gauges: Callable[[], None]) -> None:
+    """Hand metrics over, and measure how late the loop wakes us: its lag."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + FLUSH_S
+        await asyncio.sleep(FLUSH_S)
+        metrics.event_loop_lag_seconds.set(max(0.0, loop.time() - due))
+        gauges()
+        metrics.flush()
+
+
+async def beat_heart(redis: RespClient, worker: str, holder: RuntimeHolder) -> None:
+    """Renew the worker's key; when it is gone for WORKER_TTL_S its notes in flight become records."""
+    started_at = time.time()
+    host = socket.gethostname()
+    while True:
+        life = {"pid": os.getpid(), "host": host, "started_at": started_at, "revision": holder.revision}
+        try:
+            await redis.call("SET", keys.worker(worker), json.dumps(life), "EX", keys.WORKER_TTL_S, budget_s=1.0)
+        except StateAway:
+            await asyncio.sleep(0.5)
+            continue
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def save_keys(keyring: Keyring) -> None:
+    """Keep the keys seen on disk, for a start without Redis."""
+    while True:
+        await asyncio.sleep(SAVE_KEYS_S)
+        keyring.save()
+
+
+async def follow_drain(notice: Path, begin: Callable[[], None], open_exchanges: set[Exchange]) -> None:
+    """Poll for the supervisor's drain notice; at its deadline end what still runs."""
+    while not notice.exists():
+        await asyncio.sleep(FLUSH_S)
+    begin()
+    try:
+        deadline = float(json.loads(notice.read_text())["deadline"])
+    except (OSError, ValueError, KeyError):
+        deadline = time.time()
+    _log.info("draining", open_requests=len(open_exchanges), seconds=round(deadline - time.time(), 1))
+    await asyncio.sleep(max(0.0, deadline - time.time()))
+    while True:
+        for exchange in tuple(open_exchanges):
+            exchange.end_for_drain()
+        await asyncio.sleep(FLUSH_S)
+
+
+async def watch_parent(open_exchanges: set[Exchange]) -> None:
+    """End this process when the one that forked it has died: nobody would stop it, and it would go on serving."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    loop.add_reader(parent.sentinel, gone.set)
+    await gone.wait()
+    loop.remove_reader(parent.sentinel)
+    _log.error("parent_gone", open_requests=len(open_exchanges))
+    for exchange in tuple(open_exchanges):
+        exchange.end_for_drain()
+    await asyncio.sleep(LAST_WORDS_S if open_exchanges else 0)
+    os._exit(1)

@@ -1,0 +1,45 @@
+"""Bring spooled records into the stream when Redis is back: our own, and those of workers that are gone."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from gateway.state import keys
+from gateway.state.resp import RespClient, StateAway
+from gateway.state.spool import Spool, adoptable
+
+_log = structlog.get_logger()
+
+EVERY_S = 1.0
+BATCH = 200
+
+
+async def replay_spool(redis: RespClient, spool: Spool, folder: Path) -> None:
+    """Every second while Redis is up. A file is deleted only when all its lines are in the stream."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        if not redis.is_up or not folder.exists():
+            continue
+        spool.release()
+        for path, lines in adoptable(folder):
+            try:
+                await _send(redis, lines)
+            except StateAway:
+                break
+            path.unlink(missing_ok=True)
+            _log.info("spool_replayed", records=len(lines))
+
+
+async def _send(redis: RespClient, lines: list[bytes]) -> None:
+    for start in range(0, len(lines), BATCH):
+        trips = [redis.send("XADD", keys.RECORDS, "*", "r", line) for line in lines[start : start + BATCH - 1]]
+        for trip in trips:
+            trip.add_done_callback(lambda done: done.cancelled() or done.exception())
+        last = lines[start + BATCH - 1] if start + BATCH - 1 < len(lines) else None
+        if last is not None:
+            await redis.call("XADD", keys.RECORDS, "*", "r", last, budget_s=2.0)
+        else:
+            await redis.call("PING", budget_s=2.0)
+        if any(isinstance(trip.result(), Exception) for trip in trips):
+            raise StateAway("the stream takes no records now")
