@@ -60,13 +60,13 @@ class Workload:
 def workloads(quick: bool) -> list[Workload]:
     paced = ("-s", "-c", str(STREAMS), "-m", "n=1000000,d=20000,s=220", "-R", "500000")
     return [
-        Workload("unary", ("-c", "32", "-m", "b=1024"), "reqs", *((0.3, 1.0) if quick else (0.5, 2.0))),
+        Workload("unary", ("-c", "32", "-m", "b=1024"), "reqs", *((0.3, 1.0) if quick else (0.5, 1.8))),
         Workload(
-            "open200", ("-c", "64", "-r", "200", "-m", "b=1024"), "reqs", *((0.3, 1.5) if quick else (0.5, 3.0)), True
+            "open200", ("-c", "64", "-r", "200", "-m", "b=1024"), "reqs", *((0.3, 1.5) if quick else (0.5, 2.5)), True
         ),
-        Workload("paced", paced, "events", *((1.0, 1.0) if quick else (1.5, 2.0)), True, STREAMS),
+        Workload("paced", paced, "events", *((1.0, 1.0) if quick else (1.2, 1.8)), True, STREAMS),
         Workload(
-            "burst", ("-s", "-c", "32", "-m", "n=500,d=0,s=220"), "events", *((0.3, 0.7) if quick else (0.5, 1.5))
+            "burst", ("-s", "-c", "32", "-m", "n=500,d=0,s=220"), "events", *((0.3, 0.7) if quick else (0.4, 1.2))
         ),
     ]
 
