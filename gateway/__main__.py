@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway.config.file import ConfigFileError, load_config_file
 from gateway.config.settings import BadSetting
 from gateway.serve.roles import admin_command_environment, run_role
+from gateway.serve.supervisor import PYTHON
 
 _VARIABLES = {
     "host": "OMNIROUTE_HOST",
@@ -74,7 +75,7 @@ def _check_config(path: Path) -> int:
 def _run_admin(command: tuple[str, ...], overrides: Mapping[str, str]) -> int:
     """These change the database, which is the admin plane's: it runs as a process of its own."""
     environment = admin_command_environment(os.environ, overrides)
-    return subprocess.run((sys.executable, "-m", "admin_api", *command), env=environment, check=False).returncode
+    return subprocess.run((*PYTHON, "-m", "admin_api", *command), env=environment, check=False).returncode
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -88,9 +88,9 @@ class Child:
     def notice_end(self, now: float) -> None:
         """If it has ended: end what is left of its group, and set the time of its next start."""
         process = self._process
-        if process is None or not _has_ended(process.pid):
+        if process is None or not _has_ended(process):
             return
-        self.signal_group(signal.SIGKILL)  # before it is reaped: until then its id can belong to nothing else
+        self.signal_group(signal.SIGKILL)
         code = process.wait()
         self._process = None
         if not self.is_wanted:
@@ -112,9 +112,11 @@ class Child:
                 os.killpg(self._process.pid, signum)
 
 
-def _has_ended(pid: int) -> bool:
-    """Look without reaping, so that the group can still be signalled."""
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Look without reaping where that is possible: until then the group's id can belong to nothing else."""
+    if sys.platform != "linux":
+        return process.poll() is not None
     try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         return True

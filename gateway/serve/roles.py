@@ -17,7 +17,7 @@ from gateway.config.settings import BadSetting, Settings, ignored_variables, loa
 from gateway.serve.data_dir_lock import DataDirInUse, take_data_dir_lock
 from gateway.serve.environment import Role, child_environment
 from gateway.serve.readiness import CannotStart
-from gateway.serve.run_dir import empty_run_dir, make_private, valkey_socket, with_usable_run_dir
+from gateway.serve.run_dir import empty_run_dir, make_data_dir, valkey_socket, with_usable_run_dir
 from gateway.serve.supervisor import Programs, Supervisor
 from gateway.serve.valkey import NoValkeyBinary
 from gateway.telemetry.logs import configure_logging
@@ -41,7 +41,7 @@ def run_role(
     if not settings.port:
         raise BadSetting("PORT must be from 1 to 65535: all workers share it")
     configure_logging(settings.log_level, settings.log_format)
-    make_private(settings.data_dir)
+    make_data_dir(settings.data_dir)
     settings = with_secrets_for(role, settings)
     if ignored := ignored_variables(environment):
         _log.warning("variables without effect here", names=" ".join(ignored))
@@ -79,7 +79,7 @@ def admin_command_environment(environment: Mapping[str, str], overrides: Mapping
     """
     given = {**environment, **overrides}
     settings = with_usable_run_dir(load_settings(given), "serve")
-    make_private(settings.data_dir)
+    make_data_dir(settings.data_dir)
     settings = with_server_secrets(settings, may_create=not settings.database_url)
     socket_path = valkey_socket(settings)
     if not settings.redis_url and socket_path.exists():

@@ -15,6 +15,7 @@ from gateway.config.settings import BadSetting, Settings
 from gateway.serve.drain import drain_notice
 
 _LONGEST_SOCKET_PATH = 100
+_LOG_LIMIT_BYTES = 1_048_576
 _VALKEY_SOCKET = "valkey.sock"
 _SHORT_ROOT = Path("/tmp")  # noqa: S108  (the folder made there is ours, 0700, and checked to be)
 
@@ -30,19 +31,27 @@ def with_usable_run_dir(settings: Settings, role: str) -> Settings:
     return replace(settings, run_dir_override=wanted)
 
 
-def make_private(folder: Path) -> None:
-    """Make a folder that only we can enter. Raises BadSetting when somebody else's stands there."""
+def make_data_dir(folder: Path) -> None:
+    """Make the data dir, for us alone. One that exists (a mounted volume) stays as it is. Raises BadSetting."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(f"cannot use {folder} as the data dir: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadSetting(f"cannot write to the data dir {folder}: choose another one with --data-dir")
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of ours that only we can enter. Raises BadSetting when somebody else's stands there."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise BadSetting(f"{folder} is not a folder of ours: remove it, or choose another --data-dir")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            folder.chmod(0o700)
     except OSError as error:
         raise BadSetting(f"cannot use the folder {folder}: {error.strerror}") from error
-    if not stat.S_ISDIR(found.st_mode) and not folder.is_dir():
-        raise BadSetting(f"{folder} is not a folder")
-    if found.st_uid != os.getuid():
-        raise BadSetting(f"the folder {folder} belongs to another user: choose one of your own with --data-dir")
-    if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) & 0o077:
-        folder.chmod(0o700)
 
 
 def empty_run_dir(settings: Settings) -> None:
@@ -57,3 +66,11 @@ def empty_run_dir(settings: Settings) -> None:
 def valkey_socket(settings: Settings) -> Path:
     """Unix socket of the embedded Valkey."""
     return settings.run_dir / _VALKEY_SOCKET
+
+
+def open_bounded_log(path: Path) -> int:
+    """A descriptor that appends to `path`; a file grown large is begun anew."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    if os.fstat(descriptor).st_size > _LOG_LIMIT_BYTES:
+        os.ftruncate(descriptor, 0)
+    return descriptor

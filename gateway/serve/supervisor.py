@@ -28,9 +28,11 @@ from gateway.serve.drain import KILL_AFTER_DEADLINE_S, write_drain_notice
 from gateway.serve.environment import Role, bare_environment, child_environment
 from gateway.serve.metrics_server import MetricsServer, ProcessFacts
 from gateway.serve.readiness import CannotStart, answers_ready, has_browser, open_browser, require_free_port
-from gateway.serve.run_dir import make_private, valkey_socket
+from gateway.serve.run_dir import make_private, open_bounded_log, valkey_socket
 from gateway.serve.signals import SignalInbox
 
+PYTHON = (sys.executable, "-P")
+"""`-P`: a folder named like one of our packages in the user's working dir must not be run."""
 _WORKERS_SPARE_S = 5.0
 _ADMIN_STOP_LIMIT_S = 8.0
 _VALKEY_STOP_LIMIT_S = 10.0
@@ -48,8 +50,8 @@ _log = structlog.get_logger()
 class Programs:
     """The commands that the children run: an argument, so that a test can bring its own."""
 
-    workers: tuple[str, ...] = (sys.executable, "-m", "gateway.serve.workers")
-    admin: tuple[str, ...] = (sys.executable, "-m", "admin_api", "serve")
+    workers: tuple[str, ...] = (*PYTHON, "-m", "gateway.serve.workers")
+    admin: tuple[str, ...] = (*PYTHON, "-m", "admin_api", "serve")
 
 
 class _EndNow(Exception):
@@ -115,6 +117,8 @@ class Supervisor:
             make_private(self._settings.data_dir / "valkey")
             self._children = (self._valkey,)
             self._wait_for_valkey()
+        if self._stop_signal:
+            return
         self._children = tuple(child for child in (self._valkey, self._admin, self._workers) if child)
 
     def _wait_for_valkey(self) -> None:
@@ -126,8 +130,7 @@ class Supervisor:
 
     def _start_valkey(self) -> subprocess.Popen[bytes]:
         arguments = valkey.command(valkey.find_binary(), self._valkey_socket, self._settings.data_dir / "valkey")
-        # Begun anew with each start, so that it cannot grow without end.
-        log = os.open(self._settings.run_dir / "valkey.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        log = open_bounded_log(self._settings.run_dir / "valkey.log")
         try:
             return start_tied(
                 arguments,
