@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from litestar import Litestar
 from litestar.di import Provide
@@ -17,7 +16,7 @@ from redis.backoff import NoBackoff
 from admin_api.auth.guard import Guard, GuardRules
 from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer_http_exception
 from admin_api.publish import Publisher
-from admin_api.resources import auth, keys, pages
+from admin_api.resources import auth, combos, health, keys, names, nodes, pages, providers, settings, usage
 from admin_api.services.plane import Plane
 from admin_api.store.database import open_database
 from gateway import __version__
@@ -25,7 +24,7 @@ from gateway.config.settings import Settings
 from gateway.providers.load import load_specs
 
 MAX_BODY_BYTES = 1 << 20
-_HANDLERS: tuple[Any, ...] = (*auth.handlers, *keys.handlers, *pages.handlers)
+_RESOURCES = (auth, settings, nodes, providers, combos, keys, names, usage, health, pages)
 
 
 def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = time.time) -> Plane:
@@ -60,7 +59,7 @@ def build_routes(plane: Plane) -> Litestar:
         return plane
 
     return Litestar(
-        route_handlers=list(_HANDLERS),
+        route_handlers=[handler for resource in _RESOURCES for handler in resource.handlers],
         dependencies={"plane": Provide(provide_plane, sync_to_thread=False)},
         exception_handlers={
             ApiError: answer_api_error,

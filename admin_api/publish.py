@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import structlog
@@ -130,7 +131,8 @@ class Publisher:
 
     async def _read_redis(self) -> tuple[int, int]:
         """The revisions that Redis has as current and as the keyring's epoch; -1 = none, or of another database."""
-        current, epoch = await self._redis.mget(redis_keys.SNAPSHOT_CURRENT, redis_keys.KEYRING_EPOCH)
+        answer: list[Any] = await self._redis.mget(redis_keys.SNAPSHOT_CURRENT, redis_keys.KEYRING_EPOCH)
+        current, epoch = answer
         async with self._database.read() as connection:
             origin = await get_origin(connection)
         followed, _, revision = (epoch or b"").decode().rpartition(":")

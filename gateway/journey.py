@@ -126,7 +126,7 @@ async def _admit(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools) -
 async def _record_refusal(inbound: Inbound, caller: Caller, error: GatewayError, tools: Tools) -> None:
     """A request with a valid key that got no further leaves its row too; it used nothing."""
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model="", is_stream=False)
-    duration_s = asyncio.get_running_loop().time() - inbound.started_at
+    duration_s = time.monotonic() - inbound.started_at
     record = refusal_of(note, status=error.status, error=error.code, duration_s=duration_s)
     _measure(record, tools.metrics)
     await tools.holds.settle(record)
@@ -165,7 +165,7 @@ class _Passage:
                 self._plan_early_headers()
             committed = await relay(exchange, self._plan, self._tools.attempts, self._tools.metrics, self._send_early_headers)
             exchange.watch.nudge_due = 0.0
-            exchange.committed_at = asyncio.get_running_loop().time()
+            exchange.committed_at = time.monotonic()
             if exchange.head.is_stream:
                 await self._forward_stream(committed)
             else:
@@ -198,8 +198,7 @@ class _Passage:
         exchange, reply, call = self.exchange, self._reply, committed.call
         tap = StreamTap(hides_usage_chunk=committed.hides_usage_chunk)
         gap_s = exchange.timeouts.gap_s
-        loop = asyncio.get_running_loop()
-        exchange.watch.enter("gap_timeout", loop.time() + gap_s, gap_s)
+        exchange.watch.enter("gap_timeout", time.monotonic() + gap_s, gap_s)
         if not reply.has_started:
             await reply.start(200, self._headers(committed, b"text/event-stream; charset=utf-8"))
         data = committed.held
@@ -212,7 +211,7 @@ class _Passage:
                 if tap.is_done:
                     break
                 if out:
-                    exchange.watch.sending_since = loop.time()
+                    exchange.watch.sending_since = time.monotonic()
                     await reply.write(out)
                     exchange.watch.sending_since = 0.0
                 data = await call.read()
@@ -226,7 +225,7 @@ class _Passage:
         if not tap.is_complete and not tap.error:
             await self._end_cut("reset", "the provider ended the stream before the answer was complete")
             return
-        exchange.watch.enter("gap_timeout", loop.time() + LINGER_S)
+        exchange.watch.enter("gap_timeout", time.monotonic() + LINGER_S)
         await self._settle(200)
         await reply.finish((out if tap.is_done else b"") + tap.take_rest())
 
@@ -252,7 +251,7 @@ class _Passage:
             return
         self._is_settled = True
         exchange, tools = self.exchange, self._tools
-        ended_at = asyncio.get_running_loop().time()
+        ended_at = time.monotonic()
         record = record_of(
             self._note, exchange, status=status, ended_at=ended_at, bytes_out=self._reply.bytes_out
         )
@@ -266,7 +265,7 @@ class _Passage:
 
     def _nudge(self) -> None:
         watch = self.exchange.watch
-        watch.nudge_due = asyncio.get_running_loop().time() + self._early_headers_s
+        watch.nudge_due = time.monotonic() + self._early_headers_s
         if self.exchange.call is not None:
             self.exchange.call.nudge()
 

@@ -1,7 +1,16 @@
-"""The jobs: name, how often, what."""
+"""The jobs: name, how often, what, and whether one process does it for all."""
 
+from admin_api.jobs.adopt_spool import AdoptSpoolJob
+from admin_api.jobs.ledger import LedgerJob
+from admin_api.jobs.lost import LostJob
 from admin_api.jobs.runner import Job
 from admin_api.services.plane import Plane
+from admin_api.store.credentials import purge_sessions
+from admin_api.store.keys import purge_tombstones
+from admin_api.store.records import purge_rejected
+
+_TOMBSTONES_KEPT_S = 30 * 86_400.0
+_REJECTED_KEPT = 10_000
 
 
 def build_jobs(plane: Plane) -> tuple[Job, ...]:
@@ -13,7 +22,18 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
     async def republish_all() -> None:
         await plane.publisher.republish_all()
 
+    async def purge() -> None:
+        async with plane.database.write() as connection:
+            await purge_sessions(connection, expired_before=plane.now())
+            await purge_tombstones(connection, removed_before=plane.now() - _TOMBSTONES_KEPT_S)
+            await purge_rejected(connection, kept=_REJECTED_KEPT)
+
     return (
         Job("publish", every_s=1.0, run=publish, is_shared=False),
-        Job("republish", every_s=3600.0, run=republish_all),
+        Job("republish", every_s=3600.0, run=republish_all, limit_s=120.0),
+        Job("ledger", every_s=0.25, run=LedgerJob(plane), limit_s=120.0),
+        Job("lost", every_s=3.0, run=LostJob(plane)),
+        # Each machine has its own spool folder, and the files' own locks decide who takes them.
+        Job("adopt-spool", every_s=2.0, run=AdoptSpoolJob(plane), is_shared=False, limit_s=600.0),
+        Job("purge", every_s=3600.0, run=purge),
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
 from admin_api.store.collection import Collection
@@ -38,3 +39,7 @@ _columns = tables.provider_connections.c
 connections = Collection(
     tables.provider_connections, ConnectionRow, _columns.provider, _columns.priority, _columns.name
 )
+
+
+async def load_connections_of(connection: AsyncConnection, provider: str) -> list[ConnectionRow]:
+    return await connections.load_all(connection, _columns.provider == provider)

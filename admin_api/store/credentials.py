@@ -51,12 +51,13 @@ async def get_token_by_hash(connection: AsyncConnection, token_hash: str) -> Tok
     return found[0] if found else None
 
 
-async def delete_sessions(connection: AsyncConnection, *, expired_before: float | None = None) -> None:
-    """End all sessions, or remove those that have expired."""
-    statement = sa.delete(tables.sessions)
-    if expired_before is not None:
-        statement = statement.where(tables.sessions.c.expires_at < expired_before)
-    await connection.execute(statement)
+async def delete_sessions(connection: AsyncConnection, *, but: str = "") -> None:
+    """End all sessions, or all but one (the hash of its token)."""
+    await connection.execute(sa.delete(tables.sessions).where(tables.sessions.c.token_hash != but))
+
+
+async def purge_sessions(connection: AsyncConnection, expired_before: float) -> None:
+    await connection.execute(sa.delete(tables.sessions).where(tables.sessions.c.expires_at < expired_before))
 
 
 async def get_first_start(connection: AsyncConnection) -> FirstStart | None:

@@ -42,6 +42,7 @@ class Settings:
     dashboard_port: int | None = None
     data_dir: Path = Path("~/.omniroute")
     run_dir_override: Path | None = None
+    role: str = "serve"
     """Where sockets and the like live when the data dir's path is too long for one (the supervisor sets it)."""
     redis_url: str = ""
     redis_cache_url: str = ""
@@ -119,6 +120,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         api_port=_port(values, "API_PORT", None),
         dashboard_port=_port(values, "DASHBOARD_PORT", None),
         data_dir=data_dir,
+        role=_choice(values, "OMNIROUTE_ROLE", "serve", ("serve", "gateway", "admin")),
         run_dir_override=Path(values["OMNIROUTE_RUN_DIR"]).absolute() if values.get("OMNIROUTE_RUN_DIR") else None,
         redis_url=values.get("REDIS_URL", ""),
         redis_cache_url=values.get("REDIS_CACHE_URL", ""),

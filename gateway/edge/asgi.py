@@ -153,7 +153,7 @@ class Edge:
         elif endpoint.operation == "get_model":
             await reply.whole(200, json_type, get_model(catalog, caller, endpoint.argument))
         else:
-            started_at = asyncio.get_running_loop().time()
+            started_at = time.monotonic()
             inbound = Inbound(
                 request_id=request_id,
                 caller_request_id=caller_request_id,

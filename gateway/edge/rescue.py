@@ -25,7 +25,9 @@ def rescue(error: GatewayError, dialect: CallerDialect, request_id: str) -> tupl
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, UpstreamFailed):
+    if not isinstance(error, UpstreamFailed):
+        headers.append((b"x-omniroute-attempts", b"0"))
+    else:
         headers += _attempt_headers(error)
         if error.body and "json" in error.content_type:
             return error.status, headers, error.body

@@ -4,7 +4,7 @@ What comes before commit is held (at most MAX_HELD_BYTES), so an error in the he
 before any content is a failed attempt like any other.
 """
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -84,7 +84,6 @@ class Attempts:
         is_last: bool,
     ) -> Committed | Failed:
         connection, head, timeouts = target.connection, exchange.head, exchange.timeouts
-        loop = asyncio.get_running_loop()
         request = UpstreamRequest(
             connection=connection,
             url=connection.paths["chat"],
@@ -101,7 +100,7 @@ class Attempts:
         exchange.call = call
         if exchange.has_caller_left:
             call.cancel(CallerGone())
-        now = loop.time()
+        now = time.monotonic()
         patience_s = timeouts.first_event_reasoning_s if is_last or head.is_reasoning else timeouts.first_event_s
         headers_s = patience_s if is_last or head.is_reasoning else timeouts.headers_s
         exchange.watch.begin(call, "headers_timeout", now + headers_s, now + timeouts.total_s)
@@ -111,9 +110,9 @@ class Attempts:
             if call.status != 200:
                 return await _failed_by_status(reader, target)
             if not head.is_stream:
-                exchange.watch.enter("gap_timeout", loop.time() + timeouts.total_s)
+                exchange.watch.enter("gap_timeout", time.monotonic() + timeouts.total_s)
                 return await _whole(reader, target)
-            exchange.watch.enter("first_event_timeout", loop.time() + patience_s)
+            exchange.watch.enter("first_event_timeout", time.monotonic() + patience_s)
             return await _first_useful(reader, target, hides_usage_chunk=asks_usage and not head.wants_usage)
         except UpstreamFault as fault:
             return Failed(of_fault(fault.kind), str(fault), status=call.status)

@@ -18,7 +18,7 @@ CALLER_STALL_S = 120.0
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request under way. Instants are of the loop's clock, in seconds."""
+    """One request under way. Instants are of `time.monotonic`, in seconds (uvloop's own clock counts whole ms)."""
 
     request_id: str
     head: ChatHead

@@ -1,6 +1,6 @@
 """The attempt loop, one for every path: targets in the plan's order until one commits."""
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from gateway.domain.errors import CallerGone, UpstreamFailed
@@ -19,21 +19,20 @@ async def relay(
     on_nudge: Callable[[], Awaitable[None]],
 ) -> Committed:
     """Try each target once. Raises UpstreamFailed with the first real cause and all attempts, or CallerGone."""
-    loop = asyncio.get_running_loop()
     first: Failed | None = None
     for index, target in enumerate(plan, start=1):
-        started_at = loop.time()
+        started_at = time.monotonic()
         try:
             result = await attempts.make(exchange, target, on_nudge, is_last=index == len(plan))
         except CallerGone:
             exchange.target = target
-            _note(exchange, target, "caller_left", started_at, loop.time(), None, metrics)
+            _note(exchange, target, "caller_left", started_at, time.monotonic(), None, metrics)
             raise
         if isinstance(result, Committed):
             exchange.target = target
-            _note(exchange, target, "committed", started_at, loop.time(), None, metrics)
+            _note(exchange, target, "committed", started_at, time.monotonic(), None, metrics)
             return result
-        _note(exchange, target, result.outcome.name, started_at, loop.time(), result, metrics)
+        _note(exchange, target, result.outcome.name, started_at, time.monotonic(), result, metrics)
         first = first or result
         if result.outcome.then == "stop":
             first = result

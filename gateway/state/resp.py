@@ -14,6 +14,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -72,8 +73,7 @@ class _Protocol(asyncio.Protocol):
         self._lost = lost
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit asyncio's
 
     def data_received(self, data: bytes) -> None:
         self.reader.feed(data)

@@ -93,6 +93,7 @@ class SnapshotWatch:
         if data is None:
             self._refuse("missing", revision, "it was announced and is not there")
             return
+        assert isinstance(data, bytes)
         try:
             runtime = await compile_runtime(decode_snapshot(data), self._specs, self._encryption_key)
         except UnreadableSnapshot as error:

@@ -5,6 +5,7 @@ every TICK_S, so a limit is met at most that much late.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from gateway.upstream.seam import FaultKind, UpstreamCall, UpstreamFault
@@ -92,7 +93,7 @@ class Wheel:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         for watch in tuple(self.watches):
             watch.tick(now)
             if watch.is_released and (watch.call is None or watch.call.is_over):
