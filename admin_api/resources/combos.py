@@ -1,0 +1,125 @@
+"""Combos: `/api/combos`."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, delete, get, post, put
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.http.answers import saved
+from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.services.combo_rules import name_problem, nesting_problem, read_models
+from admin_api.services.ownership import editable
+from admin_api.services.plane import Plane
+from admin_api.store.combos import ComboRow, combos
+from gateway.config.snapshot import Strategy
+
+
+class ComboBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """`models` holds names, or `{model, weight}` with a weight from 0 to 100."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    models: list[str | dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
+    strategy: Strategy | msgspec.UnsetType = msgspec.UNSET
+    config: dict[str, bool | int | float | str] | msgspec.UnsetType = msgspec.UNSET
+    is_active: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+@get("/api/combos")
+async def list_combos(plane: Plane) -> dict[str, Any]:
+    async with plane.database.read() as connection:
+        return {"combos": [combo_view(row) for row in await combos.load_all(connection)]}
+
+
+@post("/api/combos")
+async def create_combo(data: ComboBody, plane: Plane) -> Response[dict[str, Any]]:
+    missing = [(name, "is missing") for name in ("name", "models") if getattr(data, name) is msgspec.UNSET]
+    if missing:
+        raise bad_request(*missing)
+    blank = ComboRow(
+        id=plane.new_id(),
+        name="",
+        models=[],
+        strategy="priority",
+        config={},
+        is_active=True,
+        managed=False,
+        created_at=plane.now(),
+        updated_at=plane.now(),
+    )
+    row = _changed(blank, data, plane.now())
+    async with plane.change() as change:
+        await _check_among_others(change.connection, row)
+        await combos.insert(change.connection, row)
+    return saved(combo_view(row), await plane.published(), status=201)
+
+
+@get("/api/combos/{combo_id:str}")
+async def get_combo(combo_id: str, plane: Plane) -> dict[str, Any]:
+    async with plane.database.read() as connection:
+        row = await combos.get(connection, combo_id)
+    if row is None:
+        raise not_found("combo", combo_id)
+    return combo_view(row)
+
+
+@put("/api/combos/{combo_id:str}")
+async def change_combo(combo_id: str, data: ComboBody, plane: Plane) -> Response[dict[str, Any]]:
+    async with plane.change() as change:
+        old = editable(await combos.get(change.connection, combo_id), "combo", combo_id)
+        row = _changed(old, data, plane.now())
+        await _check_among_others(change.connection, row)
+        await combos.replace(change.connection, row)
+    return saved(combo_view(row), await plane.published())
+
+
+@delete("/api/combos/{combo_id:str}", status_code=200)
+async def delete_combo(combo_id: str, plane: Plane) -> Response[dict[str, Any]]:
+    async with plane.change() as change:
+        editable(await combos.get(change.connection, combo_id), "combo", combo_id)
+        await combos.delete(change.connection, combo_id)
+    return saved({"success": True}, await plane.published())
+
+
+def combo_view(row: ComboRow) -> dict[str, Any]:
+    """A combo as the seed shows it: entries without a weight are plain names."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "models": [entry if entry.get("weight") else entry["model"] for entry in row.models],
+        "strategy": row.strategy,
+        "config": row.config,
+        "isActive": row.is_active,
+        "managed": row.managed,
+        "createdAt": row.created_at,
+        "updatedAt": row.updated_at,
+    }
+
+
+def _changed(row: ComboRow, data: ComboBody, now: float) -> ComboRow:
+    problems: list[tuple[str, str]] = []
+    given: dict[str, Any] = {
+        name: value
+        for name in ("name", "strategy", "config", "is_active")
+        if (value := getattr(data, name)) is not msgspec.UNSET
+    }
+    if "name" in given and (problem := name_problem(given["name"])):
+        problems.append(("name", problem))
+    if data.models is not msgspec.UNSET:
+        given["models"], model_problems = read_models(data.models)
+        problems += model_problems
+    if problems:
+        raise bad_request(*problems)
+    return msgspec.structs.replace(row, **given, updated_at=now)
+
+
+async def _check_among_others(connection: AsyncConnection, row: ComboRow) -> None:
+    others = [other for other in await combos.load_all(connection) if other.id != row.id]
+    if any(other.name == row.name for other in others):
+        raise conflict(f"there is a combo {row.name!r} already")
+    names = {combo.name: [entry["model"] for entry in combo.models] for combo in [*others, row]}
+    if problem := nesting_problem(names):
+        raise bad_request(("models", problem))
+
+
+handlers = (list_combos, create_combo, get_combo, change_combo, delete_combo)

@@ -1,0 +1,94 @@
+"""How the control plane is: `/api/monitoring/health`. Answers whatever is away, within its limits."""
+
+import asyncio
+import os
+import platform
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from litestar import get
+from redis.exceptions import RedisError, ResponseError
+
+from admin_api.services.plane import Plane
+from admin_api.services.spool_size import spool_bytes
+from admin_api.store.database import get_revision
+from admin_api.store.records import count_rejected
+from gateway import __version__
+from gateway.state import keys as redis_keys
+
+_REDIS_LIMIT_S = 1.0
+_MAX_WORKERS = 1000
+
+
+@get("/api/monitoring/health")
+async def health(plane: Plane) -> dict[str, Any]:
+    """`status` is `healthy`, or `degraded` when Redis is away, the config file is broken or a job fails."""
+    async with plane.database.read() as connection:
+        revision, rejected = await get_revision(connection), await count_rejected(connection)
+    redis = await _redis_view(plane)
+    publisher, file = plane.publisher, plane.config_file
+    jobs = {name: asdict(status) for name, status in plane.jobs.items()}
+    is_well = redis["up"] and not file.error and not publisher.problem and not any(j["error"] for j in jobs.values())
+    return {
+        "status": "healthy" if is_well else "degraded",
+        "timestamp": plane.now(),
+        "setupComplete": True,
+        "system": {
+            "version": __version__,
+            "uptime": plane.now() - plane.started_at,
+            "pid": os.getpid(),
+            "platform": platform.system().lower(),
+        },
+        "revision": revision,
+        "publishedRevision": publisher.published_revision,
+        "publishProblem": publisher.problem,
+        "redis": {"up": redis["up"], "error": redis["error"]},
+        "config": {"file": file.file, "appliedAt": file.applied_at or None, "error": file.error},
+        "workers": redis["workers"],
+        "ledger": {**redis["ledger"], "rejected": rejected},
+        "spoolBytes": await asyncio.to_thread(spool_bytes, plane.settings.spool_dir),
+        "jobs": jobs,
+    }
+
+
+async def _redis_view(plane: Plane) -> dict[str, Any]:
+    away: dict[str, Any] = {"up": False, "error": "", "workers": [], "ledger": {"waiting": None, "pending": None}}
+    try:
+        async with asyncio.timeout(_REDIS_LIMIT_S):
+            return {"up": True, "error": "", "workers": await _workers(plane), "ledger": await _ledger(plane)}
+    except (RedisError, OSError, TimeoutError) as error:
+        return {**away, "error": f"{type(error).__name__}: {error}"}
+
+
+async def _workers(plane: Plane) -> list[dict[str, Any]]:
+    """Heartbeats as workers wrote them, each with the worker's id."""
+    names = [name async for name in plane.redis.scan_iter(match=redis_keys.WORKER_PREFIX + "*", count=1000)]
+    names = sorted(names)[:_MAX_WORKERS]
+    beats: list[Any] = await plane.redis.mget(names) if names else []
+    return [
+        {"id": name.decode().removeprefix(redis_keys.WORKER_PREFIX), **_beat(beat)}
+        for name, beat in zip(names, beats, strict=True)
+        if beat is not None
+    ]
+
+
+def _beat(beat: bytes) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(beat)
+    except msgspec.DecodeError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+async def _ledger(plane: Plane) -> dict[str, int]:
+    """`waiting`: records not in SQL yet; `pending`: those of them that were handed out and not acknowledged."""
+    waiting = int(await plane.redis.xlen(redis_keys.RECORDS))
+    try:
+        summary: Any = await plane.redis.xpending(redis_keys.RECORDS, redis_keys.RECORDS_GROUP)
+    except ResponseError:
+        return {"waiting": waiting, "pending": 0}
+    return {"waiting": waiting, "pending": int(summary["pending"])}
+
+
+handlers = (health,)

@@ -1,0 +1,198 @@
+"""Connections, one account or key at a provider each: `/api/providers`. Secrets go in and never come out."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, delete, get, post, put
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.http.answers import saved
+from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.services.key_rules import secret_hint
+from admin_api.services.node_rules import proxy_problem
+from admin_api.services.ownership import editable
+from admin_api.services.plane import Plane
+from admin_api.store.connections import ConnectionRow, connections, load_connections_of
+from admin_api.store.nodes import nodes
+from gateway.config.snapshot import Tier
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+_Secret = Annotated[str, msgspec.Meta(max_length=16_384)]
+_Model = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
+_Models = Annotated[list[_Model], msgspec.Meta(max_length=1000)]
+_Limit = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+_Priority = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+_Short = Annotated[str, msgspec.Meta(max_length=400)]
+
+_PLAIN = (
+    "name", "priority", "tier", "rpm", "min_gap_ms", "max_concurrency", "models", "fingerprint", "is_active",
+)  # fmt: skip
+_EXTRA = (
+    "global_priority", "default_model", "test_status", "provider_specific_data", "display_name", "email",
+    "health_check_interval", "rate_limit_protection", "auth_type",
+)  # fmt: skip
+
+
+class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Limits of 0 mean none, empty `models` any. The last block is kept for the seed's users and obeyed by nothing."""
+
+    provider: str | msgspec.UnsetType = msgspec.UNSET
+    name: _Name | msgspec.UnsetType = msgspec.UNSET
+    api_key: _Secret | msgspec.UnsetType = msgspec.UNSET
+    priority: _Priority | msgspec.UnsetType = msgspec.UNSET
+    tier: Tier | msgspec.UnsetType = msgspec.UNSET
+    rpm: _Limit | msgspec.UnsetType = msgspec.UNSET
+    min_gap_ms: _Limit | msgspec.UnsetType = msgspec.UNSET
+    max_concurrency: _Limit | msgspec.UnsetType = msgspec.UNSET
+    models: _Models | msgspec.UnsetType = msgspec.UNSET
+    fingerprint: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
+    proxy: Annotated[str, msgspec.Meta(max_length=2048)] | msgspec.UnsetType = msgspec.UNSET
+    is_active: bool | msgspec.UnsetType = msgspec.UNSET
+
+    global_priority: int | msgspec.UnsetType | None = msgspec.UNSET
+    default_model: _Short | msgspec.UnsetType | None = msgspec.UNSET
+    test_status: _Short | msgspec.UnsetType | None = msgspec.UNSET
+    provider_specific_data: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    display_name: _Short | msgspec.UnsetType | None = msgspec.UNSET
+    email: _Short | msgspec.UnsetType | None = msgspec.UNSET
+    health_check_interval: int | msgspec.UnsetType | None = msgspec.UNSET
+    rate_limit_protection: bool | msgspec.UnsetType | None = msgspec.UNSET
+    auth_type: _Short | msgspec.UnsetType | None = msgspec.UNSET
+
+    def __repr__(self) -> str:
+        return f"ConnectionBody(provider={self.provider!r}, name={self.name!r})"
+
+
+@get("/api/providers")
+async def list_connections(plane: Plane) -> dict[str, Any]:
+    async with plane.database.read() as connection:
+        return {"connections": [connection_view(row) for row in await connections.load_all(connection)]}
+
+
+@post("/api/providers")
+async def create_connection(data: ConnectionBody, plane: Plane) -> Response[dict[str, Any]]:
+    if data.provider is msgspec.UNSET or data.name is msgspec.UNSET:
+        raise bad_request(*((n, "is missing") for n in ("provider", "name") if getattr(data, n) is msgspec.UNSET))
+    async with plane.change() as change:
+        provider = await _known_provider(plane, change.connection, data.provider)
+        row = _changed(plane, _blank(plane, provider, data.name), data)
+        await _check_name_free(change.connection, row)
+        await connections.insert(change.connection, row)
+    return saved({"connection": connection_view(row)}, await plane.published(), status=201)
+
+
+@get("/api/providers/{connection_id:str}")
+async def get_connection(connection_id: str, plane: Plane) -> dict[str, Any]:
+    async with plane.database.read() as connection:
+        row = await connections.get(connection, connection_id)
+    if row is None:
+        raise not_found("connection", connection_id)
+    return {"connection": connection_view(row)}
+
+
+@put("/api/providers/{connection_id:str}")
+async def change_connection(connection_id: str, data: ConnectionBody, plane: Plane) -> Response[dict[str, Any]]:
+    async with plane.change() as change:
+        old = editable(await connections.get(change.connection, connection_id), "connection", connection_id)
+        if data.provider is not msgspec.UNSET:
+            provider = await _known_provider(plane, change.connection, data.provider)
+            if provider != old.provider:
+                raise bad_request(("provider", "cannot be changed: make another connection"))
+        row = _changed(plane, old, data)
+        await _check_name_free(change.connection, row)
+        await connections.replace(change.connection, row)
+    return saved({"connection": connection_view(row)}, await plane.published())
+
+
+@delete("/api/providers/{connection_id:str}", status_code=200)
+async def delete_connection(connection_id: str, plane: Plane) -> Response[dict[str, Any]]:
+    async with plane.change() as change:
+        editable(await connections.get(change.connection, connection_id), "connection", connection_id)
+        await connections.delete(change.connection, connection_id)
+    answer = {"success": True, "message": "Connection deleted successfully"}
+    return saved(answer, await plane.published())
+
+
+def connection_view(row: ConnectionRow) -> dict[str, Any]:
+    """A connection as the API shows it. `extra` fields stand beside the others, as the seed has them."""
+    return {
+        **row.extra,
+        "id": row.id,
+        "provider": row.provider,
+        "authType": row.extra.get("authType", "apikey"),
+        "name": row.name,
+        "apiKey": row.api_key_hint,
+        "priority": row.priority,
+        "tier": row.tier,
+        "rpm": row.rpm,
+        "minGapMs": row.min_gap_ms,
+        "maxConcurrency": row.max_concurrency,
+        "models": row.models,
+        "fingerprint": row.fingerprint,
+        "hasProxy": bool(row.proxy),
+        "isActive": row.is_active,
+        "managed": row.managed,
+        "createdAt": row.created_at,
+        "updatedAt": row.updated_at,
+    }
+
+
+def _blank(plane: Plane, provider: str, name: str) -> ConnectionRow:
+    return ConnectionRow(
+        id=plane.new_id(),
+        provider=provider,
+        name=name,
+        api_key="",
+        api_key_hint="",
+        priority=1,
+        tier="api-key",
+        rpm=0,
+        min_gap_ms=0,
+        max_concurrency=0,
+        models=[],
+        fingerprint="",
+        proxy="",
+        is_active=True,
+        managed=False,
+        extra={},
+        created_at=plane.now(),
+        updated_at=plane.now(),
+    )
+
+
+def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody) -> ConnectionRow:
+    given: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(data, name)) is not msgspec.UNSET}
+    if data.api_key is not msgspec.UNSET:
+        given["api_key"] = plane.seal(data.api_key, row.id)
+        given["api_key_hint"] = secret_hint(data.api_key)
+    if data.proxy is not msgspec.UNSET:
+        if data.proxy and (problem := proxy_problem(data.proxy)):
+            raise bad_request(("proxy", problem))
+        given["proxy"] = plane.seal(data.proxy, row.id)
+    extra = {_camel(name): value for name in _EXTRA if (value := getattr(data, name)) is not msgspec.UNSET}
+    return msgspec.structs.replace(row, **given, extra={**row.extra, **extra}, updated_at=plane.now())
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+async def _known_provider(plane: Plane, connection: AsyncConnection, name: str) -> str:
+    """The id of a built-in provider or a node, also when its prefix was given."""
+    for spec in plane.specs.values():
+        if name in (spec.id, *spec.prefixes):
+            return spec.id
+    for row in await nodes.load_all(connection):
+        if name in (row.id, row.prefix):
+            return row.id
+    raise bad_request(("provider", f"there is no provider {name!r}: make a node for it first"))
+
+
+async def _check_name_free(connection: AsyncConnection, row: ConnectionRow) -> None:
+    for other in await load_connections_of(connection, row.provider):
+        if other.id != row.id and other.name == row.name:
+            raise conflict(f"the provider {row.provider!r} has a connection {row.name!r} already")
+
+
+handlers = (list_connections, create_connection, get_connection, change_connection, delete_connection)

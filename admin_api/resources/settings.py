@@ -1,0 +1,175 @@
+"""What an operator sets for all requests: `/api/settings`. Also the change of the admin password, as the seed has it.
+
+Only what has an effect here is taken; anything else is refused by name, so that no setting is lost in silence.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, patch, put
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.auth.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, is_password
+from admin_api.auth.sessions import hash_token
+from admin_api.http.answers import saved
+from admin_api.http.errors import ApiError, bad_request, conflict
+from admin_api.services.plane import Plane
+from admin_api.store.credentials import delete_sessions, get_password_hash, set_password_hash
+from admin_api.store.settings import SettingRow, settings_rows
+from gateway.config.settings import REFUSED_LITERALS
+from gateway.config.snapshot import AccountStrategy, RoutingSettings
+from gateway.domain.timeouts import Timeouts
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+_Limit = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+_Text = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class TimeoutsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Seconds. What is left out keeps its value."""
+
+    connect_s: _Limit | msgspec.UnsetType = msgspec.UNSET
+    headers_s: _Limit | msgspec.UnsetType = msgspec.UNSET
+    first_event_s: _Limit | msgspec.UnsetType = msgspec.UNSET
+    first_event_reasoning_s: _Limit | msgspec.UnsetType = msgspec.UNSET
+    gap_s: _Limit | msgspec.UnsetType = msgspec.UNSET
+    total_s: _Limit | msgspec.UnsetType = msgspec.UNSET
+
+
+class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The first block steers requests, the second the dashboard, the third changes the password."""
+
+    fallback_strategy: AccountStrategy | msgspec.UnsetType = msgspec.UNSET
+    sticky_round_robin_limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | msgspec.UnsetType = msgspec.UNSET
+    timeouts: TimeoutsBody | msgspec.UnsetType = msgspec.UNSET
+    early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
+    blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
+
+    require_login: bool | msgspec.UnsetType = msgspec.UNSET
+    setup_complete: bool | msgspec.UnsetType = msgspec.UNSET
+    theme: _Text | msgspec.UnsetType = msgspec.UNSET
+    language: _Text | msgspec.UnsetType = msgspec.UNSET
+    instance_name: _Text | msgspec.UnsetType = msgspec.UNSET
+    hide_health_check_logs: bool | msgspec.UnsetType = msgspec.UNSET
+
+    current_password: str | msgspec.UnsetType = msgspec.UNSET
+    new_password: str | msgspec.UnsetType = msgspec.UNSET
+
+    def __repr__(self) -> str:
+        return "SettingsBody()"
+
+
+_ROUTING = {
+    "fallbackStrategy": "fallback_strategy",
+    "stickyRoundRobinLimit": "sticky_round_robin_limit",
+    "earlyHeadersS": "early_headers_s",
+    "blockedProviders": "blocked_providers",
+    "setupComplete": "setup_complete",
+    "theme": "theme",
+    "language": "language",
+    "instanceName": "instance_name",
+    "hideHealthCheckLogs": "hide_health_check_logs",
+}
+_ALIASES = {"accountStrategy": "fallbackStrategy", "stickyLimit": "stickyRoundRobinLimit"}
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(SettingsBody))
+
+
+@get("/api/settings")
+async def get_settings(plane: Plane) -> dict[str, Any]:
+    async with plane.database.read() as connection:
+        return await _view(connection)
+
+
+@patch("/api/settings")
+async def patch_settings(
+    data: dict[str, Any], request: Request[Any, Any, Any], plane: Plane
+) -> Response[dict[str, Any]]:
+    return await _change(data, request, plane)
+
+
+@put("/api/settings")
+async def put_settings(data: dict[str, Any], request: Request[Any, Any, Any], plane: Plane) -> Response[dict[str, Any]]:
+    """The documents of the seed say PUT where its code says PATCH: both change only what is given."""
+    return await _change(data, request, plane)
+
+
+async def _change(data: dict[str, Any], request: Request[Any, Any, Any], plane: Plane) -> Response[dict[str, Any]]:
+    body = _read(data)
+    if body.require_login is False:
+        raise bad_request(("requireLogin", "cannot be switched off: the admin API always asks who you are"))
+    password_hash = await _checked_new_password(body, plane)
+    async with plane.change() as change:
+        await _store(change.connection, body)
+        if password_hash:
+            await set_password_hash(change.connection, password_hash, plane.now())
+            token = request.scope["state"]["session_token"]
+            await delete_sessions(change.connection, but=hash_token(token) if token else "")
+        view = await _view(change.connection)
+    return saved(view, await plane.published())
+
+
+def _read(data: dict[str, Any]) -> SettingsBody:
+    """Raises 400 that names every unknown field, or the first wrong one."""
+    named = {_ALIASES.get(name, name): value for name, value in data.items()}
+    unknown = sorted(set(named) - _KNOWN)
+    if unknown:
+        raise bad_request(*((name, "is not a setting of this version") for name in unknown))
+    try:
+        return msgspec.convert(named, SettingsBody)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        raise bad_request((path.rstrip("`") or "body", message)) from error
+
+
+async def _checked_new_password(body: SettingsBody, plane: Plane) -> str:
+    """The hash of the new password; empty when there is none. Raises 400 or 401."""
+    if body.new_password is msgspec.UNSET:
+        return ""
+    if not MIN_LENGTH <= len(body.new_password) <= MAX_LENGTH or body.new_password in REFUSED_LITERALS:
+        raise bad_request(
+            ("newPassword", f"must have {MIN_LENGTH} to {MAX_LENGTH} characters and not be a known default")
+        )
+    if body.current_password is msgspec.UNSET or len(body.current_password) > MAX_LENGTH:
+        raise bad_request(("currentPassword", "is missing or too long"))
+    async with plane.database.read() as connection:
+        current_hash = await get_password_hash(connection)
+    async with plane.password_slots:
+        if current_hash is None or not await is_password(body.current_password, current_hash):
+            raise ApiError(401, "the current password is wrong")
+        return await hash_password(body.new_password)
+
+
+async def _store(connection: AsyncConnection, body: SettingsBody) -> None:
+    rows = {row.name: row for row in await settings_rows.load_all(connection)}
+    given: dict[str, Any] = {
+        name: value for name, field in _ROUTING.items() if (value := getattr(body, field)) is not msgspec.UNSET
+    }
+    if body.timeouts is not msgspec.UNSET:
+        before = rows["timeouts"].value if "timeouts" in rows else {}
+        given["timeouts"] = {**before, **msgspec.to_builtins(body.timeouts)}
+    managed = [name for name in given if name in rows and rows[name].managed]
+    if managed:
+        raise conflict(f"managed by the config file: {', '.join(managed)}; change them there")
+    for name, value in given.items():
+        row = SettingRow(name, value, managed=False)
+        await (settings_rows.replace(connection, row) if name in rows else settings_rows.insert(connection, row))
+
+
+async def _view(connection: AsyncConnection) -> dict[str, Any]:
+    rows = await settings_rows.load_all(connection)
+    default = RoutingSettings()
+    stored = {row.name: row.value for row in rows}
+    return {
+        "fallbackStrategy": default.account_strategy,
+        "stickyRoundRobinLimit": default.sticky_limit,
+        "earlyHeadersS": default.early_headers_s,
+        "blockedProviders": [],
+        "requireLogin": True,
+        "setupComplete": True,
+        **stored,
+        "timeouts": {**msgspec.structs.asdict(Timeouts()), **stored.get("timeouts", {})},
+        "managed": [row.name for row in rows if row.managed],
+    }
+
+
+handlers = (get_settings, patch_settings, put_settings)
