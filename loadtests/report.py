@@ -55,6 +55,8 @@ def _cell(summary: Summary, subject: str, load: str) -> str:
     cell = summary[subject].get(load)
     if cell is None:
         return "-"
+    if cell["bad"]:
+        return "answers failed"
     floor = summary.get(FLOOR_OF.get(subject, ""), {}).get(load)
     text = f"{cell['worker_us']:.1f} | {cell['all_us']:.1f}"
     return f"{text} | x{cell['all_us'] / floor['all_us']:.2f}" if floor else text
@@ -99,7 +101,7 @@ def _limits(about: dict[str, Any], summary: Summary) -> str:
     found = [
         (f"{subject} {load} {figure.removesuffix('_us')} µs", summary[subject][load][figure], float(limit))
         for subject, load, figure, limit in CPU_LIMITS_US
-        if load in summary.get(subject, {})
+        if load in summary.get(subject, {}) and not summary[subject][load]["bad"]
     ]
     loads, direct = summary.get("product", {}), summary.get("direct", {})
     if "open200" in loads and "open200" in direct:
@@ -109,7 +111,7 @@ def _limits(about: dict[str, Any], summary: Summary) -> str:
     if started := about["started"].get("product"):
         found.append(("product ready s", started["ready_s"], READY_S))
         found.append(("product worker idle MB", started["idle_rss_kb"] / 1024, IDLE_MB))
-        if "paced" in loads:
+        if "paced" in loads and not loads["paced"]["bad"]:
             found.append(("product kB an open stream", loads["paced"]["rss_grew_kb"] / about["streams"], STREAM_KB))
     lines = [
         f"{'within' if value <= limit else 'OVER':8}{value:>9.2f} of {limit:>6.1f}  {what}"

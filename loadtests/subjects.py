@@ -118,6 +118,7 @@ def start_product(mock: int, core: int | None, folder: Path) -> Running:
     config.write_text(CONFIG.format(mock=mock))
     command = [str(Path(sys.executable).parent / "omniroute"), "serve", "--workers", "1", "--config", str(config)]
     environment = {
+        "PYTHONPATH": str(ROOT),  # the checkout that this file belongs to, wherever omniroute was installed from
         "PORT": str(port),
         "OMNIROUTE_METRICS_PORT": str(metrics),
         "DATA_DIR": str(folder / "data"),
