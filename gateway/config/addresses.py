@@ -10,6 +10,7 @@ import socket
 from typing import Literal
 
 Reach = Literal["public", "private", "refused"]
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254")
@@ -25,11 +26,11 @@ def reach_of_host(host: str) -> Reach:
         return "refused"
     if name == "localhost" or name.endswith(".localhost"):
         return "private"
-    address = _address(name)
+    address = literal_address(name)
     return reach_of_address(address) if address else "public"
 
 
-def reach_of_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Reach:
+def reach_of_address(address: IPAddress) -> Reach:
     """Link-local, metadata, multicast and unspecified addresses are refused; what is not global is private."""
     inner = _embedded(address)
     if inner is not None:
@@ -39,7 +40,8 @@ def reach_of_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> 
     return "public" if address.is_global else "private"
 
 
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def literal_address(name: str) -> IPAddress | None:
+    """The address a host literally is, in any spelling that a C library takes (decimal, octal, hex); else None."""
     try:
         return ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
@@ -52,10 +54,10 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64)."""
+def _embedded(address: IPAddress) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo, NAT64)."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in ipaddress.IPv6Network("64:ff9b::/96"):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

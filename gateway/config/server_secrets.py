@@ -27,7 +27,12 @@ def with_server_secrets(settings: Settings, *, may_create: bool) -> Settings:
         fresh = {name: kept.get(name) or secrets.token_hex(32) for name in missing}
         if any(name not in kept for name in missing):
             _write_private(path, json.dumps({**kept, **fresh}, indent=1))
-        settings = replace(settings, **fresh)
+        settings = replace(
+            settings,
+            jwt_secret=settings.jwt_secret or fresh["jwt_secret"],
+            api_key_secret=settings.api_key_secret or fresh["api_key_secret"],
+            storage_encryption_key=settings.storage_encryption_key or fresh["storage_encryption_key"],
+        )
     try:
         parse_encryption_key(settings.storage_encryption_key)
     except ValueError as error:

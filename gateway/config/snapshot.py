@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from gateway.domain.dialect import ProviderDialect
-from gateway.domain.timeouts import Timeouts as Timeouts
+from gateway.domain.timeouts import Timeouts as Timeouts  # noqa: PLC0414  (part of this contract, told to mypy)
 
 SCHEMA = 1
 

@@ -10,41 +10,19 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+from gateway.config.addresses import IPAddress, literal_address, reach_of_address
 from gateway.upstream.seam import UpstreamFault
 
 MAX_NAMES = 2_000
 TTL_S = 60.0
 RESOLVE_TIMEOUT_S = 5.0
 
-_METADATA = frozenset({ipaddress.ip_address("169.254.169.254"), ipaddress.ip_address("fd00:ec2::254"),
-                       ipaddress.ip_address("100.100.100.200")})  # fmt: skip
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_allowed(address: IPAddress, *, allow_private: bool) -> bool:
     """Whether a provider may be reached at `address`. IPv4 inside IPv6 counts as the IPv4 it is."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is not None:
-            return is_allowed(inner, allow_private=allow_private)
-    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
-        return False
-    if address.is_loopback or address.is_private or not address.is_global:
-        return allow_private and not address.is_reserved
-    return True
-
-
-def literal_address(host: str) -> IPAddress | None:
-    """The address a host literally is, in any form that a C library takes (decimal, octal, hex); else None."""
-    try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        pass
-    try:
-        return ipaddress.IPv4Address(socket.inet_aton(host)) if host and host[0].isdigit() else None
-    except OSError:
-        return None
+    reach = reach_of_address(address)
+    return reach == "public" or (reach == "private" and allow_private)
 
 
 class Resolver:
@@ -61,7 +39,7 @@ class Resolver:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        literal = literal_address(host)
+        literal = literal_address(host.lower())
         if literal is not None:
             _check(host, literal, allow_private=allow_private)
             return ()

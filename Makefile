@@ -1,0 +1,80 @@
+# `make help` lists what there is. `.ci/run` calls the same targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+LOAD_VENV := .venv-load
+export UV_PYTHON_DOWNLOADS := never
+UV = $(BIN)/uv pip install --quiet --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench fmt lint types imports lock docs clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.run: $(BIN)/uv requirements/run.lock pyproject.toml
+	@$(UV) -r requirements/run.lock
+	@$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	@$(UV) -r requirements/dev.lock
+	@touch $@
+
+$(LOAD_VENV)/.load: $(BIN)/uv requirements/load.lock
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(LOAD_VENV)
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(LOAD_VENV)/bin/python -r requirements/load.lock
+	@touch $@
+
+run: $(VENV)/.run ## start the whole product (options: make run ARGS="--workers 4")
+	@$(BIN)/omniroute serve $(ARGS)
+
+test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev fmt-check lint types imports locks-clean test ## everything that must hold: format, lint, types, imports, tests
+
+fmt: $(VENV)/.dev ## format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix-only .
+
+.PHONY: fmt-check locks-clean locust
+fmt-check: $(VENV)/.dev
+	@$(BIN)/ruff format --quiet --check . || (echo "run: make fmt" && exit 1)
+
+lint: $(VENV)/.dev ## lint
+	@$(BIN)/ruff check --quiet .
+
+types: $(VENV)/.dev ## check types, strictly
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## check who imports whom
+	@$(BIN)/lint-imports --no-cache > $(VENV)/imports.log 2>&1 || (cat $(VENV)/imports.log && exit 1)
+
+locks-clean:
+	@! grep -nE 'https?://' requirements/*.lock
+
+bench: $(VENV)/.dev ## measure against bare floors in the same run (options: make bench ARGS="--quick")
+	@$(BIN)/python -m loadtests.bench $(ARGS)
+
+locust: $(LOAD_VENV)/.load ## many users against a running gateway (OMNIROUTE_URL, OMNIROUTE_KEY)
+	@$(LOAD_VENV)/bin/locust -f loadtests/locustfile.py $(ARGS)
+
+lock: $(BIN)/uv ## resolve the locked requirements anew (hashes, no host)
+	@for group in run dev load; do \
+	  $(BIN)/uv pip compile pyproject.toml $$([ $$group = run ] || echo --group $$group) --quiet --universal --generate-hashes \
+	    --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/$$group.lock; done
+
+docs: $(VENV)/.dev ## write the generated pages of docs/ anew
+	@$(BIN)/python -m gateway.config.schema
+	@$(BIN)/python -m gateway.providers.document
+	@$(BIN)/python -m gateway.telemetry.document
+
+clean: ## remove what was built (not your data)
+	@rm -rf $(VENV) $(LOAD_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out
