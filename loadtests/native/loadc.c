@@ -31,6 +31,8 @@
 
 enum { SUB = 64, BUCKETS = SUB * 32 };
 
+static const uint64_t STAMP_BASE = 1000000000000000u; // see mockup.c
+
 typedef struct {
     uint64_t count, max, bucket[BUCKETS];
 } histogram;
@@ -184,7 +186,8 @@ static void on_event(conn *c, char *bytes, int n, uint64_t t) {
         if (stamp[i] < '0' || stamp[i] > '9') return;
         written = written * 10 + stamp[i] - '0';
     }
-    if (written && t >= written) note(&one_way, t - written);
+    written -= STAMP_BASE;
+    if (t >= written) note(&one_way, t - written);
 }
 
 // Cut the body into events at blank lines; an event that spans reads is put together in c->event

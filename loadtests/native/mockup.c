@@ -8,7 +8,7 @@
 // POST any path:
 //   * body without "stream":true -> one JSON completion of -b bytes, after -l us
 //   * body with "stream":true    -> chunked text/event-stream: -n events of -s bytes, one every -d us, then
-//     "data: [DONE]"; every event carries "t":<CLOCK_MONOTONIC us, 16 digits>, so the reader can tell its age
+//     "data: [DONE]"; every event carries "t":<CLOCK_MONOTONIC us + 10^15>, so the reader can tell its age
 // A request overrides the flags with mock:n=50,d=20000,s=220,l=0,b=1024,g=1 anywhere in its body.
 // GET /stats -> JSON counters (connections, requests, streams open / done / aborted, time of the last abort).
 // -p 0 takes a free port; the port is printed on the first line either way.
@@ -30,6 +30,9 @@
 #include <unistd.h>
 
 enum { MAX_EVENTS = 1024, READ_BYTES = 1 << 18, MAX_JSON = 900000, MAX_EVENT_PAD = 15000 };
+
+// Makes every stamp 16 digits without a leading zero, which JSON forbids: a strict gateway would refuse the event.
+static const uint64_t STAMP_BASE = 1000000000000000u;
 
 typedef struct {
     long events, gap_us, event_bytes, first_us, json_bytes, per_write;
@@ -178,7 +181,7 @@ static void put_text(conn *c, const char *text) { put(c, text, strlen(text)); }
 
 static const char EVENT_HEAD[] =
     "data: {\"id\":\"chatcmpl-mock00000001\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-    "\"model\":\"mock\",\"t\":%016llu,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"";
+    "\"model\":\"mock\",\"t\":%llu,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"";
 static const char EVENT_TAIL[] = "\"},\"finish_reason\":null}]}\n\n";
 static const char STREAM_HEAD[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
@@ -196,7 +199,7 @@ static int take_request(conn *c);
 
 static void put_event(conn *c) {
     char event[16384], size[16];
-    int n = snprintf(event, 512, EVENT_HEAD, (unsigned long long)now_us());
+    int n = snprintf(event, 512, EVENT_HEAD, (unsigned long long)(now_us() + STAMP_BASE));
     int tail = sizeof EVENT_TAIL - 1;
     int pad = (int)c->p.event_bytes - n - tail;
     if (pad < 1) pad = 1;
