@@ -5,6 +5,7 @@ reaches its own children too (the server's main process and its workers).
 """
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from gateway.serve import tied_exec
 from gateway.serve.backoff import Backoff
 
 _log = structlog.get_logger()
+_REAP_LIMIT_S = 2.0
 _TIED_EXEC = Path(tied_exec.__file__)
 
 
@@ -48,7 +50,8 @@ def start_tied(
 class Child:
     """A process that should live: the supervisor asks it every round to notice its end and to start when due."""
 
-    def __init__(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+    def __init__(self, name: str, start: Callable[[], subprocess.Popen[bytes]], *, orphan_limit_s: float = 0) -> None:
+        """`orphan_limit_s`: what its own children get, after SIGTERM, when it has died under them."""
         self.name = name
         self.is_wanted = True
         self.restarts = 0
@@ -57,6 +60,8 @@ class Child:
         self._backoff = Backoff()
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
+        self._orphan_limit_s = orphan_limit_s
+        self._remains: list[tuple[float, subprocess.Popen[bytes]]] = []
 
     @property
     def is_running(self) -> bool:
@@ -87,36 +92,58 @@ class Child:
 
     def notice_end(self, now: float) -> None:
         """If it has ended: end what is left of its group, and set the time of its next start."""
+        self._bury(now)
         process = self._process
-        if process is None or not _has_ended(process):
+        how = _how_it_ended(process) if process else ""
+        if process is None or not how:
             return
-        self.signal_group(signal.SIGKILL)
-        code = process.wait()
         self._process = None
+        # Not reaped before its group is ended: until then the group's id can belong to nothing else.
+        self._remains.append((now + self._orphan_limit_s if self.is_wanted else now, process))
+        _signal_group(process, signal.SIGTERM)
+        self._bury(now)
         if not self.is_wanted:
             return
         delay_s = self._backoff.delay_after(now - self._started_at)
         self.due_at = now + delay_s
         self.restarts += 1
-        _log.error("process ended", process=self.name, pid=process.pid, code=code, restart_in_s=round(delay_s, 1))
+        _log.error("process ended", process=self.name, pid=process.pid, how=how, restart_in_s=round(delay_s, 1))
+
+    def _bury(self, now: float) -> None:
+        """Kill what outlived its leader for too long, and reap the leader."""
+        for kill_at, process in self._remains:
+            if now >= kill_at:
+                _signal_group(process, signal.SIGKILL)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_REAP_LIMIT_S)
+        self._remains = [(kill_at, process) for kill_at, process in self._remains if now < kill_at]
+
+    def kill_all(self) -> None:
+        """End it and all that it started, now."""
+        self._remains += [(0.0, process) for process in (self._process,) if process]
+        self._process = None
+        self._bury(math.inf)
 
     def signal(self, signum: int) -> None:
         """Send a signal to the process alone."""
         if self._process is not None:
             self._process.send_signal(signum)
 
-    def signal_group(self, signum: int) -> None:
-        """Send a signal to the process and all that it started."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signum)
+
+def _signal_group(process: subprocess.Popen[bytes], signum: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signum)
 
 
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Look without reaping where that is possible: until then the group's id can belong to nothing else."""
+def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    """Empty while it runs. Looks without reaping, where the system can do that."""
     if sys.platform != "linux":
-        return process.poll() is not None
+        code = process.poll()
+        return "" if code is None else f"code {code}"
     try:
-        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return True
+        return "unknown"
+    if end is None:
+        return ""
+    return f"exit code {end.si_status}" if end.si_code == os.CLD_EXITED else f"signal {end.si_status}"

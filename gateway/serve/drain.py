@@ -10,6 +10,8 @@ from gateway.config.settings import Settings
 
 KILL_AFTER_DEADLINE_S = 2
 """Workers end what is left at the deadline themselves; granian kills them this much later."""
+ORPHAN_LIMIT_S = 3.0
+"""What a worker gets to end its streams when the server's main process has died under it."""
 
 
 def drain_notice(settings: Settings) -> Path:

@@ -8,6 +8,7 @@ import gc
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,7 @@ from granian.server.mp import MPServer
 from gateway.config.settings import Settings
 from gateway.serve.backoff import Backoff
 from gateway.serve.banner import gateway_port
-from gateway.serve.drain import KILL_AFTER_DEADLINE_S
+from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S
 from gateway.serve.granian_log import granian_log_config
 from gateway.serve.tied_exec import die_with_parent
 
@@ -29,6 +30,7 @@ _BACKLOG = 4096
 _BACKPRESSURE = 10_000
 """Counts open connections, not requests: at the default, streams and idle connections would starve the probes."""
 _IDLE_CONNECTION_MS = 60_000
+_LOOK_FOR_PARENT_S = 0.5
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
@@ -103,8 +105,18 @@ def run_workers(settings: Settings, create_app: CreateApp) -> None:
 
 def load_in_worker(main_pid: int, create_app: CreateApp) -> Any:
     """First thing in a new worker: end with the main process, and end at a stop signal that comes before we serve."""
-    die_with_parent(main_pid, signal.SIGKILL)
     for signum in _STOP_SIGNALS:
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+    # SIGTERM, not SIGKILL: it closes the listening socket at once and leaves a moment to end streams honestly.
+    die_with_parent(main_pid, signal.SIGTERM)
+    threading.Thread(target=_end_after, args=(main_pid,), name="orphan-guard", daemon=True).start()
     return create_app()
+
+
+def _end_after(main_pid: int) -> None:
+    """End this worker for certain, even if its loop is stuck, soon after the main process has died."""
+    while os.getppid() == main_pid:
+        time.sleep(_LOOK_FOR_PARENT_S)
+    time.sleep(ORPHAN_LIMIT_S)
+    os.kill(os.getpid(), signal.SIGKILL)

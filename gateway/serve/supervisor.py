@@ -24,7 +24,7 @@ from gateway.serve.admin_link import AdminLink
 from gateway.serve.banner import AdminReady, banner, dashboard_url, gateway_port, gateway_url, local_url
 from gateway.serve.child import Child, start_tied
 from gateway.serve.data_dir_lock import DataDirLock
-from gateway.serve.drain import KILL_AFTER_DEADLINE_S, write_drain_notice
+from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S, write_drain_notice
 from gateway.serve.environment import Role, bare_environment, child_environment
 from gateway.serve.metrics_server import MetricsServer, ProcessFacts
 from gateway.serve.readiness import CannotStart, answers_ready, has_browser, open_browser, require_free_port
@@ -76,7 +76,10 @@ class Supervisor:
         self._valkey_socket = valkey_socket(settings)
         self._valkey = Child("valkey", self._start_valkey) if role == "serve" and not settings.redis_url else None
         self._admin = Child("admin", self._start_admin) if role != "gateway" else None
-        self._workers = Child("gateway", self._start_workers) if role != "admin" else None
+        self._workers = None
+        if role != "admin":
+            # Longer than the workers take by themselves, so that it is needed only when they fail to.
+            self._workers = Child("gateway", self._start_workers, orphan_limit_s=ORPHAN_LIMIT_S + 1)
         redis_url = f"unix://{self._valkey_socket}" if self._valkey else settings.redis_url
         self._environment = child_environment(replace(settings, redis_url=redis_url), given, role)
         self._children: tuple[Child, ...] = ()
@@ -103,7 +106,7 @@ class Supervisor:
             return 128 + end.signum
         finally:
             for child in self._children:
-                child.signal_group(signal.SIGKILL)
+                child.kill_all()
             if metrics:
                 metrics.stop()
         return 0
@@ -241,8 +244,7 @@ class Supervisor:
         child.signal(signal.SIGTERM)
         if not self._pump_until(lambda: not child.is_running, limit_s):
             _log.warning("process did not end in time and is killed", process=child.name, limit_s=limit_s)
-            child.signal_group(signal.SIGKILL)
-            self._pump_until(lambda: not child.is_running, _LONGEST_ROUND_S)
+            child.kill_all()
 
     # -- metrics -------------------------------------------------------------------------------------------------
 

@@ -54,9 +54,22 @@ def test_the_kill_of_a_child_is_survived(product: Product, name: str) -> None:
     orphans = product.workers() if name == "gateway" else []
     before = product.kill(name)
     wait_for(lambda: product.child(name) not in (0, before) and product.answers(), 5)
-    assert not any(is_alive(pid) for pid in orphans)
+    wait_for(lambda: not any(is_alive(pid) for pid in orphans), 5)
     assert product.metrics()[f'omniroute_process_restarts_total{{process="{name}"}}'] == 1
     assert product.stop() == 0
+
+
+@pytest.mark.parametrize("victim", ["gateway", "supervisor"])
+def test_workers_with_open_streams_do_not_outlive_their_main_process(product: Product, victim: str) -> None:
+    orphans = product.workers()
+    with httpx.stream("GET", f"{product.url}/slow?s=30", timeout=10) as stream:
+        chunks = stream.iter_raw()
+        next(chunks)
+        os.kill(product.child("gateway") if victim == "gateway" else product.process.pid, signal.SIGKILL)
+        wait_for(lambda: not any(is_alive(pid) for pid in orphans), 5)
+        with pytest.raises(httpx.HTTPError):
+            for _ in chunks:
+                pass
 
 
 def test_workers_that_die_together_and_again_are_replaced_while_the_server_lives_on(product: Product) -> None:
