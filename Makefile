@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV_VERSION := 0.13.9
 LOAD_VENV := .venv-load
 export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
@@ -16,7 +15,7 @@ help: ## list the targets
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 …")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 
 $(VENV)/.run: $(BIN)/uv requirements/run.lock pyproject.toml
 	@$(UV) -r requirements/run.lock

@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 
 from gateway.accounting.record import note_of, record_of, refusal_of
@@ -92,7 +93,7 @@ async def run_chat(
         await _record_refusal(inbound, caller, error, tools)
         raise
     exchange = passage.exchange
-    watch_caller(exchange)
+    exchange.watch.begin_watching_caller = partial(watch_caller, exchange)
     tools.open_exchanges.add(exchange)
     tools.attempts.wheel.add(exchange.watch)
     try:

@@ -33,6 +33,9 @@ async def read_body(receive: Receive, content_length: bytes, content_encoding: b
         if len(body) > MAX_BODY_BYTES:
             raise _too_large()
         return body
+    first: bytes = message.get("body", b"")
+    if content_length and len(first) == int(content_length):
+        return first  # whole already: granian only adds an empty last message
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await _read_parts(receive, message)

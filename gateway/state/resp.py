@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import random
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -108,6 +109,8 @@ class RespClient:
         self._is_closed = False
         self._misses = 0
         self._open_until = 0.0
+        self._budgeted: deque[tuple[float, asyncio.Future[object]]] = deque()
+        self._watchman: asyncio.TimerHandle | None = None
         self.run_id = b""
         self.on_up: Callable[[bool], None] = lambda is_another_server: None
         """Called after each (re)connect; True when the server is another process than before."""
@@ -169,13 +172,28 @@ class RespClient:
         return _checked(answer)
 
     async def _within_budget(self, future: asyncio.Future[object], budget_s: float | None) -> object:
-        handle = asyncio.get_running_loop().call_later(budget_s or self._budget_s, self._give_up, future)
-        try:
+        if budget_s is None:
+            self._budgeted.append((time.monotonic() + self._budget_s, future))
+            if self._watchman is None:
+                self._watchman = asyncio.get_running_loop().call_later(self._budget_s, self._check_budgets)
             answer = await future
-        finally:
-            handle.cancel()
+        else:
+            handle = asyncio.get_running_loop().call_later(budget_s, self._give_up, future)
+            try:
+                answer = await future
+            finally:
+                handle.cancel()
         self._misses = 0
         return answer
+
+    def _check_budgets(self) -> None:
+        """Trips end in the order in which they began, so one timer looks after all of them."""
+        now = time.monotonic()
+        budgeted = self._budgeted
+        while budgeted and (budgeted[0][1].done() or budgeted[0][0] <= now):
+            self._give_up(budgeted.popleft()[1])
+        due_s = max(0.001, budgeted[0][0] - now) if budgeted else 0.0
+        self._watchman = asyncio.get_running_loop().call_later(due_s, self._check_budgets) if budgeted else None
 
     def _give_up(self, future: asyncio.Future[object]) -> None:
         if not future.done():

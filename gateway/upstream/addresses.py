@@ -29,6 +29,8 @@ class Resolver:
     """Checked addresses by name, for a minute, bounded."""
 
     def __init__(self) -> None:
+        self.literals: dict[str, bool] = {}
+        """URLs with a literal address that was found allowed, with the `allow_private` it was judged under."""
         self.names: dict[tuple[str, int], tuple[float, tuple[str, ...]]] = {}
 
     async def addresses(self, url: str, *, allow_private: bool) -> tuple[str, ...]:
@@ -36,12 +38,17 @@ class Resolver:
 
         Raises UpstreamFault `dns` or `blocked_address`.
         """
+        if self.literals.get(url) is allow_private:
+            return ()
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         literal = literal_address(host.lower())
         if literal is not None:
             _check(host, literal, allow_private=allow_private)
+            if len(self.literals) >= MAX_NAMES:
+                del self.literals[next(iter(self.literals))]
+            self.literals[url] = allow_private
             return ()
         loop = asyncio.get_running_loop()
         known = self.names.get((host, port))

@@ -9,6 +9,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 from curl_cffi import AsyncCurl, Curl, CurlError, CurlHttpVersion, CurlMOpt, CurlOpt
+from curl_cffi._wrapper import ffi, lib
 from curl_cffi.const import CurlECode
 from curl_cffi.curl import CURL_WRITEFUNC_ERROR, CURL_WRITEFUNC_PAUSE, CURLPAUSE_CONT
 
@@ -176,7 +177,8 @@ class CurlTransport(Transport):
 
     def __init__(self, resolver: Resolver, max_open_calls: int = MAX_OPEN_CALLS) -> None:
         self._multi = _Multi()
-        self._multi.setopt(CurlMOpt.MAXCONNECTS, MAX_IDLE_CONNECTIONS)  # type: ignore[no-untyped-call]
+        # The library's own setopt passes a pointer where libcurl wants the number: connections were not kept at all.
+        lib.curl_multi_setopt(self._multi._curlm, CurlMOpt.MAXCONNECTS, ffi.cast("void *", MAX_IDLE_CONNECTIONS))
         self._resolver = resolver
         self._max_open_calls = max_open_calls
         self._idle: dict[_HandleKey, list[_Handle]] = {}

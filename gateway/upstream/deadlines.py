@@ -24,11 +24,12 @@ class Watch:
     """The limits of one request's current call.
 
     `gap_s` counts only while somebody waits for the provider: a caller that does not read is not its fault.
+    `begin_watching_caller` is called at the first tick: a request that is answered sooner saves the task.
     `on_nudge` is called at `nudge_due` and sets the next one; `on_stalled` when a send to the caller has waited for
     `stall_s`.
     """
 
-    __slots__ = ("_last_reads", "call", "due", "gap_s", "is_released", "kind", "nudge_due", "on_nudge", "on_stalled", "sending_since",
+    __slots__ = ("_last_reads", "begin_watching_caller", "call", "due", "gap_s", "is_released", "kind", "nudge_due", "on_nudge", "on_stalled", "sending_since",
                  "stall_s", "total_due")  # fmt: skip
 
     def __init__(self, stall_s: float, on_stalled: Callable[[], None]) -> None:
@@ -42,6 +43,7 @@ class Watch:
         self.stall_s = stall_s
         self.on_stalled = on_stalled
         self.sending_since = 0.0
+        self.begin_watching_caller: Callable[[], None] | None = None
         self.is_released = False
         self._last_reads = 0
 
@@ -56,6 +58,9 @@ class Watch:
         self.kind, self.due, self.gap_s = kind, due, gap_s
 
     def tick(self, now: float) -> None:
+        if self.begin_watching_caller is not None:
+            self.begin_watching_caller()
+            self.begin_watching_caller = None
         if self.sending_since and now - self.sending_since > self.stall_s:
             self.sending_since = 0.0
             self.on_stalled()
