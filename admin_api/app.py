@@ -69,7 +69,8 @@ def build_routes(plane: Plane) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="OmniRoute admin API",
             version=__version__,
-            path="/api",
+            # `resources/pages.py` serves it; the library's own router would answer unknown paths beside it with HTML.
+            path="/openapi",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         ),
         request_max_body_size=MAX_BODY_BYTES,

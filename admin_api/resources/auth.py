@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from admin_api.auth.passwords import MAX_LENGTH, is_password
 from admin_api.auth.sessions import (
@@ -29,7 +31,9 @@ class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @post("/api/auth/login", status_code=200)
-async def login(data: LoginBody, request: Request[Any, Any, Any], plane: Plane) -> Response[dict[str, Any]]:
+async def login(
+    data: JSONBody[LoginBody], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
     """Open a session. Every try counts as a failure until it has proved right, so tries at once count too."""
     peer = request.scope["state"]["peer"]
     wait_s = plane.throttle.wait_s(peer)
@@ -53,14 +57,14 @@ async def login(data: LoginBody, request: Request[Any, Any, Any], plane: Plane) 
 
 
 @post("/api/auth/logout", status_code=200)
-async def logout(request: Request[Any, Any, Any], plane: Plane) -> Response[dict[str, Any]]:
+async def logout(request: Request[Any, Any, Any], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     async with plane.database.write() as connection:
         await sessions.delete(connection, hash_token(request.scope["state"]["session_token"]))
     return Response({"success": True}, cookies=[_cookie(plane, "", 0)])
 
 
 @get("/api/auth/status")
-async def status(request: Request[Any, Any, Any], plane: Plane) -> dict[str, Any]:
+async def status(request: Request[Any, Any, Any], plane: NamedDependency[Plane]) -> dict[str, Any]:
     """Whether the cookie holds a session; with it, the CSRF token again (a page loses it on reload)."""
     token = request.scope["state"]["session_token"]
     role = None

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 from litestar import Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
@@ -26,13 +28,13 @@ class ComboBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
 
 @get("/api/combos")
-async def list_combos(plane: Plane) -> dict[str, Any]:
+async def list_combos(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         return {"combos": [combo_view(row) for row in await combos.load_all(connection)]}
 
 
 @post("/api/combos")
-async def create_combo(data: ComboBody, plane: Plane) -> Response[dict[str, Any]]:
+async def create_combo(data: JSONBody[ComboBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     missing = [(name, "is missing") for name in ("name", "models") if getattr(data, name) is msgspec.UNSET]
     if missing:
         raise bad_request(*missing)
@@ -55,7 +57,7 @@ async def create_combo(data: ComboBody, plane: Plane) -> Response[dict[str, Any]
 
 
 @get("/api/combos/{combo_id:str}")
-async def get_combo(combo_id: str, plane: Plane) -> dict[str, Any]:
+async def get_combo(combo_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         row = await combos.get(connection, combo_id)
     if row is None:
@@ -64,7 +66,9 @@ async def get_combo(combo_id: str, plane: Plane) -> dict[str, Any]:
 
 
 @put("/api/combos/{combo_id:str}")
-async def change_combo(combo_id: str, data: ComboBody, plane: Plane) -> Response[dict[str, Any]]:
+async def change_combo(
+    combo_id: FromPath[str], data: JSONBody[ComboBody], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         old = editable(await combos.get(change.connection, combo_id), "combo", combo_id)
         row = _changed(old, data, plane.now())
@@ -74,7 +78,7 @@ async def change_combo(combo_id: str, data: ComboBody, plane: Plane) -> Response
 
 
 @delete("/api/combos/{combo_id:str}", status_code=200)
-async def delete_combo(combo_id: str, plane: Plane) -> Response[dict[str, Any]]:
+async def delete_combo(combo_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         editable(await combos.get(change.connection, combo_id), "combo", combo_id)
         await combos.delete(change.connection, combo_id)

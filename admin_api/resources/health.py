@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import get
+from litestar.di import NamedDependency
 from redis.exceptions import RedisError, ResponseError
 
 from admin_api.services.plane import Plane
@@ -22,7 +23,7 @@ _MAX_WORKERS = 1000
 
 
 @get("/api/monitoring/health")
-async def health(plane: Plane) -> dict[str, Any]:
+async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
     """`status` is `healthy`, or `degraded` when Redis is away, the config file is broken or a job fails."""
     async with plane.database.read() as connection:
         revision, rejected = await get_revision(connection), await count_rejected(connection)

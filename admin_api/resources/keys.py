@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
@@ -39,13 +41,13 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
 
 
 @get("/api/keys")
-async def list_keys(plane: Plane) -> dict[str, Any]:
+async def list_keys(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         return {"keys": [key_view(row) for row in await keys.load_all(connection)]}
 
 
 @post("/api/keys")
-async def create_key(data: KeyBody, plane: Plane) -> Response[dict[str, Any]]:
+async def create_key(data: JSONBody[KeyBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     if data.name is msgspec.UNSET:
         raise bad_request(("name", "is missing"))
     secret = new_key_secret()
@@ -56,7 +58,7 @@ async def create_key(data: KeyBody, plane: Plane) -> Response[dict[str, Any]]:
 
 
 @get("/api/keys/{key_id:str}")
-async def get_key(key_id: str, plane: Plane) -> dict[str, Any]:
+async def get_key(key_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         row = await keys.get(connection, key_id)
     if row is None:
@@ -65,7 +67,9 @@ async def get_key(key_id: str, plane: Plane) -> dict[str, Any]:
 
 
 @patch("/api/keys/{key_id:str}")
-async def change_key(key_id: str, data: KeyBody, plane: Plane) -> Response[dict[str, Any]]:
+async def change_key(
+    key_id: FromPath[str], data: JSONBody[KeyBody], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         row = _own(await keys.get(change.connection, key_id), key_id)
         row = msgspec.structs.replace(
@@ -76,7 +80,7 @@ async def change_key(key_id: str, data: KeyBody, plane: Plane) -> Response[dict[
 
 
 @delete("/api/keys/{key_id:str}", status_code=200)
-async def delete_key(key_id: str, plane: Plane) -> Response[dict[str, Any]]:
+async def delete_key(key_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         row = _own(await keys.get(change.connection, key_id), key_id)
         await keys.delete(change.connection, key_id)

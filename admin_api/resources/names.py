@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, not_found
@@ -43,7 +45,7 @@ class ChainBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/api/models/alias")
-async def list_aliases(plane: Plane) -> dict[str, Any]:
+async def list_aliases(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         rows = await aliases.load_all(connection)
     return {
@@ -53,7 +55,7 @@ async def list_aliases(plane: Plane) -> dict[str, Any]:
 
 
 @put("/api/models/alias")
-async def set_alias(data: AliasBody, plane: Plane) -> Response[dict[str, Any]]:
+async def set_alias(data: JSONBody[AliasBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     pattern, target = data.alias or data.pattern, data.model or data.target
     if not isinstance(pattern, str) or not isinstance(target, str):
         raise bad_request(*((f, "is missing") for f, v in (("alias", pattern), ("model", target)) if not v))
@@ -69,7 +71,9 @@ async def set_alias(data: AliasBody, plane: Plane) -> Response[dict[str, Any]]:
 
 
 @delete("/api/models/alias", status_code=200)
-async def delete_alias(plane: Plane, alias: str | None = None, pattern: str | None = None) -> Response[dict[str, Any]]:
+async def delete_alias(
+    plane: NamedDependency[Plane], alias: FromQuery[str | None] = None, pattern: FromQuery[str | None] = None
+) -> Response[dict[str, Any]]:
     name = alias or pattern
     if not name:
         raise bad_request(("alias", "is missing: DELETE /api/models/alias?alias=…"))
@@ -80,13 +84,13 @@ async def delete_alias(plane: Plane, alias: str | None = None, pattern: str | No
 
 
 @get("/api/fallback/chains")
-async def list_chains(plane: Plane) -> dict[str, Any]:
+async def list_chains(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         return {"chains": [_chain_view(row) for row in await chains.load_all(connection)]}
 
 
 @post("/api/fallback/chains")
-async def set_chain(data: ChainBody, plane: Plane) -> Response[dict[str, Any]]:
+async def set_chain(data: JSONBody[ChainBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     """Make a chain, or replace the one of that name."""
     row = _chain(data)
     async with plane.change() as change:
@@ -101,7 +105,9 @@ async def set_chain(data: ChainBody, plane: Plane) -> Response[dict[str, Any]]:
 
 
 @delete("/api/fallback/chains", status_code=200)
-async def delete_chain(plane: Plane, name: str | None = None, model: str | None = None) -> Response[dict[str, Any]]:
+async def delete_chain(
+    plane: NamedDependency[Plane], name: FromQuery[str | None] = None, model: FromQuery[str | None] = None
+) -> Response[dict[str, Any]]:
     wanted = name or model
     if not wanted:
         raise bad_request(("name", "is missing: DELETE /api/fallback/chains?name=…"))

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
@@ -33,13 +35,13 @@ class NodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 @get("/api/provider-nodes")
-async def list_nodes(plane: Plane) -> dict[str, Any]:
+async def list_nodes(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         return {"nodes": [node_view(row) for row in await nodes.load_all(connection)]}
 
 
 @post("/api/provider-nodes")
-async def create_node(data: NodeBody, plane: Plane) -> Response[dict[str, Any]]:
+async def create_node(data: JSONBody[NodeBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     missing = [(name, "is missing") for name in ("prefix", "baseUrl") if _given(data, name) is None]
     if missing:
         raise bad_request(*missing)
@@ -66,7 +68,7 @@ async def create_node(data: NodeBody, plane: Plane) -> Response[dict[str, Any]]:
 
 
 @get("/api/provider-nodes/{node_id:str}")
-async def get_node(node_id: str, plane: Plane) -> dict[str, Any]:
+async def get_node(node_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         row = await nodes.get(connection, node_id)
     if row is None:
@@ -75,7 +77,9 @@ async def get_node(node_id: str, plane: Plane) -> dict[str, Any]:
 
 
 @put("/api/provider-nodes/{node_id:str}")
-async def change_node(node_id: str, data: NodeBody, plane: Plane) -> Response[dict[str, Any]]:
+async def change_node(
+    node_id: FromPath[str], data: JSONBody[NodeBody], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
     if data.id not in (msgspec.UNSET, node_id):
         raise bad_request(("id", "cannot be changed"))
     async with plane.change() as change:
@@ -88,7 +92,7 @@ async def change_node(node_id: str, data: NodeBody, plane: Plane) -> Response[di
 
 
 @delete("/api/provider-nodes/{node_id:str}", status_code=200)
-async def delete_node(node_id: str, plane: Plane) -> Response[dict[str, Any]]:
+async def delete_node(node_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     """Delete a node and the connections to it."""
     async with plane.change() as change:
         editable(await nodes.get(change.connection, node_id), "node", node_id)

@@ -1,6 +1,8 @@
 """What is not the API: the front door, a page in place of the dashboard, and the probe."""
 
-from litestar import MediaType, Response, get
+from typing import Any
+
+from litestar import MediaType, Request, Response, get
 from litestar.response import Redirect
 
 _PAGE = """<!doctype html>
@@ -25,9 +27,15 @@ async def dashboard() -> Response[str]:
     return Response(_PAGE, media_type=MediaType.HTML, headers={"Content-Security-Policy": _CSP})
 
 
+@get("/api/openapi.json", include_in_schema=False)
+async def describe_api(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The API, as OpenAPI."""
+    return request.app.openapi_schema.to_schema()
+
+
 @get("/healthz", include_in_schema=False)
 async def process_up() -> dict[str, str]:
     return {"status": "ok"}
 
 
-handlers = (front_door, dashboard, process_up)
+handlers = (front_door, dashboard, describe_api, process_up)

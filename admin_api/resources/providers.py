@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
@@ -64,13 +66,13 @@ class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 
 
 @get("/api/providers")
-async def list_connections(plane: Plane) -> dict[str, Any]:
+async def list_connections(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         return {"connections": [connection_view(row) for row in await connections.load_all(connection)]}
 
 
 @post("/api/providers")
-async def create_connection(data: ConnectionBody, plane: Plane) -> Response[dict[str, Any]]:
+async def create_connection(data: JSONBody[ConnectionBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     if data.provider is msgspec.UNSET or data.name is msgspec.UNSET:
         raise bad_request(*((n, "is missing") for n in ("provider", "name") if getattr(data, n) is msgspec.UNSET))
     async with plane.change() as change:
@@ -82,7 +84,7 @@ async def create_connection(data: ConnectionBody, plane: Plane) -> Response[dict
 
 
 @get("/api/providers/{connection_id:str}")
-async def get_connection(connection_id: str, plane: Plane) -> dict[str, Any]:
+async def get_connection(connection_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         row = await connections.get(connection, connection_id)
     if row is None:
@@ -91,7 +93,9 @@ async def get_connection(connection_id: str, plane: Plane) -> dict[str, Any]:
 
 
 @put("/api/providers/{connection_id:str}")
-async def change_connection(connection_id: str, data: ConnectionBody, plane: Plane) -> Response[dict[str, Any]]:
+async def change_connection(
+    connection_id: FromPath[str], data: JSONBody[ConnectionBody], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         old = editable(await connections.get(change.connection, connection_id), "connection", connection_id)
         if data.provider is not msgspec.UNSET:
@@ -105,7 +109,7 @@ async def change_connection(connection_id: str, data: ConnectionBody, plane: Pla
 
 
 @delete("/api/providers/{connection_id:str}", status_code=200)
-async def delete_connection(connection_id: str, plane: Plane) -> Response[dict[str, Any]]:
+async def delete_connection(connection_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         editable(await connections.get(change.connection, connection_id), "connection", connection_id)
         await connections.delete(change.connection, connection_id)

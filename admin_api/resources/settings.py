@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, patch, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.auth.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, is_password
@@ -75,20 +77,22 @@ _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(Setting
 
 
 @get("/api/settings")
-async def get_settings(plane: Plane) -> dict[str, Any]:
+async def get_settings(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         return await _view(connection)
 
 
 @patch("/api/settings")
 async def patch_settings(
-    data: dict[str, Any], request: Request[Any, Any, Any], plane: Plane
+    data: JSONBody[dict[str, Any]], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
 ) -> Response[dict[str, Any]]:
     return await _change(data, request, plane)
 
 
 @put("/api/settings")
-async def put_settings(data: dict[str, Any], request: Request[Any, Any, Any], plane: Plane) -> Response[dict[str, Any]]:
+async def put_settings(
+    data: JSONBody[dict[str, Any]], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
     """The documents of the seed say PUT where its code says PATCH: both change only what is given."""
     return await _change(data, request, plane)
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from litestar import get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, Parameter
 
 from admin_api.http.errors import bad_request
 from admin_api.services.key_rules import NANO
@@ -17,15 +18,15 @@ _Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT)]
 
 @get("/api/usage/history")
 async def history(
-    plane: Plane,
-    limit: _Limit = 50,
-    cursor: str = "",
-    status: str = "",
-    model: str = "",
-    provider: str = "",
-    account: str = "",
-    key: str = "",
-    combo: str = "",
+    plane: NamedDependency[Plane],
+    limit: FromQuery[_Limit] = 50,
+    cursor: FromQuery[str] = "",
+    status: FromQuery[str] = "",
+    model: FromQuery[str] = "",
+    provider: FromQuery[str] = "",
+    account: FromQuery[str] = "",
+    key: FromQuery[str] = "",
+    combo: FromQuery[str] = "",
 ) -> dict[str, Any]:
     """Usage and cost of single requests."""
     where = _where(status=status, model=model, provider=provider, account=account, key=key, combo=combo)
@@ -35,15 +36,15 @@ async def history(
 
 @get("/api/usage/logs")
 async def logs(
-    plane: Plane,
-    limit: _Limit = 50,
-    cursor: str = "",
-    status: str = "",
-    model: str = "",
-    provider: str = "",
-    account: str = "",
-    key: str = "",
-    combo: str = "",
+    plane: NamedDependency[Plane],
+    limit: FromQuery[_Limit] = 50,
+    cursor: FromQuery[str] = "",
+    status: FromQuery[str] = "",
+    model: FromQuery[str] = "",
+    provider: FromQuery[str] = "",
+    account: FromQuery[str] = "",
+    key: FromQuery[str] = "",
+    combo: FromQuery[str] = "",
 ) -> dict[str, Any]:
     """How single requests went: every attempt, times and errors."""
     where = _where(status=status, model=model, provider=provider, account=account, key=key, combo=combo)
