@@ -24,6 +24,7 @@ from gateway.serve.backoff import Backoff
 from gateway.serve.banner import gateway_port
 from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S
 from gateway.serve.granian_log import granian_log_config
+from gateway.serve.startup import STOP_SIGNALS, StartsOrEnds, end_at_stop_signals
 from gateway.serve.tied_exec import die_with_parent
 
 _BACKLOG = 4096
@@ -31,7 +32,6 @@ _BACKPRESSURE = 10_000
 """Counts open connections, not requests: at the default, streams and idle connections would starve the probes."""
 _IDLE_CONNECTION_MS = 60_000
 _LOOK_FOR_PARENT_S = 0.5
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
 
@@ -70,7 +70,7 @@ class Workers(MPServer):
     def _started_worker(self, index: int, spawn_target: Any, target_loader: Any) -> Any:
         """Start one worker. Stop signals wait until it has a handler of its own, so that none is lost on the way."""
         worker: Any = self._spawn_worker(idx=index, target=spawn_target, callback_loader=target_loader)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             worker.start()
         finally:
@@ -105,13 +105,12 @@ def run_workers(settings: Settings, create_app: CreateApp) -> None:
 
 def load_in_worker(main_pid: int, create_app: CreateApp) -> Any:
     """First thing in a new worker: end with the main process, and end at a stop signal that comes before we serve."""
-    for signum in _STOP_SIGNALS:
-        signal.signal(signum, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+    end_at_stop_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     # SIGTERM, not SIGKILL: it closes the listening socket at once and leaves a moment to end streams honestly.
     die_with_parent(main_pid, signal.SIGTERM)
     threading.Thread(target=_end_after, args=(main_pid,), name="orphan-guard", daemon=True).start()
-    return create_app()
+    return StartsOrEnds(create_app())
 
 
 def _end_after(main_pid: int) -> None:
