@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-
 from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.admission.permit import permitted
 from gateway.dialects.openai_chat.errors import encode_stream_error
@@ -164,7 +163,9 @@ class _Passage:
         try:
             if exchange.head.is_stream:
                 self._plan_early_headers()
-            committed = await relay(exchange, self._plan, self._tools.attempts, self._tools.metrics, self._send_early_headers)
+            committed = await relay(
+                exchange, self._plan, self._tools.attempts, self._tools.metrics, self._send_early_headers
+            )
             exchange.watch.nudge_due = 0.0
             exchange.committed_at = time.monotonic()
             if exchange.head.is_stream:
@@ -253,9 +254,7 @@ class _Passage:
         self._is_settled = True
         exchange, tools = self.exchange, self._tools
         ended_at = time.monotonic()
-        record = record_of(
-            self._note, exchange, status=status, ended_at=ended_at, bytes_out=self._reply.bytes_out
-        )
+        record = record_of(self._note, exchange, status=status, ended_at=ended_at, bytes_out=self._reply.bytes_out)
         _measure(record, tools.metrics)
         await tools.holds.settle(record)
 

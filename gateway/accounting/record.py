@@ -12,9 +12,7 @@ BYTES_A_TOKEN = 4
 """Rule of thumb for what a provider does not tell: English text in JSON. Such counts are marked `estimated`."""
 
 
-def note_of(
-    inbound: Inbound, caller: Caller, *, at: float, worker: str, model: str, is_stream: bool
-) -> RequestRecord:
+def note_of(inbound: Inbound, caller: Caller, *, at: float, worker: str, model: str, is_stream: bool) -> RequestRecord:
     """The record as it would stand if the worker died now: what was asked, with the input estimated."""
     return RequestRecord(
         id=inbound.request_id,
@@ -35,12 +33,12 @@ def note_of(
 
 def refusal_of(note: RequestRecord, *, status: int, error: str, duration_s: float) -> RequestRecord:
     """The record of a request that was refused before any attempt: nothing was used."""
-    return structs.replace(
-        note, status=status, error=error, state="final", usage=Usage(), duration_ms=_ms(duration_s)
-    )
+    return structs.replace(note, status=status, error=error, state="final", usage=Usage(), duration_ms=_ms(duration_s))
 
 
-def record_of(note: RequestRecord, exchange: Exchange, *, status: int, ended_at: float, bytes_out: int) -> RequestRecord:
+def record_of(
+    note: RequestRecord, exchange: Exchange, *, status: int, ended_at: float, bytes_out: int
+) -> RequestRecord:
     """The final record. Usage is the provider's own, else estimated from what passed, else zero if nothing did."""
     target = exchange.target
     return RequestRecord(

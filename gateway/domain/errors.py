@@ -114,5 +114,5 @@ class UpstreamFailed(GatewayError):
         self.content_type = content_type
 
 
-class CallerGone(Exception):  # noqa: N818  (an event, not an error of anybody)
+class CallerGone(Exception):
     """The caller has left; no answer can reach it."""

@@ -71,7 +71,9 @@ def _inward(headers: list[tuple[bytes, bytes]]) -> Headers:
     return [
         (name, value)
         for name, value in headers
-        if name not in _HOP_BY_HOP and name not in _FORWARDED and not name.startswith((b"x-forwarded-", b"x-omniroute-"))
+        if name not in _HOP_BY_HOP
+        and name not in _FORWARDED
+        and not name.startswith((b"x-forwarded-", b"x-omniroute-"))
     ]
 
 

@@ -6,9 +6,9 @@ Errors end here: a GatewayError becomes an answer (`rescue.py`), anything else i
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
@@ -33,8 +33,8 @@ from gateway.edge.credentials import forwarded_headers, secret_of
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
 from gateway.edge.peer import is_host_allowed, peer_address
-from gateway.edge.rescue import rescue
 from gateway.edge.reply import AsgiReply, Send
+from gateway.edge.rescue import rescue
 from gateway.journey import Tools, identify, run_chat
 from gateway.relay.exchange import Exchange
 
@@ -93,14 +93,14 @@ class Edge:
                 await self._serve(endpoint, scope, receive, reply, request_id, caller_request_id)
             elif is_caller_path:
                 await throw_away(receive)
-                raise NotFound(f"there is no {scope['method']} {raw_path[:200]} here", code="unknown_path")
+                await _answer_error(_unknown_path(scope["method"], raw_path), dialect, request_id, reply)
             else:
                 await self._relay_to_admin(scope, receive, reply)
         except GatewayError as error:
             await _answer_error(error, dialect, request_id, reply)
         except CallerGone:
             _log.info("caller_left", request_id=request_id)
-        except Exception as error:  # the last line of defence: the caller gets an answer, the log the cause
+        except Exception as error:  # noqa: BLE001  (the last line of defence: the caller gets an answer, the log the cause)
             _log.exception("request_failed", request_id=request_id, path=raw_path[:200])
             await _answer_error(_internal(error, request_id), dialect, request_id, reply)
         finally:
@@ -158,7 +158,9 @@ class Edge:
                 request_id=request_id,
                 caller_request_id=caller_request_id,
                 endpoint=endpoint.template,
-                body=await read_body(receive, _header(headers, b"content-length"), _header(headers, b"content-encoding")),
+                body=await read_body(
+                    receive, _header(headers, b"content-length"), _header(headers, b"content-encoding")
+                ),
                 forwarded=forwarded_headers(headers, "openai_chat"),
                 started_at=started_at,
                 pinned_provider=endpoint.argument,
@@ -185,7 +187,7 @@ class _CallerWatch:
         self._receive = receive
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "_CallerWatch":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -214,6 +216,10 @@ def _internal(error: Exception, request_id: str) -> GatewayError:
     internal = Internal(request_id)
     internal.__cause__ = error
     return internal
+
+
+def _unknown_path(method: str, raw_path: str) -> NotFound:
+    return NotFound(f"there is no {method} {raw_path[:200]} here", code="unknown_path")
 
 
 def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bytes:

@@ -66,7 +66,9 @@ def find_endpoint(raw_path: str) -> Endpoint | None:
     if match := _PINNED.fullmatch(path):
         operation = match["operation"]
         kind: Operation = "chat" if operation == "chat/completions" else "later"
-        return Endpoint(f"/v1/providers/{{provider}}/{operation}", "openai_chat", kind, argument=unquote(match["argument"]))
+        return Endpoint(
+            f"/v1/providers/{{provider}}/{operation}", "openai_chat", kind, argument=unquote(match["argument"])
+        )
     if match := _GEMINI_MODEL.fullmatch(path):
         template = f"/{match['version']}/models/{{model}}:{match['verb']}"
         return Endpoint(template, "gemini", "later", argument=unquote(match["argument"]))

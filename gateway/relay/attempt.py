@@ -158,9 +158,7 @@ async def _failed_by_status(reader: _Reader, target: Target) -> Failed:
         body = await reader.read_to_end(MAX_ERROR_BYTES)
     except UpstreamFault:
         body = b""  # its status says enough
-    outcome = of_status(
-        call.status, call.headers, body, is_limited_by_model=target.connection.is_limited_by_model
-    )
+    outcome = of_status(call.status, call.headers, body, is_limited_by_model=target.connection.is_limited_by_model)
     return Failed(
         outcome,
         f"the provider answered {call.status}: {error_text(body)}",
@@ -205,8 +203,10 @@ async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: b
 def _terminal_first(
     reader: _Reader, target: Target, held: list[bytes], event: bytes, *, hides_usage_chunk: bool
 ) -> Committed | Failed:
-    """A stream that ends before any content. A finish reason is an answer (`length` with one token, a filter);
-    only a bare terminator is an empty one."""
+    """A stream that ends before any content.
+
+    A finish reason is an answer (`length` with one token, a filter); only a bare terminator is an empty one.
+    """
     if b"[DONE]" in event:
         reader.call.cancel()
         return Failed(of_bad_answer("empty", 0), "the provider's stream ended without an answer", status=200)

@@ -73,7 +73,11 @@ def _is_wildcard(alias: Alias) -> bool:
 
 def _wildcards(aliases: Iterable[Alias]) -> tuple[WildcardAlias, ...]:
     """Most literal text first: among `claude-*` and `claude-sonnet-*` the second wins."""
-    found = [WildcardAlias(alias.pattern, compile_pattern(alias.pattern), alias.target) for alias in aliases if _is_wildcard(alias)]
+    found = [
+        WildcardAlias(alias.pattern, compile_pattern(alias.pattern), alias.target)
+        for alias in aliases
+        if _is_wildcard(alias)
+    ]
     return tuple(sorted(found, key=lambda alias: (-len(re.sub(r"[*?]", "", alias.pattern)), alias.pattern)))
 
 
@@ -109,5 +113,7 @@ def _listed(
     names += [
         (f"{written.get(provider, provider)}/{model}", provider) for provider, ids in models.items() for model in ids
     ]
-    names += [(pattern, "alias") for pattern in (alias.pattern for alias in snapshot.aliases if not _is_wildcard(alias))]
+    names += [
+        (pattern, "alias") for pattern in (alias.pattern for alias in snapshot.aliases if not _is_wildcard(alias))
+    ]
     return tuple(dict.fromkeys(names))

@@ -67,7 +67,9 @@ def _resolve_single(name: str, catalog: Catalog, depth: int) -> ProviderModel:
     offers = catalog.offers.get(name, ())
     if len(offers) > 1:
         choices = ", ".join(f"{provider}/{name}" for provider in offers)
-        raise BadRequest(f"several providers offer {name!r}: name one of {choices}", code="ambiguous_model", param="model")
+        raise BadRequest(
+            f"several providers offer {name!r}: name one of {choices}", code="ambiguous_model", param="model"
+        )
     if not offers:
         raise unknown_model(name, catalog)
     return _at(offers[0], name, catalog)
@@ -87,7 +89,9 @@ def _flatten(combo: Combo, catalog: Catalog, depth: int) -> tuple[ProviderModel,
     if not combo.is_active:
         raise Forbidden(f"the combo {combo.name!r} is switched off", code="combo_disabled")
     if depth > MAX_DEPTH:
-        raise NotFound(f"the combo {combo.name!r} is nested deeper than {MAX_DEPTH}", code="model_not_found", param="model")
+        raise NotFound(
+            f"the combo {combo.name!r} is nested deeper than {MAX_DEPTH}", code="model_not_found", param="model"
+        )
     models: list[ProviderModel] = []
     failure: Exception | None = None
     for entry in combo.models:
@@ -115,4 +119,6 @@ def unknown_model(name: str, catalog: Catalog) -> NotFound:
 
 def _is_listed(catalog: Catalog, provider: str, name: str) -> bool:
     """A provider that resells offers ids with a vendor before the slash: no foreign prefix, then."""
-    return any(name in account.models for account in catalog.connections.get(provider, ())) or provider in catalog.offers.get(name, ())
+    return any(
+        name in account.models for account in catalog.connections.get(provider, ())
+    ) or provider in catalog.offers.get(name, ())

@@ -63,6 +63,11 @@ class MetricsServer:
         self._scraping = threading.Lock()
         self._server = _BoundedServer(address, _handler(self.exposition))
 
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_address[1])
+
     def start(self) -> None:
         """Begin to answer."""
         threading.Thread(target=self._server.serve_forever, args=(_STOP_POLL_S,), name="metrics", daemon=True).start()

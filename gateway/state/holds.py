@@ -33,7 +33,13 @@ class Holds:
     """Takes and settles for one worker."""
 
     def __init__(
-        self, redis: RespClient, keyring: Keyring, spool: Spool, worker: str, metrics: Metrics, clock: Callable[[], float]
+        self,
+        redis: RespClient,
+        keyring: Keyring,
+        spool: Spool,
+        worker: str,
+        metrics: Metrics,
+        clock: Callable[[], float],
     ) -> None:
         self._redis = redis
         self._keyring = keyring

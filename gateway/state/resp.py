@@ -32,7 +32,7 @@ MISSES_TO_OPEN, OPEN_S = 5, 1.0
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.05, 2.0
 
 
-class StateAway(Exception):  # noqa: N818  (a state of the world that callers handle, not a programming error)
+class StateAway(Exception):
     """Redis did not answer: not connected, loading, full, or over the trip's time budget."""
 
 
@@ -249,7 +249,11 @@ class RespClient:
             await loop.create_unix_connection(factory, address.path)
         else:
             await loop.create_connection(
-                factory, address.host, address.port, ssl=address.tls, server_hostname=address.host if address.tls else None
+                factory,
+                address.host,
+                address.port,
+                ssl=address.tls,
+                server_hostname=address.host if address.tls else None,
             )
         return created[0]
 
@@ -281,7 +285,17 @@ def _checked(answer: object) -> object:
     """Error answers that mean an outage (LOADING, OOM, READONLY …) become StateAway; others are raised as they are."""
     if isinstance(answer, hiredis.ReplyError):
         word = str(answer).partition(" ")[0]
-        if word in ("LOADING", "OOM", "READONLY", "MASTERDOWN", "BUSY", "MISCONF", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"):
+        if word in (
+            "LOADING",
+            "OOM",
+            "READONLY",
+            "MASTERDOWN",
+            "BUSY",
+            "MISCONF",
+            "CLUSTERDOWN",
+            "TRYAGAIN",
+            "NOREPLICAS",
+        ):
             raise StateAway(f"Redis answers {word}") from answer
         raise answer
     return answer

@@ -12,7 +12,7 @@ from pathlib import Path
 MAX_SPOOL_BYTES = 1 << 30
 
 
-class SpoolFull(Exception):  # noqa: N818  (a state that the caller counts)
+class SpoolFull(Exception):
     """The spool folder holds its bound already."""
 
 

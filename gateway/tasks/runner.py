@@ -38,7 +38,7 @@ async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
         started_at = asyncio.get_running_loop().time()
         try:
             await run()
-        except Exception:  # a loop that broke is logged and started again: the worker must not lose it
+        except Exception:  # noqa: BLE001  (a loop that broke is logged and started again: the worker must not lose it)
             _log.exception("task_failed", task=name)
         else:
             return

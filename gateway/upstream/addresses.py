@@ -18,7 +18,6 @@ TTL_S = 60.0
 RESOLVE_TIMEOUT_S = 5.0
 
 
-
 def is_allowed(address: IPAddress, *, allow_private: bool) -> bool:
     """Whether a provider may be reached at `address`. IPv4 inside IPv6 counts as the IPv4 it is."""
     reach = reach_of_address(address)

@@ -5,7 +5,6 @@ free list, so that a request sets its body and little else (143 against 260 µs 
 `CURL_WRITEFUNC_PAUSE` gives back-pressure, `remove_handle` a cancel that closes the connection at once.
 """
 
-import asyncio
 from urllib.parse import urlsplit
 
 from curl_cffi import AsyncCurl, Curl, CurlError, CurlHttpVersion, CurlMOpt, CurlOpt
@@ -131,7 +130,7 @@ class _Handle:
         curl.setopt(CurlOpt.WRITEFUNCTION, self._on_body)
 
     def finished(self, error: Exception | None) -> None:
-        """libcurl is done with this transfer."""
+        """The transfer is over, as libcurl says."""
         call, self.call = self.call, None
         if call is not None:
             if error is None and not call.has_head:
@@ -284,4 +283,3 @@ _TEXTS: dict[FaultKind, str] = {
     "reset": "the provider cut the connection",
 }
 """Our own words: libcurl's may hold a proxy's URL with its password."""
-

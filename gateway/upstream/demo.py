@@ -60,7 +60,9 @@ class DemoTransport(Transport):
         if asked.stream:
             self._timers[call] = loop.call_later(0, self._stream_head, call, _events(asked.model, words, request.body))
         else:
-            self._timers[call] = loop.call_later(0, self._whole, call, 200, _completion(asked.model, words, request.body))
+            self._timers[call] = loop.call_later(
+                0, self._whole, call, 200, _completion(asked.model, words, request.body)
+            )
         return call
 
     def _whole(self, call: UpstreamCall, status: int, body: bytes) -> None:
@@ -122,7 +124,13 @@ def _completion(model: str, words: list[str], body: bytes) -> bytes:
 def _events(model: str, words: list[str], body: bytes) -> Iterator[bytes]:
     def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
         choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
-        frame = {"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": model, "choices": choices}
+        frame = {
+            "id": "chatcmpl-demo",
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": model,
+            "choices": choices,
+        }
         return b"data: " + msgspec.json.encode(frame) + b"\n\n"
 
     usage = {

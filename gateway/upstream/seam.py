@@ -21,7 +21,7 @@ FaultKind = Literal[
 ]  # fmt: skip
 
 
-class UpstreamFault(Exception):  # noqa: N818  (named for whose fault it is)
+class UpstreamFault(Exception):
     """The provider, or the way to it, failed. `kind` is a word of FaultKind; the text holds no secret."""
 
     def __init__(self, kind: FaultKind, message: str) -> None:
@@ -29,8 +29,8 @@ class UpstreamFault(Exception):  # noqa: N818  (named for whose fault it is)
         self.kind: FaultKind = kind
 
 
-class Cancelled(Exception):  # noqa: N818  (an event)
-    """This call was cancelled by us: the caller left, or the product is stopping."""
+class Cancelled(Exception):
+    """We cancelled the call: the caller left, or the product is stopping."""
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     method: str = "POST"
 
 
-class Nudge(Exception):  # noqa: N818  (an event)
+class Nudge(Exception):
     """The waiting reader is woken for another reason than data; it may simply wait again."""
 
 

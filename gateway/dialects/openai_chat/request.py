@@ -67,9 +67,7 @@ def read_head(body: bytes) -> ChatHead:
     )
 
 
-def pass_on(
-    body: bytes, head: ChatHead, model: str, *, asks_usage: bool, drop_fields: tuple[str, ...] = ()
-) -> bytes:
+def pass_on(body: bytes, head: ChatHead, model: str, *, asks_usage: bool, drop_fields: tuple[str, ...] = ()) -> bytes:
     """The body for a provider of this dialect: the model's name changes, and a stream asks for its usage.
 
     `asks_usage` is False for a target known to refuse `stream_options`.
