@@ -80,7 +80,13 @@ async def test_a_prefix_belongs_to_one(admin):
 
 async def test_a_connection_lives_and_its_secret_never_comes_out(admin, redis, plane):
     await make_node(admin)
-    body = {"provider": "local", "apiKey": "upstream-secret-0123456789", "name": "a", "priority": 2, "defaultModel": "m"}
+    body = {
+        "provider": "local",
+        "apiKey": "upstream-secret-0123456789",
+        "name": "a",
+        "priority": 2,
+        "defaultModel": "m",
+    }
     answer, snapshot = await changed(admin, redis, plane, "POST", "/api/providers", body, 201)
     connection = answer["connection"]
     assert connection["defaultModel"] == "m"
@@ -118,7 +124,11 @@ async def test_deleting_a_node_deletes_its_connections(admin, redis):
 
 
 async def test_a_combo_lives_and_reaches_the_snapshot(admin, redis, plane):
-    body = {"name": "always/on-1.0", "models": ["local/m1", {"model": "local/m2", "weight": 2.5}], "strategy": "weighted"}
+    body = {
+        "name": "always/on-1.0",
+        "models": ["local/m1", {"model": "local/m2", "weight": 2.5}],
+        "strategy": "weighted",
+    }
     combo, snapshot = await changed(admin, redis, plane, "POST", "/api/combos", body, 201)
     assert combo["models"] == body["models"]
     assert [(m.model, m.weight) for m in snapshot.combos[0].models] == [("local/m1", 0), ("local/m2", 2.5)]
@@ -161,9 +171,7 @@ async def test_combos_may_not_go_in_a_circle_and_only_five_deep(admin):
 
 
 async def test_an_alias_lives_in_both_shapes(admin, redis, plane):
-    _, snapshot = await changed(
-        admin, redis, plane, "PUT", "/api/models/alias", {"alias": "gpt-*", "model": "local/m"}
-    )
+    _, snapshot = await changed(admin, redis, plane, "PUT", "/api/models/alias", {"alias": "gpt-*", "model": "local/m"})
     assert snapshot.aliases[0].pattern == "gpt-*"
     await changed(admin, redis, plane, "PUT", "/api/models/alias", {"pattern": "gpt-*", "target": "local/n"})
     assert (await admin.get("/api/models/alias")).json()["aliases"] == {"gpt-*": "local/n"}
@@ -218,7 +226,9 @@ async def test_the_password_is_changed_with_the_old_one_and_other_sessions_end(p
         headers = {"x-csrf-token": csrf}
         assert (await here.patch("/api/settings", json=body, headers=headers)).status_code == 401
         body["currentPassword"] = PASSWORD
-        assert (await here.patch("/api/settings", json={**body, "newPassword": "short"}, headers=headers)).status_code == 400
+        assert (
+            await here.patch("/api/settings", json={**body, "newPassword": "short"}, headers=headers)
+        ).status_code == 400
         assert (await here.patch("/api/settings", json=body, headers=headers)).status_code == 200
         assert (await here.get("/api/settings")).status_code == 200
         assert (await there.get("/api/settings")).status_code == 401
