@@ -189,6 +189,15 @@ def test_a_stop_signal_during_the_start_is_not_lost(make: Make, tmp_path: Path, 
     assert not product.tree()
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.15, 0.3])
+def test_a_stop_signal_while_a_worker_is_being_replaced_is_not_lost(product: Product, after_s: float) -> None:
+    before = product.workers()[0]
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: len(set(product.workers()) - {before}) == 2, 3)
+    time.sleep(after_s)
+    assert product.stop(limit_s=5) == 0
+
+
 def test_counters_outlive_a_worker_and_its_gauges_do_not(product: Product) -> None:
     for _ in range(5):
         product.get("/count")
@@ -254,3 +263,34 @@ def open_files(pid: int) -> set[str]:
         except OSError:
             continue
     return found
+
+
+def test_gateway_runs_workers_and_metrics_only(make: Make, tmp_path: Path) -> None:
+    secrets = {"API_KEY_SECRET": "pepper", "STORAGE_ENCRYPTION_KEY": "ab" * 32}
+    product = make(tmp_path, role="gateway", REDIS_URL="redis://127.0.0.1:1/0", **secrets).wait_ready()
+    assert len(product.tree()) == 3
+    assert product.get("/").text.split()[1] == "redis://127.0.0.1:1/0"
+    assert product.metrics()['omniroute_up{process="gateway"}'] == 1
+    assert not (tmp_path / "secrets.json").exists()
+    assert product.stop() == 0
+
+
+def test_admin_runs_the_admin_process_only(make: Make, tmp_path: Path) -> None:
+    shared = {
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DATABASE_URL": "postgresql+asyncpg://127.0.0.1:1/x",
+        "API_KEY_SECRET": "pepper",
+        "STORAGE_ENCRYPTION_KEY": "ab" * 32,
+    }
+    product = make(tmp_path, role="admin", **shared).wait_ready()
+    assert len(product.tree()) == 1
+    assert product.stop() == 0
+
+
+@pytest.mark.parametrize("role", ["gateway", "admin"])
+def test_what_replicas_share_is_required_and_never_made_up(make: Make, tmp_path: Path, role: str) -> None:
+    product = make(tmp_path, role=role)
+    assert product.wait() == 1
+    for name in ("REDIS_URL", "API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY"):
+        assert name in product.errors
+    assert not (tmp_path / "secrets.json").exists()
