@@ -18,10 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
 from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.admission.permit import permitted
 from gateway.dialects.openai_chat.errors import encode_stream_error
-from gateway.dialects.openai_chat.request import read_head
+from gateway.dialects.openai_chat.request import ChatHead, read_head
 from gateway.dialects.openai_chat.stream import StreamTap
 from gateway.dialects.sse import MAX_HELD_BYTES
 from gateway.domain.caller import ANONYMOUS, Caller
@@ -40,6 +42,8 @@ from gateway.state.holds import Holds
 from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.seam import UpstreamFault
+
+_log = structlog.get_logger()
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """An SSE comment; the OpenAI SDKs (Python 3.52 seen) skip it. Sent only while nothing useful has come."""
@@ -86,10 +90,13 @@ async def run_chat(
 
     `watch_caller` begins to look out for the caller leaving; it calls `Exchange.caller_left`.
     """
+    asked = ""
     try:
-        passage = await _admit(inbound, caller, reply, tools)
+        head = read_head(inbound.body)
+        asked = head.model
+        passage = await _admit(inbound, head, caller, reply, tools)
     except GatewayError as error:
-        await _record_refusal(inbound, caller, error, tools)
+        await _record_refusal(inbound, caller, asked, error, tools)
         raise
     exchange = passage.exchange
     exchange.watch.begin_watching_caller = partial(watch_caller, exchange)
@@ -102,10 +109,9 @@ async def run_chat(
         tools.attempts.wheel.release(exchange.watch)
 
 
-async def _admit(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools) -> "_Passage":
-    """Rooms 2 to 4: what is asked, may it be, where can it go; then the hold is taken."""
+async def _admit(inbound: Inbound, head: ChatHead, caller: Caller, reply: Reply, tools: Tools) -> "_Passage":
+    """Rooms 2 and 4: where can it go, and may it; then the hold is taken."""
     runtime = tools.runtimes.current()
-    head = read_head(inbound.body)
     plan = permitted(caller, head.model, _plan(inbound.pinned_provider, head.model, runtime, tools))
     exchange = Exchange(
         request_id=inbound.request_id,
@@ -123,9 +129,9 @@ async def _admit(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools) -
     return _Passage(exchange, plan, note, reply, tools, runtime.settings.early_headers_s)
 
 
-async def _record_refusal(inbound: Inbound, caller: Caller, error: GatewayError, tools: Tools) -> None:
+async def _record_refusal(inbound: Inbound, caller: Caller, asked: str, error: GatewayError, tools: Tools) -> None:
     """A request with a valid key that got no further leaves its row too; it used nothing."""
-    note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model="", is_stream=False)
+    note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=asked, is_stream=False)
     duration_s = time.monotonic() - inbound.started_at
     record = refusal_of(note, status=error.status, error=error.code, duration_s=duration_s)
     _measure(record, tools.metrics)
@@ -318,3 +324,15 @@ def _measure(record: RequestRecord, metrics: Metrics) -> None:
         metrics.tokens.add((provider, "reasoning"), usage.reasoning)
     if usage.estimated:
         metrics.estimated_usage.add((provider,))
+    if record.status >= 500 or record.error.startswith("stream_"):
+        last = record.attempts[-1] if record.attempts else None
+        _log.warning(
+            "request_failed",
+            request_id=record.id,
+            endpoint=record.endpoint,
+            provider=provider,
+            status=record.status,
+            error=record.error,
+            attempts=len(record.attempts),
+            cause=last.error if last else "",
+        )

@@ -35,7 +35,9 @@ class AdminRelay:
             ),
             timeout=httpx.Timeout(60.0, connect=2.0, pool=5.0),
             follow_redirects=False,
+            trust_env=False,  # a proxy of the environment has no business between two processes of ours
         )
+        self._client.headers.clear()  # what the caller did not send, admin does not see
 
     async def relay(self, scope: dict[str, Any], receive: Receive, reply: AsgiReply, peer: str) -> int:
         """Pass the request on and its answer back; returns the status. Raises Unavailable, BodyTooLarge."""

@@ -197,6 +197,11 @@ async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: b
             if verdict == "terminal":
                 return _terminal_first(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
         if size > MAX_HELD_BYTES:
+            if not any(b"data:" in part for part in held):
+                reader.call.cancel()
+                return Failed(
+                    of_bad_answer("not_json", 0), "the provider's answer is not a stream of events", status=200
+                )
             return Committed(target, reader.call, b"".join(held), hides_usage_chunk)
 
 
