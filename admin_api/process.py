@@ -56,12 +56,15 @@ async def serve(
     stop = asyncio.Event()
     _watch_lifeline(lifeline_fd, stop)
     plane = build_plane(settings, connect_redis(settings.redis_url))
+    reloads: set[asyncio.Task[None]] = set()
+    _handle_signals(stop, lambda: _reload(plane, reloads))
     try:
         await plane.database.migrate()
         credentials = await prepare_first_start(plane)
         await apply_config_file(plane)
         return await _serve_plane(plane, listen, stop, ready_fd, credentials)
     finally:
+        await asyncio.gather(*reloads, return_exceptions=True)
         await plane.redis.aclose()
         await plane.database.close()
 
@@ -71,8 +74,6 @@ async def _serve_plane(
 ) -> int:
     server = _build_server(plane, listen)
     runner = JobRunner(plane, build_jobs(plane))
-    reloads: set[asyncio.Task[None]] = set()
-    _handle_signals(stop, lambda: _reload(plane, reloads))
     serving = asyncio.create_task(server.serve(), name="http")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
@@ -89,7 +90,6 @@ async def _serve_plane(
         stopping.cancel()
         await _stop_http(server, serving)
         await runner.stop()
-        await asyncio.gather(*reloads, return_exceptions=True)
 
 
 def _build_server(plane: Plane, listen: Listen) -> Server:

@@ -32,16 +32,19 @@ class LedgerJob:
 
     async def __call__(self) -> None:
         """Handle what is there now."""
-        was_claiming, self._must_claim = self._must_claim, True
         try:
-            if was_claiming:
-                await self._take_over_pending()
-            await self._read_new()
+            await self._handle()
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
             await self._create_group()
-            return
+            await self._handle()
+
+    async def _handle(self) -> None:
+        was_claiming, self._must_claim = self._must_claim, True
+        if was_claiming:
+            await self._take_over_pending()
+        await self._read_new()
         self._must_claim = False
 
     async def _create_group(self) -> None:

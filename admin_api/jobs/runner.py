@@ -17,8 +17,8 @@ from admin_api.services.job_status import JobStatus
 from admin_api.services.plane import Plane
 from gateway.state import keys as redis_keys
 
-LEASE_S = 15.0
-_RENEW_S = 5.0
+LEASE_S = 6.0
+_RENEW_S = 2.0
 _MAX_PAUSE_S = 10.0
 _STOP_LIMIT_S = 2.0
 
