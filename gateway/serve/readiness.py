@@ -62,6 +62,23 @@ def has_browser() -> bool:
     return has_screen and sys.stdout.isatty()
 
 
+def has_terminal() -> bool:
+    """Whether a terminal controls us; after it was closed, none does."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def drop_output() -> None:
+    """Send what we print to nowhere: the terminal is gone, and writing to it would fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
 def open_browser(url: str) -> None:
     """Open the page in the user's browser, beside everything else and of no consequence if it fails."""
     threading.Thread(target=_open, args=(url,), name="browser", daemon=True).start()

@@ -27,7 +27,15 @@ from gateway.serve.data_dir_lock import DataDirLock
 from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S, write_drain_notice
 from gateway.serve.environment import Role, bare_environment, child_environment
 from gateway.serve.metrics_server import MetricsServer, ProcessFacts
-from gateway.serve.readiness import CannotStart, answers_ready, has_browser, open_browser, require_free_port
+from gateway.serve.readiness import (
+    CannotStart,
+    answers_ready,
+    drop_output,
+    has_browser,
+    has_terminal,
+    open_browser,
+    require_free_port,
+)
 from gateway.serve.run_dir import make_private, open_bounded_log, valkey_socket
 from gateway.serve.signals import SignalInbox
 
@@ -91,6 +99,7 @@ class Supervisor:
         self._is_announced = False
         self._stop_signal = 0
         self._stopped_at = 0.0
+        self._had_terminal = has_terminal()
 
     def run(self) -> int:
         """Run until told to stop. Returns the exit code. Raises CannotStart."""
@@ -215,6 +224,9 @@ class Supervisor:
         return True
 
     def _on_signal(self, signum: int) -> None:
+        if signum == signal.SIGHUP and self._had_terminal and not has_terminal():
+            drop_output()
+            signum = signal.SIGTERM
         if signum == signal.SIGHUP and self._admin:
             self._admin.signal(signal.SIGHUP)
         if signum in (signal.SIGTERM, signal.SIGINT):

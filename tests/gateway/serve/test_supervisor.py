@@ -1,8 +1,10 @@
 """The supervisor's promises, seen from outside: real processes, with a stub application and a stub admin process."""
 
 import os
+import pty
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +13,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.product import Product, free_port, is_alive, processes, products, wait_for
+from tests.support.product import (
+    REPOSITORY,
+    STUB,
+    Product,
+    clean_environment,
+    free_port,
+    is_alive,
+    processes,
+    products,
+    wait_for,
+)
 
 pytestmark = pytest.mark.process
 
@@ -131,6 +143,28 @@ def test_sighup_reaches_the_admin_process(product: Product) -> None:
     product.process.send_signal(signal.SIGHUP)
     wait_for((product.data_dir / "reloads").exists, 3)
     assert product.answers()
+
+
+def test_a_terminal_that_is_closed_is_a_stop_signal(tmp_path: Path) -> None:
+    environment = {
+        **clean_environment(),
+        "DATA_DIR": str(tmp_path),
+        "PORT": str(free_port()),
+        "OMNIROUTE_METRICS_PORT": str(free_port()),
+    }
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(REPOSITORY)
+        os.execve(sys.executable, [sys.executable, "-m", STUB, "serve"], environment)
+    shown = b""
+    while b"is ready" not in shown:
+        shown += os.read(terminal, 4096)
+    children = [child for child, parent, _ in processes() if parent == pid]
+    assert len(children) == 3
+    os.close(terminal)
+    wait_for(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT), 10)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    wait_for(lambda: not any(is_alive(child) for child in children), 1)
 
 
 def test_a_running_stream_ends_whole_while_new_callers_are_refused(product: Product) -> None:
