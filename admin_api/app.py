@@ -48,7 +48,7 @@ def connect_redis(url: str) -> Redis:
         socket_timeout=5.0,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
-        max_connections=32,
+        max_connections=256,
     )
 
 

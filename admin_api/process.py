@@ -150,8 +150,12 @@ def _reload(plane: Plane, reloads: set[asyncio.Task[None]]) -> None:
 
 
 async def _apply_and_publish(plane: Plane) -> None:
-    await apply_config_file(plane)
-    await plane.publisher.publish()
+    try:
+        await apply_config_file(plane)
+        await plane.publisher.publish()
+    except Exception:
+        # The boundary of a reload: a signal has nobody to answer to.
+        log.exception("reload_failed")
 
 
 async def _wait_until_listening(listen: Listen, serving: asyncio.Task[None]) -> None:

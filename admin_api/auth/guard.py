@@ -62,7 +62,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
-            await self._app(scope, receive, send)
+            await send({"type": "websocket.close", "code": 1008, "reason": "there are no web sockets here"})
             return
         headers = decode_headers(scope["headers"])
         is_api = scope["path"].startswith("/api")
@@ -103,15 +103,16 @@ class Guard:
     async def _identify(self, headers: dict[str, str]) -> tuple[str, str]:
         """Role, and the session's token if it was a session. Raises Refusal 401."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        session_token = _cookie(headers)
-        async with self._database.read() as connection:
-            if scheme.lower() == "bearer" and bearer:
-                role = await get_token_role(connection, bearer.strip(), self._rules.admin_token)
-                session_token = ""
-            elif session_token:
-                role = await get_session_role(connection, session_token, self._now())
-            else:
-                role = None
+        bearer = bearer.strip() if scheme.lower() == "bearer" else ""
+        session_token = "" if bearer else _cookie(headers)
+        role = None
+        if bearer or session_token:
+            async with self._database.read() as connection:
+                role = (
+                    await get_token_role(connection, bearer, self._rules.admin_token)
+                    if bearer
+                    else await get_session_role(connection, session_token, self._now())
+                )
         if role is None:
             raise Refusal(401, "log in, or send an admin token: Authorization: Bearer <token>")
         return role, session_token

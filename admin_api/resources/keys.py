@@ -12,6 +12,7 @@ from admin_api.http.errors import bad_request, conflict, not_found
 from admin_api.services.key_rules import NANO, nano_usd, new_key_row
 from admin_api.services.plane import Plane
 from admin_api.store.keys import KeyRow, bury_key, keys
+from gateway.config.file_shape import BudgetPeriod, KeyPriority
 from gateway.config.keys import new_key_secret
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -32,8 +33,8 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     tpm: _Limit | msgspec.UnsetType = msgspec.UNSET
     concurrency: _Limit | msgspec.UnsetType = msgspec.UNSET
     budget_usd: _Money | msgspec.UnsetType = msgspec.UNSET
-    budget_period: Literal["", "daily", "weekly", "monthly", "total"] | msgspec.UnsetType = msgspec.UNSET
-    priority: Literal["interactive", "batch"] | msgspec.UnsetType = msgspec.UNSET
+    budget_period: BudgetPeriod | Literal[""] | msgspec.UnsetType = msgspec.UNSET
+    priority: KeyPriority | msgspec.UnsetType = msgspec.UNSET
     strict: bool | msgspec.UnsetType = msgspec.UNSET
     cache_scope: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
     expires_at: _Instant | msgspec.UnsetType = msgspec.UNSET

@@ -166,7 +166,8 @@ def _blank(plane: Plane, provider: str, name: str) -> ConnectionRow:
 
 def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody) -> ConnectionRow:
     given: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(data, name)) is not msgspec.UNSET}
-    if data.api_key is not msgspec.UNSET:
+    # A client that sends back what it was shown means no change.
+    if data.api_key is not msgspec.UNSET and (data.api_key != row.api_key_hint or not data.api_key):
         given["api_key"] = plane.seal(data.api_key, row.id)
         given["api_key_hint"] = secret_hint(data.api_key)
     if data.proxy is not msgspec.UNSET:

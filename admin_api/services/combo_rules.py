@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_DEPTH = 5
-MAX_MODELS = 200
+MAX_MODELS = 100
 _NAME = re.compile(r"[A-Za-z0-9_/.-]{1,100}")
 
 

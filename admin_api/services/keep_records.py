@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
 
 from admin_api.services.cost import cost_nano_usd, price_of
 from admin_api.services.plane import Plane
@@ -65,7 +65,7 @@ async def keep_records(plane: Plane, blobs: Sequence[bytes], *, is_lost: bool = 
             return await insert_records(connection, rows)
     except (OperationalError, InterfaceError):
         raise
-    except (DBAPIError, OverflowError, ValueError) as error:
+    except (StatementError, OverflowError, ValueError) as error:
         if len(blobs) == 1:
             return await _set_aside(plane, blobs[0], error)
         # One row that the database refuses must not hold up the rest: find it by halves.

@@ -76,7 +76,14 @@ def open_database(database_url: str, data_dir: Path) -> Database:
         url = database_url.replace("postgres://", "postgresql://", 1)
         url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
         return Database(
-            create_async_engine(url, pool_size=10, pool_pre_ping=True, pool_timeout=10, hide_parameters=True)
+            create_async_engine(
+                url,
+                pool_size=10,
+                pool_pre_ping=True,
+                pool_timeout=10,
+                hide_parameters=True,
+                connect_args={"timeout": 5, "command_timeout": 60},
+            )
         )
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = data_dir / FILE_NAME

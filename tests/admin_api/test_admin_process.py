@@ -28,7 +28,7 @@ nodes: [{id: one, prefix: one, dialect: openai_chat, base_url: "http://127.0.0.1
 
 
 def environment_of(data_dir, redis_url, **more):
-    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd(), "API_KEY_SECRET": "pepper"}
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), "API_KEY_SECRET": "pepper"}
     kept |= {"STORAGE_ENCRYPTION_KEY": ENCRYPTION_KEY, "JWT_SECRET": "jwt", "OMNIROUTE_ADMIN_TOKEN": ADMIN_TOKEN}
     return {**kept, "DATA_DIR": str(data_dir), "REDIS_URL": redis_url, **more}
 

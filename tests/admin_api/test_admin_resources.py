@@ -99,7 +99,8 @@ async def test_a_connection_lives_and_its_secret_never_comes_out(admin, redis, p
         assert "v1:" not in answer.text
     _, snapshot = await changed(admin, redis, plane, "PUT", path, {"isActive": False})
     assert snapshot.connections == ()
-    _, snapshot = await changed(admin, redis, plane, "PUT", path, {"isActive": True, "rpm": 7})
+    shown = connection["apiKey"]
+    _, snapshot = await changed(admin, redis, plane, "PUT", path, {"isActive": True, "rpm": 7, "apiKey": shown})
     assert snapshot.connections[0].rpm == 7
     assert snapshot.connections[0].api_key == published.api_key
     _, snapshot = await changed(admin, redis, plane, "DELETE", path)

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -277,7 +278,7 @@ async def can_connect(socket):
 def start_admin(plane):
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.getcwd(),
+        "PYTHONPATH": str(Path.cwd()),
         "DATA_DIR": str(plane.settings.data_dir),
         "REDIS_URL": plane.settings.redis_url,
         "STORAGE_ENCRYPTION_KEY": ENCRYPTION_KEY,
@@ -363,7 +364,7 @@ async def test_a_kill_between_commit_and_acknowledgement_doubles_nothing(plane, 
     await LedgerJob(plane)()
     await emit(redis, *(record(n) for n in range(100)))
     command = [sys.executable, "-c", CUT_AFTER_COMMIT, str(plane.settings.data_dir), plane.settings.redis_url]
-    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=30)
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, timeout=30)
     assert ended.returncode == -signal.SIGKILL
     assert totals(plane)[0] == 100
     assert (await redis.xpending(redis_keys.RECORDS, redis_keys.RECORDS_GROUP))["pending"] == 100
