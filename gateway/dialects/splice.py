@@ -19,10 +19,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def replace_model(body: bytes, old: str, new: str) -> bytes:
-    """Put `new` where the top-level `model` says `old`. `body` is a JSON object that has been decoded before.
+    r"""Put `new` where the top-level `model` says `old`. `body` is a JSON object that has been decoded before.
 
     A single `"model"` followed by a colon can only be the member itself: inside a string its quotes are escaped.
-    Unless the member's own name is spelled with escapes: all five letters are `\\u006x`.
+    Unless the member's own name is spelled with escapes: all five letters are `\u006x`.
     """
     if old == new:
         return body

@@ -17,7 +17,7 @@ class _Body(msgspec.Struct, frozen=True):
 
     model: Any = None
     stream: Any = None
-    stream_options: Any = None
+    stream_options: Any = msgspec.UNSET
     messages: msgspec.Raw = msgspec.Raw()
     reasoning_effort: Any = None
 
@@ -62,7 +62,7 @@ def read_head(body: bytes) -> ChatHead:
         model=model,
         is_stream=fields.stream is True,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        has_stream_options=options is not None,
+        has_stream_options=options is not msgspec.UNSET,
         is_reasoning=fields.reasoning_effort not in (None, "none", "minimal"),
     )
 
@@ -74,8 +74,15 @@ def pass_on(body: bytes, head: ChatHead, model: str, *, asks_usage: bool, drop_f
     """
     body = replace_model(body, head.model, model)
     if head.is_stream and asks_usage and not head.wants_usage:
-        put = replace_member if head.has_stream_options else append_member
-        body = put(body, "stream_options", b'{"include_usage":true}')
+        if head.has_stream_options:
+            body = replace_member(body, "stream_options", _with_usage(_decode(body).stream_options))
+        else:
+            body = append_member(body, "stream_options", b'{"include_usage":true}')
     if drop_fields:
         body = drop_members(body, drop_fields)
     return body
+
+
+def _with_usage(options: object) -> bytes:
+    """The caller's other stream options stay."""
+    return msgspec.json.encode({**(options if isinstance(options, dict) else {}), "include_usage": True})
