@@ -1,0 +1,66 @@
+"""Events are the same for any split of the bytes, and no byte is lost."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.dialects.sse import EventSplitter, data_of
+
+CALM = settings(deadline=None, database=None, max_examples=200)
+
+LINES = st.sampled_from(
+    [b"data: {}", b"data:x", b": ping", b"event: error", b"id: 1", "data: é€😀".encode(), b"data: [DONE]"]
+)
+BLANK = st.sampled_from([b"\n\n", b"\r\n\r\n", b"\n\n\n", b"\n", b"\r\n"])
+STREAMS = st.lists(st.tuples(LINES, BLANK), max_size=8).map(lambda parts: b"".join(map(b"".join, parts)))
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    marks = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in zip(marks, marks[1:], strict=False)]
+
+
+@CALM
+@given(STREAMS, st.lists(st.integers(0, 1000), max_size=12))
+def test_any_split_gives_the_same_events(stream: bytes, places: list[int]) -> None:
+    whole, pieces = EventSplitter(), EventSplitter()
+    expected = whole.feed(stream)
+    assert [event for piece in cut(stream, places) for event in pieces.feed(piece)] == expected
+    assert b"".join(expected) + whole.rest == stream
+    assert pieces.rest == whole.rest
+
+
+@CALM
+@given(STREAMS, st.lists(st.integers(0, 1000), max_size=12))
+def test_joined_pieces_lose_nothing_and_end_between_events(stream: bytes, places: list[int]) -> None:
+    splitter = EventSplitter()
+    outs = [splitter.feed_joined(piece) for piece in cut(stream, places)]
+    assert b"".join(outs) + splitter.rest == stream
+    assert all(out.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")) for out in outs if out)
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_each_line_ending_of_the_standard_ends_an_event(end: bytes) -> None:
+    splitter = EventSplitter()
+    assert splitter.feed(b"data: a" + end + b"data: b" + end + b"data: c") == [b"data: a" + end, b"data: b" + end]
+    assert splitter.rest == b"data: c"
+    joined = EventSplitter()
+    assert joined.feed_joined(b"data: a" + end + b"data: b" + end + b"data: c") == b"data: a" + end + b"data: b" + end
+
+
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        (b"data: a\n\n", b"a"),
+        (b"data:a\n\n", b"a"),
+        (b"data:  a\n\n", b" a"),
+        (b"data: a\ndata: b\n\n", b"a\nb"),
+        (b"event: x\r\ndata: a\r\n\r\n", b"a"),
+        (b": comment\n\n", b""),
+        (b"event: ping\n\n", b""),
+        (b"\n\n", b""),
+        ('data: {"t":"a\u2028b\x85"}\n\n'.encode(), '{"t":"a\u2028b\x85"}'.encode()),
+    ],
+)
+def test_the_data_of_an_event(event: bytes, data: bytes) -> None:
+    assert data_of(event) == data
