@@ -21,7 +21,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store.combos import combos
 from admin_api.store.connections import connections
 from admin_api.store.database import Database, get_origin, get_revision, raise_revision
-from admin_api.store.keys import KeyRow, keys, load_keys_since, load_removed_since
+from admin_api.store.keys import (
+    KeyRow,
+    keys,
+    load_active_digests,
+    load_keys_after,
+    load_keys_since,
+    load_removed_since,
+)
 from admin_api.store.names import aliases, chains
 from admin_api.store.nodes import nodes
 from admin_api.store.prices import prices
@@ -96,7 +103,7 @@ class Publisher:
         """Bring Redis up to date. False when that is not possible now; the job goes on trying."""
         try:
             async with asyncio.timeout(limit_s), self._lock:
-                await self._bring_up_to_date(is_whole=False)
+                await self._bring_up_to_date()
         except (RedisError, OSError, TimeoutError) as error:
             self._note_away(error)
             return False
@@ -106,19 +113,22 @@ class Publisher:
         return True
 
     async def republish_all(self) -> bool:
-        """Write every key and take out of Redis what SQL does not know. Slow with many keys; run now and then."""
+        """Write every key anew and take out of Redis what SQL does not know: repairs what a crash left behind.
+
+        In pages, so that a change made meanwhile is published at once.
+        """
         try:
-            async with asyncio.timeout(_WHOLE_LIMIT_S), self._lock:
-                await self._bring_up_to_date(is_whole=True)
+            async with asyncio.timeout(_WHOLE_LIMIT_S):
+                await self._rewrite_keys()
                 await self._remove_strangers()
         except (RedisError, OSError, TimeoutError) as error:
             self._note_away(error)
             return False
         return True
 
-    async def _bring_up_to_date(self, *, is_whole: bool) -> None:
+    async def _bring_up_to_date(self) -> None:
         current, epoch = await self._read_redis()
-        due = await self._load_due(current, -1 if is_whole else epoch)
+        due = await self._load_due(current, epoch)
         if due is not None:
             await self._write_snapshot(due)
             await self._write_keys(due)
@@ -195,32 +205,57 @@ class Publisher:
     async def _write_keys(self, due: _Due) -> None:
         has_news = not due.is_whole or len(due.changed) <= _MAX_NEWS
         for start in range(0, len(due.changed), _BATCH):
-            pipeline = self._redis.pipeline(transaction=False)
-            for row in due.changed[start : start + _BATCH]:
-                name = redis_keys.key(row.digest)
-                if row.is_active:
-                    entry = {"v": row.version, "e": encode_key_entry(key_entry(row))}
-                    pipeline.hset(name, mapping=entry)  # type: ignore[arg-type]  # the stub forbids mixed values
-                else:
-                    pipeline.delete(name)
-                if has_news:
-                    pipeline.publish(redis_keys.NEWS, f"key:{row.digest}")
-            await pipeline.execute()
+            await self._write_page(due.changed[start : start + _BATCH], has_news=has_news)
         for digest in due.removed:
             await self._redis.delete(redis_keys.key(digest))
             await self._redis.publish(redis_keys.NEWS, f"key:{digest}")
 
+    async def _write_page(self, rows: Sequence[KeyRow], *, has_news: bool) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for row in rows:
+            name = redis_keys.key(row.digest)
+            if row.is_active:
+                entry = {"v": row.version, "e": encode_key_entry(key_entry(row))}
+                pipeline.hset(name, mapping=entry)  # type: ignore[arg-type]  # the stub forbids mixed values
+            else:
+                pipeline.delete(name)
+            if has_news:
+                pipeline.publish(redis_keys.NEWS, f"key:{row.digest}")
+        await pipeline.execute()
+
+    async def _rewrite_keys(self) -> None:
+        after = ""
+        while True:
+            async with self._lock, self._database.read() as connection:
+                rows = await load_keys_after(connection, after, _BATCH)
+                await self._write_page(rows, has_news=False)
+            if len(rows) < _BATCH:
+                return
+            after = rows[-1].id
+
     async def _remove_strangers(self) -> None:
-        """Delete keys and snapshots that Redis holds and SQL does not know, from before a restore or a crash."""
+        """Delete keys and snapshots that SQL does not know, from before a restore or a crash."""
         async with self._database.read() as connection:
-            known = {redis_keys.key(row.digest) for row in await keys.load_all(connection) if row.is_active}
-        async for name in self._scan(redis_keys.key("*")):
-            if name not in known:
-                await self._redis.delete(name)
-        held = [name async for name in self._scan(redis_keys.snapshot(0).removesuffix("0") + "*")]
-        held.remove(redis_keys.SNAPSHOT_CURRENT)
-        for name in sorted(held, key=_revision_of_name, reverse=True)[KEPT_SNAPSHOTS:]:
+            known = await load_active_digests(connection)
+        prefix, suffix = redis_keys.key("*").split("*")
+        held = [name.removeprefix(prefix).removesuffix(suffix) async for name in self._scan(redis_keys.key("*"))]
+        strangers = [digest for digest in held if digest not in known]
+        for start in range(0, len(strangers), _BATCH):
+            await self._remove_page(strangers[start : start + _BATCH])
+        snapshots = [name async for name in self._scan(redis_keys.snapshot(0).removesuffix("0") + "*")]
+        old = sorted(set(snapshots) - {redis_keys.SNAPSHOT_CURRENT}, key=_revision_of_name, reverse=True)
+        for name in old[KEPT_SNAPSHOTS:]:
             await self._redis.delete(name)
+
+    async def _remove_page(self, digests: Sequence[str]) -> None:
+        """Look again under the lock: a key may have been made since."""
+        async with self._lock:
+            async with self._database.read() as connection:
+                known = await load_active_digests(connection, among=digests)
+            for digest in digests:
+                if digest not in known:
+                    await self._redis.delete(redis_keys.key(digest))
+                    await self._redis.publish(redis_keys.NEWS, f"key:{digest}")
 
     async def _scan(self, pattern: str) -> AsyncIterator[str]:
         async for name in self._redis.scan_iter(match=pattern, count=_BATCH):

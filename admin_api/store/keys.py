@@ -1,5 +1,7 @@
 """Gateway keys, by digest; the secret itself is never stored. A removed key leaves a tombstone for the publisher."""
 
+from collections.abc import Sequence
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,6 +47,21 @@ async def get_key_by_digest(connection: AsyncConnection, digest: str) -> KeyRow 
 async def load_keys_since(connection: AsyncConnection, revision: int) -> list[KeyRow]:
     """Keys that changed after `revision`."""
     return await keys.load_all(connection, tables.api_keys.c.revision > revision)
+
+
+async def load_keys_after(connection: AsyncConnection, key_id: str, limit: int) -> list[KeyRow]:
+    """A page of all keys, by id."""
+    statement = sa.select(tables.api_keys).where(tables.api_keys.c.id > key_id).order_by(tables.api_keys.c.id)
+    return [KeyRow(**row._mapping) for row in await connection.execute(statement.limit(limit))]
+
+
+async def load_active_digests(connection: AsyncConnection, among: Sequence[str] | None = None) -> set[str]:
+    """Digests of the keys that are active: all of them, or those `among` (at most some thousand)."""
+    table = tables.api_keys
+    statement = sa.select(table.c.digest).where(table.c.is_active)
+    if among is not None:
+        statement = statement.where(table.c.digest.in_(among))
+    return set((await connection.execute(statement)).scalars())
 
 
 async def load_removed_since(connection: AsyncConnection, revision: int) -> list[str]:
