@@ -100,7 +100,9 @@ class Child:
         self._process = None
         # Not reaped before its group is ended: until then the group's id can belong to nothing else.
         self._remains.append((now + self._orphan_limit_s if self.is_wanted else now, process))
-        _signal_group(process, signal.SIGTERM)
+        if sys.platform != "linux":
+            # On Linux the kernel has told them already, and granian's workers hang when two signals come at once.
+            _signal_group(process, signal.SIGTERM)
         self._bury(now)
         if not self.is_wanted:
             return

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import prometheus_client
 import structlog
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
@@ -45,6 +46,11 @@ class Workers(MPServer):
         super().__init__(*arguments, **options)
         self._backoffs = [Backoff() for _ in range(self.workers)]
         self._due_at: dict[int, float] = {}
+        self._restarts = prometheus_client.Counter(
+            "omniroute_worker_restarts",
+            "Workers that ended and were started again.",
+            registry=prometheus_client.CollectorRegistry(),
+        )
 
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
         for index in range(self.workers):
@@ -62,6 +68,7 @@ class Workers(MPServer):
                 elif now >= self._due_at[index]:
                     del self._due_at[index]
                     _log.warning("worker ended and is started again", worker=index + 1)
+                    self._restarts.inc()
                     self.wrks[index] = self._started_worker(index, spawn_target, target_loader)
             soonest = min(self._due_at.values(), default=math.inf) - time.monotonic()
             self.main_loop_interrupt.wait(max(0.01, min(soonest, 1.0)))

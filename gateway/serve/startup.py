@@ -30,19 +30,25 @@ class StartsOrEnds:
     def __init__(self, app: App) -> None:
         self._app = app
         self._has_started = False
+        self._graceful: dict[signal.Signals, Any] = {}
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """One plain call and no coroutine of our own: this stands in the way of every request."""
-        return self._lifespan(scope, receive, send) if scope["type"] == "lifespan" else self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            return self._lifespan(scope, receive, send)
+        if self._graceful:
+            self._drain_at_stop_signals()
+        return self._app(scope, receive, send)
 
     async def _lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
-        graceful = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
+        handlers = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
         end_at_stop_signals()
 
         async def noticing(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 self._has_started = True
-                asyncio.get_running_loop().call_later(_SERVING_AFTER_S, _restore, graceful)
+                self._graceful = handlers
+                asyncio.get_running_loop().call_later(_SERVING_AFTER_S, self._drain_at_stop_signals)
             await send(message)
 
         try:
@@ -53,14 +59,15 @@ class StartsOrEnds:
             _log.exception("worker could not start")
             await send({"type": "lifespan.startup.failed", "message": f"the worker could not start: {error!r}"})
 
+    def _drain_at_stop_signals(self) -> None:
+        """We serve, or are about to: from here on the server's own handlers count."""
+        for signum, handler in self._graceful.items():
+            signal.signal(signum, handler)
+            signal.siginterrupt(signum, False)
+        self._graceful = {}
+
 
 def end_at_stop_signals() -> None:
     """A process that serves nobody yet has nothing to drain."""
     for signum in STOP_SIGNALS:
         signal.signal(signum, signal.SIG_DFL)
-
-
-def _restore(handlers: dict[signal.Signals, Any]) -> None:
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
-        signal.siginterrupt(signum, False)

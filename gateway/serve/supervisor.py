@@ -125,6 +125,8 @@ class Supervisor:
     def _start(self) -> None:
         if self._workers:
             require_free_port(self._settings.host, gateway_port(self._settings), "port with --port")
+        if self._admin and self._admin_port is not None:
+            require_free_port(self._settings.host, self._admin_port, "port with DASHBOARD_PORT")
         if self._valkey:
             make_private(self._settings.data_dir / "valkey")
             self._children = (self._valkey,)
@@ -158,7 +160,7 @@ class Supervisor:
         return start_tied(self._programs.workers, self._environment, death_signal=signal.SIGKILL)
 
     def _start_admin(self) -> subprocess.Popen[bytes]:
-        port = self._settings.port if self._role == "admin" else self._settings.dashboard_port
+        port = self._admin_port
         address = ("--host", self._settings.host, "--port", str(port)) if port is not None else ()
         ready, lifeline = self._link.open()
         try:
@@ -171,6 +173,13 @@ class Supervisor:
         finally:
             os.close(ready)
             os.close(lifeline)
+
+    @property
+    def _admin_port(self) -> int | None:
+        """TCP port of the admin process; None where it listens on its unix socket, behind the workers."""
+        if self._settings.dashboard_port is not None or self._role == "serve":
+            return self._settings.dashboard_port
+        return self._settings.port
 
     # -- readiness -----------------------------------------------------------------------------------------------
 
@@ -190,7 +199,7 @@ class Supervisor:
         if self._role == "serve":
             return banner(self._settings, ready)
         if self._role == "admin":
-            return f"OmniRoute admin is ready: {local_url(self._settings.host, self._settings.port)}"
+            return f"OmniRoute admin is ready: {local_url(self._settings.host, self._admin_port or 0)}"
         return f"OmniRoute gateway is ready: {gateway_url(self._settings)}"
 
     # -- the loop ------------------------------------------------------------------------------------------------

@@ -243,6 +243,7 @@ def test_counters_outlive_a_worker_and_its_gauges_do_not(product: Product) -> No
     product.get("/count")
     figures = product.metrics()
     assert figures["stub_calls_total"] == 6
+    assert figures["omniroute_worker_restarts_total"] == 2
     wait_for(lambda: product.metrics()["stub_alive"] == 2, 3)
     assert product.metrics()['omniroute_up{process="valkey"}'] == 1
     folder = product.data_dir / "run" / "metrics"
