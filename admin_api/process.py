@@ -21,6 +21,7 @@ from admin_api.app import build_app, build_plane, connect_redis
 from admin_api.jobs.runner import JobRunner
 from admin_api.jobs.table import build_jobs
 from admin_api.services.apply_config_file import apply_config_file
+from admin_api.services.check_secrets import count_unreadable_secrets
 from admin_api.services.first_start import Credentials, confirm_shown, prepare_first_start
 from admin_api.services.plane import Plane
 from gateway.config.settings import BadSetting, Settings
@@ -62,6 +63,7 @@ async def serve(
         await plane.database.migrate()
         credentials = await prepare_first_start(plane)
         await apply_config_file(plane)
+        plane.unreadable_secrets = await count_unreadable_secrets(plane)
         return await _serve_plane(plane, listen, stop, ready_fd, credentials)
     finally:
         await asyncio.gather(*reloads, return_exceptions=True)

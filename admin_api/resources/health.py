@@ -30,7 +30,13 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
     redis = await _redis_view(plane)
     publisher, file = plane.publisher, plane.config_file
     jobs = {name: asdict(status) for name, status in plane.jobs.items()}
-    is_well = redis["up"] and not file.error and not publisher.problem and not any(j["error"] for j in jobs.values())
+    is_well = (
+        redis["up"]
+        and not file.error
+        and not plane.unreadable_secrets
+        and not publisher.problem
+        and not any(j["error"] for j in jobs.values())
+    )
     return {
         "status": "healthy" if is_well else "degraded",
         "timestamp": plane.now(),
@@ -46,6 +52,7 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
         "publishProblem": publisher.problem,
         "redis": {"up": redis["up"], "error": redis["error"]},
         "config": {"file": file.file, "appliedAt": file.applied_at or None, "error": file.error},
+        "unreadableSecrets": plane.unreadable_secrets,
         "workers": redis["workers"],
         "ledger": {**redis["ledger"], "rejected": rejected},
         "spoolBytes": await asyncio.to_thread(spool_bytes, plane.settings.spool_dir),

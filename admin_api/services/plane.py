@@ -52,6 +52,7 @@ class Plane:
         self.started_at = now()
         self.throttle = LoginThrottle(now)
         self.config_file = ConfigFileState()
+        self.unreadable_secrets = 0
         self.jobs: dict[str, JobStatus] = {}
         self.password_slots = asyncio.Semaphore(_HASHES_AT_ONCE)
 

@@ -163,6 +163,21 @@ async def test_sighup_reads_the_config_file_again(start, redis, tmp_path):
     assert await published()
 
 
+async def test_a_changed_encryption_key_is_shown(start, tmp_path):
+    admin = start()
+    await in_thread(admin.ready)
+    async with admin.client() as client:
+        await client.post("/api/provider-nodes", json={"prefix": "one", "baseUrl": "http://host/v1"})
+        await client.post("/api/providers", json={"provider": "one", "name": "a", "apiKey": "secret"})
+    admin.process.send_signal(signal.SIGTERM)
+    await in_thread(admin.process.wait, 8)
+    admin = start(STORAGE_ENCRYPTION_KEY="00" * 32)
+    await in_thread(admin.ready)
+    async with admin.client() as client:
+        body = (await client.get("/api/monitoring/health")).json()
+    assert (body["status"], body["unreadableSecrets"]) == ("degraded", 1)
+
+
 async def test_a_broken_file_at_start_is_told_and_does_not_stop_it(start, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("version: 1\nnonsense: 1\n")

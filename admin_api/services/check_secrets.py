@@ -1,0 +1,30 @@
+"""Can the sealed secrets be opened at all? With a changed `STORAGE_ENCRYPTION_KEY` they cannot, and it should be said."""
+
+import structlog
+
+from admin_api.services.plane import Plane
+from admin_api.store.connections import connections
+from gateway.config.envelope import EnvelopeError, open_sealed
+
+log = structlog.get_logger()
+
+
+async def count_unreadable_secrets(plane: Plane) -> int:
+    """How many connections have a secret that this key does not open; logged when there are any."""
+    async with plane.database.read() as connection:
+        rows = await connections.load_all(connection)
+    unreadable = sum(not _opens(plane, row.id, row.api_key, row.proxy) for row in rows)
+    if unreadable:
+        log.error(
+            "secrets_unreadable", connections=unreadable, fix="restore STORAGE_ENCRYPTION_KEY, or enter them anew"
+        )
+    return unreadable
+
+
+def _opens(plane: Plane, owner_id: str, *sealed: str) -> bool:
+    try:
+        for text in sealed:
+            open_sealed(text, owner_id, plane.encryption_key)
+    except EnvelopeError:
+        return False
+    return True
