@@ -19,6 +19,9 @@ _DONE = b"[DONE]"
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _DONE_LINE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _ERROR = re.compile(rb'"error"\s*:\s*[{"]')
+_FINISH = re.compile(rb'"finish_reason": ?"[^"]')
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a provider's bytes can raise: they are strangers' bytes, and pass on whatever they are."""
 
 
 class _Details(msgspec.Struct, frozen=True):
@@ -53,7 +56,7 @@ def classify(event: bytes) -> EventClass:
         return "terminal"
     try:
         chunk = _decode_chunk(data)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except _UNREADABLE:
         return "error"
     if chunk.error or event.startswith(b"event: error"):
         return "error"
@@ -126,7 +129,7 @@ class StreamTap:
         if _DONE in out and _DONE_LINE.search(out):
             self.is_done = True
         if not self.has_finished and (b'"finish_reason":"' in out or b'"finish_reason": "' in out):
-            self.has_finished = True
+            self.has_finished = _FINISH.search(out) is not None  # some providers say "" until the end
         if b'"usage"' in out and _USAGE.search(out):
             out = self._take_usage(out)
         if b'"error"' in out and _ERROR.search(out):
@@ -146,13 +149,13 @@ class StreamTap:
                 continue
             try:
                 chunk = _decode_chunk(data_of(event))
-            except (msgspec.DecodeError, msgspec.ValidationError):
+            except _UNREADABLE:
                 kept.append(event)
                 continue
             found = usage_of(chunk.usage) if isinstance(chunk.usage, dict) else None
             if found is not None:
                 self.usage = found
-            if not (self._hides_usage_chunk and found is not None and chunk.choices == []):
+            if not (self._hides_usage_chunk and found is not None and not chunk.choices and not chunk.error):
                 kept.append(event)
         return b"".join(kept)
 
@@ -167,7 +170,7 @@ def error_text(data: bytes) -> str:
     """A short text out of an error body or event, for logs and records. Never the prompt: only the message field."""
     try:
         error = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return "the provider's error is not JSON"
     if isinstance(error, dict):
         error = error.get("error", error)

@@ -1,5 +1,7 @@
 """Events are the same for any split of the bytes, and no byte is lost."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ STREAMS = st.lists(st.tuples(LINES, BLANK), max_size=8).map(lambda parts: b"".jo
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     marks = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(marks, marks[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(marks)]
 
 
 @CALM

@@ -1,5 +1,6 @@
 """What routing must know of a request, and how the request goes on."""
 
+import contextlib
 import json
 
 import pytest
@@ -70,10 +71,8 @@ def test_a_bad_request_names_what_is_wrong(raw: bytes, code: str, param: str | N
 @settings(deadline=None, database=None, max_examples=300)
 @given(st.binary(max_size=60) | st.binary(max_size=30).map(lambda noise: b'{"model":"m","messages":[' + noise + b"]}"))
 def test_any_bytes_give_a_head_or_a_bad_request(raw: bytes) -> None:
-    try:
+    with contextlib.suppress(BadRequest):
         read_head(raw)
-    except BadRequest:
-        pass
 
 
 def test_a_plain_request_changes_by_its_model_only() -> None:
