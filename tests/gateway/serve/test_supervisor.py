@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import signal
 import socket
 import sys
@@ -270,6 +271,7 @@ def test_a_deep_data_dir_gets_its_sockets_elsewhere(make: Make, tmp_path: Path) 
     folder = Path(address.removeprefix("unix://")).parent
     assert folder.stat().st_mode & 0o777 == 0o700
     assert product.stop() == 0
+    shutil.rmtree(folder)
 
 
 def test_valkey_sees_no_secret_and_no_other_child_holds_the_lock(product: Product) -> None:
