@@ -103,12 +103,24 @@ def _log_view(row: RecordRow) -> dict[str, Any]:
         "dialect": row["dialect"],
         "stream": row["is_stream"],
         "error": row["error"],
-        "attempts": row["attempts"],
+        "attempts": [_attempt_view(attempt) for attempt in row["attempts"]],
         "firstByteMs": row["first_byte_ms"],
         "durationMs": row["duration_ms"],
         "bytesIn": row["bytes_in"],
         "bytesOut": row["bytes_out"],
         "worker": row["worker"],
+    }
+
+
+def _attempt_view(attempt: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "provider": attempt.get("provider", ""),
+        "connectionId": attempt.get("connection_id", ""),
+        "model": attempt.get("model", ""),
+        "outcome": attempt.get("outcome", ""),
+        "status": attempt.get("status", 0),
+        "durationMs": attempt.get("duration_ms", 0.0),
+        "error": attempt.get("error", ""),
     }
 
 
