@@ -1,0 +1,23 @@
+"""Errors as the Anthropic SDKs read them."""
+
+import json
+
+import pytest
+
+from gateway.dialects.anthropic_messages.errors import encode_error
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "invalid_request_error"), (401, "authentication_error"), (403, "permission_error"),
+        (404, "not_found_error"), (405, "invalid_request_error"), (413, "request_too_large"),
+        (429, "rate_limit_error"), (500, "api_error"), (501, "api_error"), (502, "api_error"),
+        (503, "overloaded_error"), (529, "overloaded_error"),
+    ],
+)  # fmt: skip
+def test_each_status_has_its_type(status: int, kind: str) -> None:
+    assert json.loads(encode_error(status, "our_code", 'what "happened" ü')) == {
+        "type": "error",
+        "error": {"type": kind, "message": 'what "happened" ü', "code": "our_code"},
+    }
