@@ -198,7 +198,7 @@ class _Passage:
         exchange.usage = committed.usage
         exchange.answer_bytes = len(committed.held)
         body = committed.held
-        await self._settle(200)
+        await self._settle(200, len(body))
         await self._reply.whole(200, self._headers(committed, b"application/json"), body)
 
     async def _forward_stream(self, committed: Committed) -> None:
@@ -234,33 +234,39 @@ class _Passage:
             await self._end_cut("reset", "the provider ended the stream before the answer was complete")
             return
         exchange.watch.enter("gap_timeout", time.monotonic() + LINGER_S)
-        await self._settle(200)
-        await reply.finish((out if tap.is_done else b"") + tap.take_rest())
+        last = (out if tap.is_done else b"") + tap.take_rest()
+        await self._settle(200, len(last))
+        await reply.finish(last)
 
     async def _end_cut(self, kind: str, message: str) -> None:
         """After commit nothing is silently wrong: the dialect's error event, and no clean terminator."""
         exchange = self.exchange
         exchange.error = f"stream_{kind}"
         self._tools.metrics.streams_interrupted.add(("gateway" if kind == "draining" else "provider",))
-        await self._settle(200)
         code = "shutting_down" if kind == "draining" else "upstream_cut"
-        await self._reply.finish(encode_stream_error(502, code, message, self._details()))
+        last = encode_stream_error(502, code, message, self._details())
+        await self._settle(200, len(last))
+        await self._reply.finish(last)
 
     async def _end_failed(self, error: UpstreamFailed) -> None:
         exchange = self.exchange
         exchange.error = error.code
-        await self._settle(error.status)
         if not self._reply.has_started:
+            await self._settle(error.status)
             raise error
-        await self._reply.finish(encode_stream_error(error.status, error.code, error.message, self._details()))
+        last = encode_stream_error(error.status, error.code, error.message, self._details())
+        await self._settle(error.status, len(last))
+        await self._reply.finish(last)
 
-    async def _settle(self, status: int) -> None:
+    async def _settle(self, status: int, last_bytes: int = 0) -> None:
+        """`last_bytes` of the answer are sent only when the record is safe, and count in it."""
         if self._is_settled:
             return
         self._is_settled = True
         exchange, tools = self.exchange, self._tools
         ended_at = time.monotonic()
-        record = record_of(self._note, exchange, status=status, ended_at=ended_at, bytes_out=self._reply.bytes_out)
+        bytes_out = self._reply.bytes_out + last_bytes
+        record = record_of(self._note, exchange, status=status, ended_at=ended_at, bytes_out=bytes_out)
         _measure(record, tools.metrics)
         await tools.holds.settle(record)
 
