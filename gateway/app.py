@@ -155,4 +155,4 @@ def create_app() -> Any:
     """Factory for granian: settings from the environment that the supervisor gave."""
     settings = load_settings(os.environ)
     configure_logging(settings.log_level, settings.log_format)
-    return App(settings, relays=settings.role == "serve")
+    return App(settings, relays=settings.role == "serve" and settings.dashboard_port is None)

@@ -28,11 +28,11 @@ class LostJob:
         self._missing = missing
 
     async def _look(self) -> set[str]:
-        """Workers with notes in flight and no heartbeat."""
+        """Workers that may have notes in flight and have no heartbeat."""
         redis = self._plane.redis
         missing: set[str] = set()
-        async for name in redis.scan_iter(match=redis_keys.INFLIGHT_PREFIX + "*", count=1000):
-            worker = name.decode().removeprefix(redis_keys.INFLIGHT_PREFIX)
+        async for name in redis.sscan_iter(redis_keys.WORKERS, count=1000):
+            worker = name.decode()
             if len(missing) < _MAX_WORKERS and not await redis.exists(redis_keys.worker(worker)):
                 missing.add(worker)
         return missing
@@ -48,4 +48,5 @@ class LostJob:
                 await keep_records(self._plane, list(notes.values()), is_lost=True)
                 await redis.hdel(name, *notes)
             if not cursor:
+                await redis.srem(redis_keys.WORKERS, worker)
                 return

@@ -22,6 +22,9 @@ RECORDS_GROUP = "ledger"
 """consumer group on RECORDS."""
 
 INFLIGHT_PREFIX = f"{SCHEMA}:{{ledger}}:inflight:"
+WORKERS = f"{SCHEMA}:workers"
+"""set, no expiry: ids of workers that may have notes in flight; one is taken out when it is gone and settled."""
+
 WORKER_PREFIX = f"{SCHEMA}:worker:"
 WORKER_TTL_S = 15
 """A worker that has not beaten for this long is gone; its notes in flight become `lost` records."""

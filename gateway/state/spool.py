@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MAX_SPOOL_BYTES = 1 << 30
+MAX_FILE_BYTES = 16 << 20
+"""A file that has grown to this is let go and another begun: whoever takes one over reads it whole."""
 
 
 class SpoolFull(Exception):
@@ -24,6 +26,7 @@ class Spool:
         self._worker = worker
         self._descriptor: int | None = None
         self._part = 0
+        self._file_bytes = 0
         self._written = 0
 
     def append(self, record: bytes) -> None:
@@ -34,20 +37,29 @@ class Spool:
             self._descriptor = self._open()
         os.write(self._descriptor, record + b"\n")
         self._written += len(record) + 1
+        self._file_bytes += len(record) + 1
+        if self._file_bytes >= MAX_FILE_BYTES:
+            self._close()
 
     def release(self) -> None:
         """Close the file, so that anybody may take it over. The next record begins another."""
+        self._close()
+        self._written = 0
+
+    def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-            self._written = 0
+            self._file_bytes = 0
 
     def _open(self) -> int:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._part += 1
         path = self._folder / f"{self._worker}-{self._part}.ndjson"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        unlocked = path.with_suffix(".new")  # nobody may see the file before it is locked
+        descriptor = os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        unlocked.rename(path)
         return descriptor
 
 

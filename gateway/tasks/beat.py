@@ -45,6 +45,7 @@ async def beat_heart(redis: RespClient, worker: str, holder: RuntimeHolder) -> N
     while True:
         life = {"pid": os.getpid(), "host": host, "started_at": started_at, "revision": holder.revision}
         try:
+            await redis.call("SADD", keys.WORKERS, worker, budget_s=1.0)
             await redis.call("SET", keys.worker(worker), json.dumps(life), "EX", keys.WORKER_TTL_S, budget_s=1.0)
         except StateAway:
             await asyncio.sleep(0.5)
@@ -82,11 +83,9 @@ async def watch_parent(open_exchanges: set[Exchange]) -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
-    loop = asyncio.get_running_loop()
-    gone = asyncio.Event()
-    loop.add_reader(parent.sentinel, gone.set)
-    await gone.wait()
-    loop.remove_reader(parent.sentinel)
+    # The parent's pipe would tell sooner, but siblings forked later hold its other end open too.
+    while os.getppid() == parent.pid:  # noqa: ASYNC110
+        await asyncio.sleep(FLUSH_S)
     _log.error("parent_gone", open_requests=len(open_exchanges))
     for exchange in tuple(open_exchanges):
         exchange.end_for_drain()

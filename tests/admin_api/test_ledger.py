@@ -174,6 +174,7 @@ async def test_pages_follow_each_other_newest_first(plane, redis, admin):
 
 async def test_requests_of_a_dead_worker_become_lost_records_once(plane, redis, admin):
     notes = {record(n).id: encode_record(record(n, status=0, usage=Usage(input=7))) for n in range(3)}
+    await redis.sadd(redis_keys.WORKERS, "dead", "alive")
     await redis.hset(redis_keys.inflight("dead"), mapping=notes)
     await redis.hset(redis_keys.inflight("alive"), "x", encode_record(record(9)))
     await redis.set(redis_keys.worker("alive"), b"{}", ex=15)
