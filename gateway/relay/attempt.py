@@ -110,7 +110,9 @@ class Attempts:
             if call.status != 200:
                 return await _failed_by_status(reader, target)
             if not head.is_stream:
-                exchange.watch.enter("gap_timeout", time.monotonic() + timeouts.total_s)
+                # Headers may leave long before the answer is made; once its bytes flow, a gap is a gap.
+                patience_s = max(timeouts.first_event_reasoning_s, timeouts.gap_s)
+                exchange.watch.enter("gap_timeout", time.monotonic() + patience_s, timeouts.gap_s)
                 return await _whole(reader, target)
             exchange.watch.enter("first_event_timeout", time.monotonic() + patience_s)
             return await _first_useful(reader, target, hides_usage_chunk=asks_usage and not head.wants_usage)
