@@ -8,16 +8,18 @@ import difflib
 from dataclasses import dataclass
 
 from gateway.config.snapshot import Combo
-from gateway.domain.errors import BadRequest, Forbidden, NotFound
+from gateway.domain.errors import BadRequest, Forbidden, GatewayError, NotFound
 from gateway.routing.catalog import Catalog
 
 MAX_DEPTH = 5
 MAX_CANDIDATE_NAMES = 5_000
+MAX_MODELS = 1_000
+"""Of one combo, nested ones laid out."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderModel:
-    """A model at a provider, and the combo entry it came from (`weight` is that entry's)."""
+    """A model at a provider, and the combo entry it came from (`weight` is its equal share of that entry's)."""
 
     provider: str
     model: str
@@ -35,10 +37,14 @@ class Resolution:
 
 def resolve(name: str, catalog: Catalog) -> Resolution:
     """Raises NotFound (with near names), BadRequest (ambiguous), Forbidden (a disabled combo)."""
-    combo = catalog.combos.get(name)
-    if combo is None:
-        return Resolution((_resolve_single(name, catalog, depth=0),))
-    return Resolution(_flatten(combo, catalog, depth=1), combo)
+    try:
+        name = _follow_aliases(name, catalog)
+        combo = catalog.combos.get(name)
+        if combo is None:
+            return Resolution((_resolve_single(name, catalog),))
+        return Resolution(_flatten(combo, catalog, (), {}), combo)
+    except _Unknown as error:
+        raise unknown_model(error.name, catalog) from error
 
 
 def resolve_at(provider: str, name: str, catalog: Catalog) -> Resolution:
@@ -50,20 +56,43 @@ def resolve_at(provider: str, name: str, catalog: Catalog) -> Resolution:
     owner = catalog.prefixes.get(prefix) if slash else None
     if owner is not None and owner != provider_id and not _is_listed(catalog, provider_id, name):
         raise BadRequest(f"model {name!r} belongs to {prefix!r}, not to {provider!r}", code="provider_mismatch")
-    return Resolution((_at(provider_id, rest if owner == provider_id else name, catalog),))
+    try:
+        return Resolution((_at(provider_id, rest if owner == provider_id else name, catalog),))
+    except _Unknown as error:
+        raise unknown_model(error.name, catalog) from error
 
 
-def _resolve_single(name: str, catalog: Catalog, depth: int) -> ProviderModel:
-    prefix, slash, rest = name.partition("/")
-    if slash and rest and prefix in catalog.prefixes:
+class _Unknown(NotFound):
+    """No such model. Near names are looked for only where a caller will read them: a search takes milliseconds."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the model {name!r} does not exist here", code="model_not_found", param="model")
+        self.name = name
+
+
+def _follow_aliases(name: str, catalog: Catalog) -> str:
+    """The name of a combo, `prefix/model` or a bare model that `name` leads to."""
+    for _ in range(MAX_DEPTH + 1):
+        if name in catalog.combos or _has_prefix(name, catalog):
+            return name
+        target = catalog.exact_aliases.get(name) or next(
+            (alias.target for alias in catalog.wildcard_aliases if alias.matches.fullmatch(name)), None
+        )
+        if target is None:
+            return name
+        name = target
+    raise NotFound(f"the alias {name!r} leads in a circle", code="model_not_found", param="model")
+
+
+def _has_prefix(name: str, catalog: Catalog) -> bool:
+    prefix, _, rest = name.partition("/")
+    return bool(rest) and prefix in catalog.prefixes
+
+
+def _resolve_single(name: str, catalog: Catalog) -> ProviderModel:
+    if _has_prefix(name, catalog):
+        prefix, _, rest = name.partition("/")
         return _at(catalog.prefixes[prefix], rest, catalog)
-    target = catalog.exact_aliases.get(name) or next(
-        (alias.target for alias in catalog.wildcard_aliases if alias.matches.fullmatch(name)), None
-    )
-    if target is not None:
-        if depth >= MAX_DEPTH:
-            raise NotFound(f"the alias {name!r} leads in a circle", code="model_not_found", param="model")
-        return _resolve_single(target, catalog, depth + 1)
     offers = catalog.offers.get(name, ())
     if len(offers) > 1:
         choices = ", ".join(f"{provider}/{name}" for provider in offers)
@@ -71,7 +100,7 @@ def _resolve_single(name: str, catalog: Catalog, depth: int) -> ProviderModel:
             f"several providers offer {name!r}: name one of {choices}", code="ambiguous_model", param="model"
         )
     if not offers:
-        raise unknown_model(name, catalog)
+        raise _Unknown(name)
     return _at(offers[0], name, catalog)
 
 
@@ -80,15 +109,24 @@ def _at(provider: str, model: str, catalog: Catalog) -> ProviderModel:
     if not accounts:
         raise NotFound(f"no connection to {provider!r} is set up", code="no_connection", param="model")
     if not any(not account.models or model in account.models for account in accounts):
-        raise unknown_model(f"{provider}/{model}", catalog)
+        raise _Unknown(f"{provider}/{model}")
     return ProviderModel(provider, model)
 
 
-def _flatten(combo: Combo, catalog: Catalog, depth: int) -> tuple[ProviderModel, ...]:
-    """Nested combos in place, depth first. A target that cannot be resolved now is passed over if others are left."""
+_Known = dict[str, tuple[ProviderModel, ...] | GatewayError]
+"""Combos of one request that have been laid out, or why they could not be."""
+
+
+def _flatten(combo: Combo, catalog: Catalog, outer: tuple[str, ...], known: _Known) -> tuple[ProviderModel, ...]:
+    """Nested combos in place, depth first. A target that cannot be resolved now is passed over if others are left.
+
+    `outer` are the combos around this one; `known` has what was found before, so that each is laid out once.
+    """
     if not combo.is_active:
         raise Forbidden(f"the combo {combo.name!r} is switched off", code="combo_disabled")
-    if depth > MAX_DEPTH:
+    if combo.name in outer:
+        raise NotFound(f"the combo {combo.name!r} holds itself", code="model_not_found", param="model")
+    if len(outer) >= MAX_DEPTH:
         raise NotFound(
             f"the combo {combo.name!r} is nested deeper than {MAX_DEPTH}", code="model_not_found", param="model"
         )
@@ -96,15 +134,33 @@ def _flatten(combo: Combo, catalog: Catalog, depth: int) -> tuple[ProviderModel,
     failure: Exception | None = None
     for entry in combo.models:
         try:
-            inner = catalog.combos.get(entry.model)
-            found = _flatten(inner, catalog, depth + 1) if inner else (_resolve_single(entry.model, catalog, depth=0),)
+            found = _entry(entry.model, catalog, (*outer, combo.name), known)
         except (NotFound, BadRequest, Forbidden) as error:
             failure = failure or error
             continue
-        models += [ProviderModel(one.provider, one.model, combo.name, entry.weight) for one in found]
+        share = entry.weight / len(found)
+        models += [ProviderModel(one.provider, one.model, combo.name, share) for one in found]
+        if len(models) >= MAX_MODELS:
+            break
     if not models:
         raise failure or NotFound(f"the combo {combo.name!r} has no models", code="model_not_found", param="model")
-    return tuple(models)
+    return tuple(models[:MAX_MODELS])
+
+
+def _entry(name: str, catalog: Catalog, outer: tuple[str, ...], known: _Known) -> tuple[ProviderModel, ...]:
+    name = _follow_aliases(name, catalog)
+    inner = catalog.combos.get(name)
+    if inner is None:
+        return (_resolve_single(name, catalog),)
+    if name not in known:
+        try:
+            known[name] = _flatten(inner, catalog, outer, known)
+        except (NotFound, BadRequest, Forbidden) as error:
+            known[name] = error
+    found = known[name]
+    if isinstance(found, GatewayError):
+        raise found
+    return found
 
 
 def unknown_model(name: str, catalog: Catalog) -> NotFound:
