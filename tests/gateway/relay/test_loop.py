@@ -1,0 +1,101 @@
+"""Targets are tried in the plan's order until one commits; every try is noted, and the first real cause told."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.domain.errors import CallerGone, UpstreamFailed
+from gateway.relay.attempt import Attempts, Committed
+from gateway.relay.exchange import Exchange
+from gateway.relay.loop import relay
+from gateway.telemetry.metrics import Metrics
+from gateway.upstream.deadlines import Wheel
+from gateway.upstream.seam import UpstreamFault
+from tests.gateway.relay.test_attempt import DONE, HELLO, exchange, silent
+from tests.support.catalogs import target
+from tests.support.scripted_transport import ScriptedTransport, cut, head, stream, whole
+
+GOOD = stream(HELLO, DONE)
+BUSY = whole(503, b'{"error":{"message":"busy"}}')
+LIMITED = whole(429, b'{"error":{"message":"slow down"}}', retry_after="7")
+WRONG = whole(400, b'{"error":{"message":"bad temperature"}}', content_type="application/json")
+
+
+async def run(asked: Exchange, metrics: Metrics | None = None, **scripts: Any) -> tuple[Committed, ScriptedTransport]:
+    transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
+    attempts = Attempts({"http": transport}, Wheel())
+    plan = tuple(target(name) for name in scripts)
+    try:
+        return await relay(asked, plan, attempts, metrics or Metrics(), silent), transport
+    finally:
+        await transport.close()
+
+
+async def test_the_first_target_that_commits_answers() -> None:
+    asked, metrics = exchange(), Metrics()
+    committed, transport = await run(asked, metrics, a=BUSY, b=[cut("refused")], c=GOOD, d=GOOD)
+    assert committed.target.connection.name == "c"
+    assert asked.target is committed.target
+    assert [request.connection.name for request in transport.requests] == ["a", "b", "c"]
+    assert [(one.connection_id, one.outcome) for one in asked.attempts] == [
+        ("local-a", "server_error"), ("local-b", "unreachable"), ("local-c", "committed"),
+    ]  # fmt: skip
+    assert metrics.attempts.pending == {
+        ("local", "server_error"): 1, ("local", "unreachable"): 1, ("local", "committed"): 1,
+    }  # fmt: skip
+
+
+async def test_every_target_gets_the_same_request() -> None:
+    _, transport = await run(exchange(), a=BUSY, b=GOOD)
+    assert transport.requests[0].body == transport.requests[1].body
+    assert json.loads(transport.requests[0].body)["model"] == "m1"
+
+
+async def test_when_all_fail_the_first_cause_is_told_with_all_attempts() -> None:
+    with pytest.raises(UpstreamFailed, match="slow down") as error:
+        await run(exchange(), a=LIMITED, b=BUSY)
+    failed = error.value
+    assert (failed.status, failed.code, failed.retry_after_s) == (429, "rate_limit_exceeded", 7.0)
+    assert [one.outcome for one in failed.attempts] == ["rate_limited", "server_error"]
+    assert [one.status for one in failed.attempts] == [429, 503]
+    assert failed.body == b""
+
+
+async def test_the_callers_own_mistake_stops_the_loop_and_is_told_in_the_providers_words() -> None:
+    asked = exchange()
+    with pytest.raises(UpstreamFailed) as error:
+        await run(asked, a=BUSY, b=WRONG, c=GOOD)
+    assert (error.value.status, error.value.code) == (400, "invalid_request")
+    assert error.value.body == b'{"error":{"message":"bad temperature"}}'
+    assert error.value.content_type == "application/json"
+    assert [one.outcome for one in asked.attempts] == ["server_error", "caller_error"]
+
+
+async def test_a_fault_of_ours_stops_the_loop() -> None:
+    with pytest.raises(UpstreamFailed) as error:
+        await run(exchange(), a=UpstreamFault("no_capacity", "full"), b=GOOD)
+    assert (error.value.status, error.value.code) == (503, "overloaded")
+
+
+async def test_a_caller_who_left_causes_no_further_attempt() -> None:
+    asked = exchange()
+    with pytest.raises(CallerGone):
+        await run(asked, a=[lambda _: asked.caller_left(), head()], b=GOOD)
+    assert [one.outcome for one in asked.attempts] == ["caller_left"]
+    assert asked.target is not None
+
+
+async def test_a_caller_who_left_as_an_attempt_failed_causes_no_further_one() -> None:
+    asked = exchange()
+    asked.has_caller_left = True
+    with pytest.raises(CallerGone):
+        await run(asked, a=UpstreamFault("refused", "no"), b=GOOD)
+    assert len(asked.attempts) == 1
+
+
+async def test_long_texts_of_providers_are_cut_in_the_record() -> None:
+    asked = exchange()
+    with pytest.raises(UpstreamFailed):
+        await run(asked, a=whole(500, json.dumps({"error": {"message": "x" * 5000}}).encode()))
+    assert len(asked.attempts[0].error) <= 300
