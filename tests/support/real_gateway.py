@@ -205,16 +205,16 @@ def config_text(port: int, blackhole_port: int, timeouts: dict[str, float], earl
     )
 
 
-def read_answer(sock: socket.socket, until: Callable[[bytes], bool] | None = None, limit_s: float = 10.0) -> bytes:
+def read_answer(sock: socket.socket, until: Callable[[bytearray], bool] | None = None, limit_s: float = 10.0) -> bytes:
     """What comes on a plain connection until it is enough (else until the peer closes it)."""
     sock.settimeout(limit_s)
-    data = b""
+    data = bytearray()
     while not (until and until(data)):
         part = sock.recv(65536)
         if not part:
             break
         data += part
-    return data
+    return bytes(data)
 
 
 def events_of(body: bytes) -> list[bytes]:
