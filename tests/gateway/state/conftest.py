@@ -1,0 +1,59 @@
+"""A real Valkey shared by the tests of this room, and one of its own for a test that hurts it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from redis import Redis
+
+from gateway.state.resp import RespClient
+from tests.support.real_valkey import RealValkey
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[RealValkey]:
+    with RealValkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(_server: RealValkey) -> RealValkey:
+    with _server.client() as client:
+        client.flushall()
+    return _server
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[RealValkey]:
+    with RealValkey() as server:
+        yield server
+
+
+@pytest.fixture
+def sync(valkey: RealValkey) -> Iterator[Redis]:
+    with valkey.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[..., RespClient]]:
+    """Make connected clients; each is closed at the end."""
+    made: list[RespClient] = []
+
+    async def connect(url: str, **more: float) -> RespClient:
+        client = RespClient(url, **more)
+        made.append(client)
+        client.start()
+        await until(lambda: client.is_up)
+        return client
+
+    yield connect  # type: ignore[misc]
+    for client in made:
+        await client.close()
+    await asyncio.sleep(0)
+
+
+async def until(wish: Callable[[], bool], within: float = 3.0) -> None:
+    async with asyncio.timeout(within):
+        while not wish():
+            await asyncio.sleep(0.002)
