@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -280,6 +281,17 @@ class TestKeys:
         assert (error["type"], error["code"]) == ("authentication_error", "missing_api_key")
         assert error_of(gateway.chat(key="sk-or-nobody-has-this"), 401)["code"] == "invalid_api_key"
 
+    def test_a_call_without_a_valid_key_is_a_count_and_no_row(self, gateway):
+        request_id = gateway.new_id()
+        time.sleep(0.6)  # workers flush every 0.25 s
+        before = refusals(gateway)
+        for _ in range(3):
+            gateway.chat(key="sk-or-nobody-has-this", headers={"x-request-id": request_id})
+        wait_for(lambda: refusals(gateway) == before + 3, 3)
+        gateway.chat(headers={"x-request-id": request_id + "-after"})
+        gateway.row(request_id + "-after")
+        assert gateway.rows(request_id) == []
+
     @pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-goog-api-key"])
     def test_a_key_is_read_from_each_of_its_places(self, gateway, name):
         value = f"Bearer {KEY}" if name == "authorization" else KEY
@@ -340,6 +352,11 @@ class TestPaths:
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "POST" in answer.headers["access-control-allow-methods"]
         assert "access-control-allow-credentials" not in answer.headers
+
+    def test_pages_of_other_sites_may_call_the_model_paths_only(self, gateway):
+        origin = {"origin": "http://a.example"}
+        assert gateway.client.get("/v1/models", headers=origin).headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-origin" not in gateway.admin.get("/api/monitoring/health", headers=origin).headers
 
     def test_a_websocket_upgrade_is_a_plain_426(self, gateway):
         for path in ("/v1/responses", "/v1/chat/completions"):
@@ -503,6 +520,35 @@ class TestBadInput:
         error = error_of(gateway.post(packed, content_encoding="gzip"), 415)
         assert error["code"] == "unsupported_content_encoding"
 
+    def test_a_caller_that_leaves_in_the_middle_of_its_body_disturbs_nobody(self, gateway):
+        mark = gateway.mark
+        with gateway.raw() as sock:
+            sock.sendall(
+                f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+                'Content-Length: 1000\r\n\r\n{"model":"local/m1"'.encode()
+            )
+        assert gateway.chat().status_code == 200
+        assert len(gateway.seen(mark)) == 1
+
+    def test_a_caller_that_waits_for_a_go_ahead_gets_it(self, gateway):
+        body = json.dumps(OPENAI_BODY).encode()
+        with gateway.raw() as sock:
+            sock.sendall(
+                f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+                f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            )
+            assert read_answer(sock, lambda data: b"\r\n\r\n" in data).startswith(b"HTTP/1.1 100")
+            sock.sendall(body)
+            assert read_answer(sock, lambda data: b'"usage"' in data).startswith(b"HTTP/1.1 200")
+
+    def test_no_name_that_a_caller_sends_becomes_a_label_of_a_metric(self, gateway):
+        for name in ("label-of-my-own/x", "local/label-of-my-own", "label-of-my-own"):
+            gateway.chat(name, headers={"x-request-id": "label-of-my-own"})
+        gateway.client.get("/v1/label-of-my-own")
+        gateway.client.get("/label-of-my-own")
+        time.sleep(0.6)  # workers flush every 0.25 s
+        assert not [name for name in gateway.product.metrics() if "label-of-my-own" in name]
+
     def test_no_secret_and_no_prompt_is_in_the_log(self, gateway):
         gateway.chat("nobody/x", messages=[{"role": "user", "content": "a very private prompt"}])
         gateway.chat("local/status:500", messages=[{"role": "user", "content": "a very private prompt"}])
@@ -510,3 +556,9 @@ class TestBadInput:
         text = gateway.product.errors + gateway.product.output
         for secret in (KEY, NODE_KEY, "a very private prompt"):
             assert not re.search(re.escape(secret), text)
+
+
+def refusals(gateway: RealGateway) -> float:
+    """How many keys were refused, by the metrics."""
+    found = gateway.product.metrics().items()
+    return sum(value for name, value in found if name.startswith("omniroute_auth_refusals_total"))

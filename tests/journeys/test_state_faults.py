@@ -18,8 +18,8 @@ import pytest
 import redis
 
 from gateway.state import keys as redis_keys
-from tests.support.product import wait_for
-from tests.support.real_gateway import KEY, MESSAGES, QUICK, RealGateway, running_gateway
+from tests.support.product import REAL, products, wait_for
+from tests.support.real_gateway import KEY, MESSAGES, QUICK, RealGateway, read_answer, running_gateway
 
 pytestmark = pytest.mark.process
 
@@ -150,6 +150,20 @@ async def test_valkey_that_hangs_costs_no_request_and_no_row(gateway):
     assert running.failed == []
     assert running.slowest_s < SLOWEST_S
     await all_rows_arrive(gateway, running)
+
+
+async def test_a_key_that_cannot_be_checked_is_503_and_never_401(gateway):
+    pid = gateway.product.child("valkey")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            answer = await asyncio.to_thread(gateway.chat, key="sk-or-never-seen-before")
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "cannot_check_key"
+            assert answer.headers["retry-after"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await until(lambda: gateway.chat(key="sk-or-never-seen-before").status_code == 401, 3)
 
 
 async def test_admin_killed_under_load_costs_no_request_and_no_row(gateway):
@@ -313,3 +327,23 @@ async def served(client: httpx.AsyncClient, model: str, limit_s: float = 5.0) ->
     async with asyncio.timeout(limit_s):
         while (await ask(client, model)).status_code != 200:
             await asyncio.sleep(0.02)
+
+
+async def test_what_still_runs_at_the_end_of_a_drain_ends_with_an_error_event_and_a_row(tmp_path):
+    with running_gateway(tmp_path, SHUTDOWN_TIMEOUT_S="3") as gateway:
+        finished, cut = gateway.new_id(), gateway.new_id()
+        gateway.chat(headers={"x-request-id": finished})
+        sock = gateway.raw_chat("local/stall-after:3", cut, stream=True)
+        read_answer(sock, lambda data: b"word2" in data)
+        before = time.monotonic()
+        gateway.product.process.send_signal(signal.SIGTERM)
+        answer = await asyncio.to_thread(read_answer, sock)
+        assert b"[DONE]" not in answer
+        assert b'"code":"shutting_down"' in answer
+        assert await asyncio.to_thread(gateway.product.wait) == 0
+        assert time.monotonic() - before < 6
+        assert not gateway.product.tree()
+        with products() as make:  # what SQL had no time to take waits in Valkey's file
+            make(gateway.product.data_dir, REAL, OMNIROUTE_CONFIG=str(gateway.config)).wait_ready()
+            await until(lambda: len(gateway.rows(finished, cut)) == 2, 5)
+            assert [row["error"] for row in gateway.rows(finished, cut)] == ["", "stream_draining"]
