@@ -10,7 +10,9 @@ import orjson
 import structlog
 
 _SECRET_FIELD = re.compile(r"(?i)(api_?key|secret|token|password|passwd|authorization|cookie|credential|proxy)")
-_SECRET_VALUE = re.compile(r"(?i)(bearer\s+|basic\s+|[?&]key=|sk-or-|sk-|://[^/\s:@]+:)[^\s\"'&@]{4,}")
+_SECRET_VALUE = re.compile(
+    r"(?i)(bearer\s+|basic\s+|[?&]key=|\bsk-or-|\bsk-)[^\s\"'&@]{4,}|(://[^/\s:@]*:)[^/\s]+(?=@)"  # a URL's port stays
+)
 _HARMLESS_FIELDS = frozenset({"key_id", "key_name", "tokens", "input_tokens", "output_tokens"})
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -41,14 +43,29 @@ def configure_logging(level: str, format: str) -> None:  # noqa: A002  (the sett
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask fields that are named like secrets and text that looks like one, wherever it stands."""
     for name, value in event.items():
-        if isinstance(value, str):
-            if name not in _HARMLESS_FIELDS and _SECRET_FIELD.search(name):
-                event[name] = "[redacted]"
-            else:
-                event[name] = redact_text(value)
+        event[name] = _redact_member(name, value)
     return event
+
+
+def _redact_member(name: object, value: object) -> object:
+    is_text_like = isinstance(value, str | bytes | list | tuple | dict)
+    if is_text_like and name not in _HARMLESS_FIELDS and _SECRET_FIELD.search(str(name)):
+        return "[redacted]"
+    return _redact_value(value)
+
+
+def _redact_value(value: object) -> object:
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, bytes):
+        return redact_text(value.decode("utf-8", "replace"))
+    if isinstance(value, dict):
+        return {name: _redact_member(name, inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact_value(inner) for inner in value]
+    return redact_text(str(value)) if isinstance(value, BaseException) else value
 
 
 def redact_text(text: str) -> str:
     """Mask bearer tokens, key-like words and passwords in URLs."""
-    return _SECRET_VALUE.sub(lambda match: match.group(1) + "[redacted]", text)
+    return _SECRET_VALUE.sub(lambda match: (match.group(1) or match.group(2)) + "[redacted]", text)
