@@ -25,7 +25,9 @@ def parse_encryption_key(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise ValueError("STORAGE_ENCRYPTION_KEY must be 32 bytes, as 64 hex digits or base64: try `openssl rand -hex 32`")
+        raise ValueError(
+            "STORAGE_ENCRYPTION_KEY must be 32 bytes, as 64 hex digits or base64: try `openssl rand -hex 32`"
+        )
     return key
 
 

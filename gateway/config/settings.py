@@ -125,7 +125,9 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         redis_url=values.get("REDIS_URL", ""),
         redis_cache_url=values.get("REDIS_CACHE_URL", ""),
         database_url=values.get("DATABASE_URL", ""),
-        config_file=Path(values["OMNIROUTE_CONFIG"]).expanduser().absolute() if values.get("OMNIROUTE_CONFIG") else None,
+        config_file=Path(values["OMNIROUTE_CONFIG"]).expanduser().absolute()
+        if values.get("OMNIROUTE_CONFIG")
+        else None,
         initial_password=_secret(values, "INITIAL_PASSWORD"),
         initial_key=_secret(values, "OMNIROUTE_INITIAL_KEY"),
         admin_token=_secret(values, "OMNIROUTE_ADMIN_TOKEN"),

@@ -27,6 +27,14 @@ async def read_body(receive: Receive, content_length: bytes, content_encoding: b
     if content_length and int(content_length) > MAX_BODY_BYTES:
         await throw_away(receive)
         raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_whole(receive, content_length)
+    except TimeoutError as error:
+        raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:.0f} s") from error
+
+
+async def _read_whole(receive: Receive, content_length: bytes) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")
@@ -36,11 +44,7 @@ async def read_body(receive: Receive, content_length: bytes, content_encoding: b
     first: bytes = message.get("body", b"")
     if content_length and len(first) == int(content_length):
         return first  # whole already: granian only adds an empty last message
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read_parts(receive, message)
-    except TimeoutError as error:
-        raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:.0f} s") from error
+    return await _read_parts(receive, message)
 
 
 async def throw_away(receive: Receive) -> None:

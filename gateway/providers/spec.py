@@ -72,9 +72,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dialect: ProviderDialect = "openai_chat"
     prefixes: tuple[str, ...] = ()
     auth: Auth = BearerAuth()
-    paths: dict[str, str] = msgspec.field(
-        default_factory=lambda: {"chat": "/chat/completions", "models": "/models"}
-    )
+    paths: dict[str, str] = msgspec.field(default_factory=lambda: {"chat": "/chat/completions", "models": "/models"})
     headers: dict[str, str] = {}
     quirks: tuple[Quirk, ...] = ()
     models: tuple[ModelSpec, ...] = ()

@@ -75,7 +75,8 @@ def test_a_stream_commits_at_its_first_content(row: dict[str, Any]) -> None:
     stream = read(row)
     verdicts = [classify(event) for event in events_of(stream)]
     has_content = (
-        re.search(rb'"(content|reasoning_content|reasoning|refusal|arguments|name)" ?: ?("[^"]|\[\{)', stream) is not None
+        re.search(rb'"(content|reasoning_content|reasoning|refusal|arguments|name)" ?: ?("[^"]|\[\{)', stream)
+        is not None
     )
     first = next(verdict for verdict in verdicts if verdict != "noise")
     assert first == ("useful" if has_content else "terminal")
