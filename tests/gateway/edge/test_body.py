@@ -1,0 +1,121 @@
+"""Bodies are read within bounds; what is over them is read on and thrown away, so that the answer can arrive."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from gateway.domain.errors import BadRequest, BodyTooLarge, CallerGone, GatewayError, RequestTimeout, UnsupportedBody
+from gateway.edge import body as body_module
+from gateway.edge.body import MAX_BODY_BYTES, MAX_THROWN_AWAY_BYTES, read_body, throw_away
+
+MIB = 1024 * 1024
+
+
+def part(body: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+GONE = {"type": "http.disconnect"}
+
+
+class Caller:
+    """Plays messages; when there are no more it waits forever, as a caller that sends nothing does."""
+
+    def __init__(self, messages: Iterable[dict[str, Any]]) -> None:
+        self._messages = iter(messages)
+        self.taken = 0
+
+    async def __call__(self) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        message = next(self._messages, None)
+        if message is None:
+            await asyncio.Event().wait()
+        assert message is not None
+        self.taken += len(message.get("body", b""))
+        return message
+
+
+@pytest.mark.parametrize(
+    ("messages", "length", "expected"),
+    [
+        ([part(b"all", more=False)], b"3", b"all"),
+        ([{"type": "http.request", "body": b"all"}], b"", b"all"),
+        ([{"type": "http.request"}], b"0", b""),
+        ([part(b"a"), part(b"b"), part(b"c", more=False)], b"3", b"abc"),
+        ([part(b"a"), part(b"", more=False)], b"", b"a"),
+        ([part(b"whole already")], b"13", b"whole already"),
+    ],
+)
+async def test_a_body_is_read_whole(messages: list[dict[str, Any]], length: bytes, expected: bytes) -> None:
+    async with asyncio.timeout(1):
+        assert await read_body(Caller(messages), length, b"") == expected
+
+
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES, MAX_BODY_BYTES + 1])
+@pytest.mark.parametrize("pieces", [1, 16])
+@pytest.mark.parametrize("tells_length", [True, False])
+async def test_the_bound_is_exact(size: int, pieces: int, tells_length: bool) -> None:
+    step = -(-size // pieces)
+    whole = bytes(size)
+    messages = [part(whole[at : at + step], more=at + step < size) for at in range(0, size, step)]
+    caller = Caller(messages)
+    reading = read_body(caller, b"%d" % size if tells_length else b"", b"")
+    if size <= MAX_BODY_BYTES:
+        assert len(await reading) == size
+        return
+    with pytest.raises(BodyTooLarge, match="32 MiB") as error:
+        await reading
+    assert error.value.status == 413
+    assert caller.taken == size, "the rest is read on, so that the answer arrives"
+
+
+async def test_a_body_without_end_is_thrown_away_up_to_a_bound() -> None:
+    caller = Caller(part(bytes(8 * MIB)) for _ in range(10_000))
+    with pytest.raises(BodyTooLarge):
+        await read_body(caller, b"", b"")
+    assert caller.taken <= MAX_BODY_BYTES + MAX_THROWN_AWAY_BYTES + 16 * MIB
+
+
+async def test_throwing_away_ends_with_the_body_the_caller_or_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "THROW_AWAY_S", 0.05)
+    async with asyncio.timeout(1):
+        await throw_away(Caller([part(b"x"), part(b"", more=False)]))
+        await throw_away(Caller([part(b"x"), GONE]))
+        await throw_away(Caller([part(b"x")]))
+
+
+@pytest.mark.parametrize("messages", [[GONE], [part(b"a"), GONE]])
+async def test_a_caller_who_leaves_while_sending_is_gone(messages: list[dict[str, Any]]) -> None:
+    with pytest.raises(CallerGone):
+        await read_body(Caller(messages), b"10", b"")
+
+
+@pytest.mark.parametrize("messages", [[], [part(b"a")]])
+async def test_a_slow_sender_is_given_up(messages: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "BODY_TIMEOUT_S", 0.05)
+    async with asyncio.timeout(2):
+        with pytest.raises(RequestTimeout):
+            await read_body(Caller(messages), b"10", b"")
+
+
+@pytest.mark.parametrize(
+    ("length", "encoding", "error"),
+    [
+        (b"", b"gzip", UnsupportedBody),
+        (b"", b"GZIP, identity", UnsupportedBody),
+        (b"x", b"", BadRequest),
+        (b"-1", b"", BadRequest),
+        (b"99999999999999999999", b"", BodyTooLarge),
+    ],
+)
+async def test_headers_that_cannot_be_served_are_refused(
+    length: bytes, encoding: bytes, error: type[GatewayError]
+) -> None:
+    with pytest.raises(error):
+        await read_body(Caller([part(b"x", more=False)]), length, encoding)
+
+
+async def test_identity_is_no_encoding() -> None:
+    assert await read_body(Caller([part(b"x", more=False)]), b"1", b" Identity ") == b"x"
