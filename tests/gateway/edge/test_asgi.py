@@ -1,0 +1,261 @@
+"""The whole worker in one process, from ASGI in to ASGI out, with the demo provider and with shared state away."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.settings import Settings
+from gateway.config.snapshot import RoutingSettings
+from gateway.domain.record import RequestRecord, decode_record
+from gateway.edge.asgi import Edge, Health
+from gateway.journey import Tools
+from gateway.relay.attempt import Attempts
+from gateway.runtime import Runtime, RuntimeHolder
+from gateway.state.holds import Holds
+from gateway.state.keyring import Keyring
+from gateway.state.resp import RespClient
+from gateway.state.spool import Spool, adoptable
+from gateway.telemetry.metrics import Metrics
+from gateway.upstream.deadlines import Wheel
+from tests.support.catalogs import catalog, connection
+from tests.support.scripted_transport import ScriptedTransport, cut, data, head, stream, whole
+
+HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
+FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n'
+DONE = b"data: [DONE]\n\n"
+ANSWER = b'{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":5,"completion_tokens":2}}'
+
+
+class Answer:
+    """What one request got."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.has_ended = False
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            self.body += message["body"]
+            self.has_ended = not message.get("more_body", False)
+
+
+class Worker:
+    """A worker without a server. `scripts` say what the provider `local` does, by connection."""
+
+    def __init__(self, folder: Path, *, require_api_key: bool = False, **scripts: Any) -> None:
+        redis = RespClient("unix:///tmp/no-such-server.sock")
+        self.folder, self.metrics, self.health = folder, Metrics(), Health()
+        self.spool = Spool(folder, "w")
+        keyring = Keyring(redis, b"pepper")
+        self.transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
+        self.tools = Tools(
+            runtimes=RuntimeHolder(),
+            keyring=keyring,
+            holds=Holds(redis, keyring, self.spool, "w", self.metrics, asyncio.get_running_loop().time),
+            attempts=Attempts({"http": self.transport}, Wheel()),
+            metrics=self.metrics,
+            worker="w",
+            requires_key=require_api_key,
+            chance=lambda: 0.0,
+            open_exchanges=set(),
+        )
+        tables = catalog(*(connection(name=name, models=["m1"], priority=at) for at, name in enumerate(scripts)))
+        self.tools.runtimes.swap(Runtime(1, tables, RoutingSettings()))
+        settings = Settings(data_dir=folder, redis_url="unix:///x", require_api_key=require_api_key)
+        self.edge = Edge(settings, self.tools, self.health, None, bytes)
+
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", *, leaves_after: float | None = None, **headers: str
+    ) -> Answer:
+        lines = {"host": "localhost:1"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        scope = {
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in lines.items()], "client": ("127.0.0.1", 5),
+        }  # fmt: skip
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            message = next(messages, None)
+            if message is not None:
+                return message
+            await (asyncio.Event().wait() if leaves_after is None else asyncio.sleep(leaves_after))
+            return {"type": "http.disconnect"}
+
+        answer = Answer()
+        async with asyncio.timeout(5):
+            await self.edge(scope, receive, answer.send)
+        return answer
+
+    async def chat(
+        self, *, path: str = "/v1/chat/completions", leaves_after: float | None = None, **fields: Any
+    ) -> Answer:
+        body = json.dumps({"model": "local/m1", "messages": [], **fields}).encode()
+        return await self.ask("POST", path, body, leaves_after=leaves_after)
+
+    def records(self) -> list[RequestRecord]:
+        self.spool.release()
+        return [decode_record(line) for _, lines in adoptable(self.folder) for line in lines]
+
+
+@pytest.fixture
+async def made() -> AsyncIterator[list[Worker]]:
+    workers: list[Worker] = []
+    yield workers
+    for worker in workers:
+        await worker.transport.close()
+
+
+@pytest.fixture
+def make(made: list[Worker], tmp_path: Path) -> Any:
+    def make(**more: Any) -> Worker:
+        made.append(Worker(tmp_path, **more))
+        return made[-1]
+
+    return make
+
+
+async def test_a_whole_answer_passes_unchanged_with_its_headers_and_one_record(make: Any) -> None:
+    worker = make(a=whole(503, b"busy"), b=whole(200, ANSWER, content_type="application/json"))
+    answer = await worker.chat()
+    assert (answer.status, answer.body, answer.has_ended) == (200, ANSWER, True)
+    assert answer.headers["x-omniroute-provider"] == "local"
+    assert answer.headers["x-omniroute-model"] == "m1"
+    assert answer.headers["x-omniroute-attempts"] == "2"
+    (record,) = worker.records()
+    assert (record.status, record.usage.input, record.usage.output, record.bytes_out) == (200, 5, 2, len(ANSWER))
+    assert answer.headers["x-request-id"] == record.id
+    assert [attempt.outcome for attempt in record.attempts] == ["server_error", "committed"]
+
+
+async def test_a_stream_passes_without_the_usage_chunk_that_we_asked_for(make: Any) -> None:
+    worker = make(a=stream(HELLO, FINISH, USAGE, DONE))
+    answer = await worker.chat(stream=True)
+    assert (answer.status, answer.body, answer.has_ended) == (200, HELLO + FINISH + DONE, True)
+    (record,) = worker.records()
+    assert (record.usage.input, record.usage.output, record.usage.estimated) == (5, 2, False)
+    assert record.bytes_out == len(answer.body)
+    answer = await worker.chat(stream=True, stream_options={"include_usage": True})
+    assert answer.body == HELLO + FINISH + USAGE + DONE
+
+
+@pytest.mark.parametrize(
+    "script", [[head(), data(HELLO), 0.0, cut()], [head(), data(HELLO), 0.0, lambda call: call.feed_end()]]
+)
+async def test_a_cut_stream_ends_with_an_error_and_no_terminator(make: Any, script: Any) -> None:
+    worker = make(a=script)
+    answer = await worker.chat(stream=True)
+    assert answer.status == 200
+    assert answer.has_ended
+    assert answer.body.startswith(HELLO)
+    assert b"[DONE]" not in answer.body
+    assert json.loads(answer.body[len(HELLO) :].removeprefix(b"data: "))["error"]["code"] == "upstream_cut"
+    (record,) = worker.records()
+    assert record.error == "stream_reset"
+    assert record.usage.estimated
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("script", [[60.0], [head(), 60.0], [head(), data(HELLO), 60.0]])
+async def test_a_caller_who_leaves_stops_the_provider_and_leaves_one_record(
+    make: Any, script: Any, streamed: bool
+) -> None:
+    worker = make(a=script, b=whole(200, ANSWER))
+    await worker.chat(stream=streamed, leaves_after=0.05)
+    assert worker.transport.cancelled == worker.transport.calls
+    assert len(worker.transport.calls) == 1
+    (record,) = worker.records()
+    assert (record.status, record.error) == (499, "caller_left")
+    assert worker.edge.open_requests == 0
+    assert worker.tools.open_exchanges == set()
+
+
+async def test_when_all_targets_fail_the_error_has_the_attempts(make: Any) -> None:
+    worker = make(a=whole(503, b"busy"), b=whole(500, b""))
+    answer = await worker.chat(stream=True)
+    assert (answer.status, answer.headers["x-omniroute-attempts"]) == (503, "2")
+    error = json.loads(answer.body)["error"]
+    assert [attempt["outcome"] for attempt in error["omniroute"]["attempts"]] == ["server_error", "server_error"]
+    (record,) = worker.records()
+    assert (record.status, record.usage.input) == (503, 0)
+
+
+async def test_a_refused_request_leaves_its_row(make: Any) -> None:
+    worker = make(a=whole(200, ANSWER))
+    answer = await worker.chat(model="local/m9")
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (404, "model_not_found")
+    (record,) = worker.records()
+    assert (record.status, record.error, record.requested_model) == (404, "model_not_found", "local/m9")
+
+
+async def test_a_pinned_provider_is_asked(make: Any) -> None:
+    worker = make(a=whole(200, ANSWER))
+    assert (await worker.chat(path="/v1/providers/local/chat/completions", model="m1")).status == 200
+    assert (await worker.chat(path="/v1/providers/nobody/chat/completions", model="m1")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "code"),
+    [
+        ("GET", "/v1/chat/completions", {}, 405, "method_not_allowed"),
+        ("POST", "/v1/embeddings", {}, 501, "not_implemented"),
+        ("POST", "/v1/nothing", {}, 404, "unknown_path"),
+        ("GET", "/api/keys", {}, 404, "unknown_path"),
+        ("GET", "/v1/models/nothing", {}, 404, "model_not_found"),
+        ("GET", "/v1/responses", {"upgrade": "websocket"}, 426, "upgrade_required"),
+        ("GET", "/v1/models", {"host": "evil.test"}, 403, "host_not_allowed"),
+        ("POST", "/v1/chat/completions", {"content_encoding": "gzip"}, 415, "unsupported_content_encoding"),
+        ("POST", "/v1/chat/completions", {"content_length": "99999999"}, 413, "request_too_large"),
+        ("POST", "/v1/chat/completions", {}, 400, "invalid_json"),
+    ],
+)
+async def test_what_cannot_be_served_is_told_in_openais_shape(
+    make: Any, method: str, path: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = await make(a=[60.0]).ask(method, path, b"{", **headers)
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"]
+
+
+async def test_a_key_is_required_where_it_is_and_503_when_it_cannot_be_checked(make: Any) -> None:
+    worker = make(require_api_key=True, a=whole(200, ANSWER))
+    missing = await worker.chat()
+    assert (missing.status, json.loads(missing.body)["error"]["code"]) == (401, "missing_api_key")
+    assert missing.headers["access-control-allow-origin"] == "*"
+    unchecked = await worker.ask("GET", "/v1/models", authorization="Bearer sk-x")
+    assert (unchecked.status, unchecked.headers["retry-after"]) == (503, "1")
+    assert worker.records() == []
+
+
+async def test_lists_heads_and_options_answer(make: Any) -> None:
+    worker = make(a=[60.0])
+    assert json.loads((await worker.ask("GET", "/v1/models")).body)["data"][0]["id"] == "local/m1"
+    listed = await worker.ask("HEAD", "/v1/models")
+    assert (listed.status, listed.body) == (200, b"")
+    assert int(listed.headers["content-length"]) > 0
+    assert (await worker.ask("OPTIONS", "/v1/chat/completions")).status == 204
+
+
+async def test_probes_tell_readiness(make: Any) -> None:
+    worker = make(a=[60.0])
+    assert (await worker.ask("GET", "/readyz")).status == 200
+    worker.health.is_draining = True
+    assert ((await worker.ask("GET", "/readyz")).status, (await worker.ask("GET", "/healthz")).status) == (503, 200)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_kept"), [("abc-1", True), ("x" * 128, True), ("x" * 129, False), ("a\tb", False), ("", False)]
+)
+async def test_a_callers_request_id_is_kept_if_it_may_stand_in_a_header(make: Any, theirs: str, is_kept: bool) -> None:
+    answer = await make(a=[60.0]).ask("GET", "/v1/models", x_request_id=theirs)
+    assert (answer.headers["x-request-id"] == theirs) is is_kept
