@@ -108,6 +108,12 @@ class TestAnswers:
         assert [event for event in asked if b'"usage"' not in event] == plain
         assert json.loads(asked[-2])["usage"]["completion_tokens"] == 5
 
+    @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"include_obfuscation": False}])
+    def test_usage_is_asked_for_whatever_the_caller_says_of_it_and_its_other_options_stay(self, gateway, options):
+        answer = gateway.chat(stream=True, stream_options=options)
+        assert b'"usage"' not in answer.content
+        assert gateway.seen()[-1].json()["stream_options"] == {**(options or {}), "include_usage": True}
+
     @pytest.mark.parametrize("stream", [False, True])
     def test_the_ledger_gets_one_row_with_what_the_provider_counted(self, gateway, stream):
         request_id = gateway.new_id()
@@ -213,6 +219,14 @@ class TestModels:
     def test_a_model_whose_name_holds_slashes_is_asked_by_all_of_it(self, gateway):
         assert gateway.chat("one/vendor/deep/model").status_code == 200
         assert gateway.seen()[-1].json()["model"] == "vendor/deep/model"
+
+    def test_a_model_may_have_any_printable_name(self, gateway):
+        answer = gateway.chat("local/mödel x/☃ 1")
+        assert answer.status_code == 200
+        assert gateway.seen()[-1].json()["model"] == "mödel x/☃ 1"
+        assert answer.headers["x-omniroute-model"].isascii()
+        assert gateway.chat("local/" + "m" * 506).status_code == 200
+        assert error_of(gateway.chat("local/" + "m" * 507), 400)["code"] == "invalid_model"
 
     @pytest.mark.parametrize(
         ("asked", "reached"),
@@ -414,7 +428,16 @@ class TestPaths:
         assert isinstance(answer.json()["error"], str)
 
     def test_an_unknown_path_is_404_in_the_dialect_of_its_area(self, gateway):
-        for path in ("/v1/nothing", "/v1/chat/completions/", "/v1/../v1/x", "/api/v1/nothing", "/v1/v1"):
+        for path in (
+            "/v1/nothing",
+            "/v1/chat/completions/",
+            "/v1/chat%2Fcompletions",
+            "/v1/../api/keys",
+            "/v1/%2e%2e/api/keys",
+            "/api/v1/../keys",
+            "/api/v1/nothing",
+            "/v1/v1",
+        ):
             with gateway.raw() as sock:
                 sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 answer = read_answer(sock)
@@ -540,6 +563,14 @@ class TestBadInput:
             assert read_answer(sock, lambda data: b"\r\n\r\n" in data).startswith(b"HTTP/1.1 100")
             sock.sendall(body)
             assert read_answer(sock, lambda data: b'"usage"' in data).startswith(b"HTTP/1.1 200")
+
+    def test_requests_sent_in_one_go_are_answered_one_after_the_other(self, gateway):
+        body = json.dumps(OPENAI_BODY).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+        request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        with gateway.raw() as sock:
+            sock.sendall(request * 3)
+            assert read_answer(sock, lambda data: data.count(b'"usage"') == 3).count(b"HTTP/1.1 200") == 3
 
     def test_no_name_that_a_caller_sends_becomes_a_label_of_a_metric(self, gateway):
         for name in ("label-of-my-own/x", "local/label-of-my-own", "label-of-my-own"):

@@ -74,6 +74,7 @@ BEFORE_COMMIT = [
     ("status:500", False, 502, "upstream_error", "server_error"),
     ("status:500", True, 502, "upstream_error", "server_error"),
     ("status:503", True, 503, "upstream_unavailable", "server_error"),
+    ("status:302:location=/elsewhere", False, 502, "upstream_invalid_answer", "broken_answer"),
     ("status:529", True, 503, "upstream_overloaded", "server_error"),
 ]
 IDS = [f"{case[0]}-{'stream' if case[1] else 'whole'}" for case in BEFORE_COMMIT]
@@ -117,6 +118,7 @@ class TestBeforeTheFirstUsefulByte:
         assert answer.headers["x-omniroute-attempts"] == "2"
         text = content_of(answer.content) if stream else answer.json()["choices"][0]["message"]["content"]
         assert text == WORDS
+        assert answer.content.count(b'"role"') == 1, "nothing of the failed attempt is in it"
         keys = [record.header("authorization") for record in gateway.seen(mark)]
         assert keys == [f"Bearer {FIRST_KEY}", f"Bearer {SECOND_KEY}"]
         row = gateway.row(request_id)
@@ -138,6 +140,26 @@ class TestBeforeTheFirstUsefulByte:
         assert answer.json()["error"]["code"] == "upstream_timeout"
         passed = gateway.chat("mute-first", stream=stream)
         assert (passed.status_code, passed.headers["x-omniroute-model"]) == (200, "m2")
+
+    def test_an_answer_larger_than_the_gateway_takes_is_502_and_is_not_read_on(self, gateway):
+        mark = gateway.mark
+        answer = gateway.chat("local/big:100000000")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_answer_too_large")
+        wait_for(lambda: gateway.seen(mark)[0].closed_mid_answer, 2)
+
+    def test_a_kept_connection_that_the_provider_has_closed_costs_no_request(self, gateway):
+        gateway.blackhole.heal()
+        try:
+            for _ in range(3):
+                assert [gateway.chat("mute/m1").status_code for _ in range(4)] == [200] * 4
+                made = gateway.blackhole.connections_total
+                gateway.in_loop(gateway.blackhole.reset_all)
+                answer = gateway.chat("mute/m1")
+                assert (answer.status_code, answer.headers["x-omniroute-attempts"]) == (200, "1")
+                assert gateway.blackhole.connections_total > made
+        finally:
+            gateway.blackhole.is_blackhole = True
+            gateway.in_loop(gateway.blackhole.reset_all)
 
     def test_what_waits_for_the_first_event_is_longer_for_reasoning(self, gateway):
         assert (
@@ -187,9 +209,13 @@ class TestBeforeTheFirstUsefulByte:
         for _ in range(6):
             answer = gateway.chat(model, stream=True)
             assert content_of(answer.content) == WORDS
+        request_id = gateway.new_id()
+        gateway.chat(model, stream=True, headers={"x-request-id": request_id})
+        row = gateway.row(request_id)
+        assert (row["is_estimated"], row["output_tokens"] > 0) == (1, True)
         asked = [b"stream_options" in record.body for record in gateway.seen(mark)]
         assert asked.count(True) <= 2, "once a worker"
-        assert asked.count(False) == 6
+        assert asked.count(False) == 7
 
 
 class TestAfterTheFirstUsefulByte:

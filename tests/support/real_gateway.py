@@ -39,7 +39,10 @@ QUICK = {"connect_s": 0.5, "headers_s": 0.4, "first_event_s": 0.4, "first_event_
 class RealGateway:
     """The started product, the fake provider behind it, and what a test asks of both."""
 
-    def __init__(self, product: Product, fake: FakeProvider, blackhole: FaultProxy, config: Path) -> None:
+    def __init__(
+        self, product: Product, fake: FakeProvider, blackhole: FaultProxy, config: Path, loop: "_Loop"
+    ) -> None:
+        self._loop = loop
         self.product = product
         self.fake = fake
         self.blackhole = blackhole
@@ -48,6 +51,14 @@ class RealGateway:
         self.client = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {KEY}"}, timeout=15)
         self.admin = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=15)
         self._numbers = itertools.count(1)
+
+    def in_loop(self, act: Callable[[], None]) -> None:
+        """Do something to the fakes that touches their connections: in the thread where these live."""
+
+        async def run() -> None:
+            act()
+
+        self._loop.run(run())
 
     def new_id(self) -> str:
         """An id for `X-Request-Id`, by which a test finds the row of its request."""
@@ -141,7 +152,7 @@ def running_gateway(
             folder / "data", REAL, OMNIROUTE_CONFIG=str(config), OMNIROUTE_ADMIN_TOKEN=ADMIN_TOKEN,
             OMNIROUTE_INITIAL_KEY="sk-or-journey-key-0000", INITIAL_PASSWORD="correct horse battery", **variables,
         ).wait_ready()  # fmt: skip
-        gateway = RealGateway(product, fake, blackhole, config)
+        gateway = RealGateway(product, fake, blackhole, config, loop)
         wait_for(lambda: gateway.chat().status_code == 200, 10, lambda: product.errors)
         try:
             yield gateway
