@@ -192,6 +192,9 @@ class _Passage:
         finally:
             if exchange.call is not None and not exchange.call.is_over and not self._is_settled:
                 exchange.call.cancel()
+            if not self._is_settled:  # a fault of ours, or of the server below: the row is due all the same
+                exchange.error = "internal_error"
+                await self._settle(500)
 
     async def _forward_whole(self, committed: Committed) -> None:
         exchange = self.exchange

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Worker:
 
     def __init__(self, folder: Path, *, require_api_key: bool = False, **scripts: Any) -> None:
         redis = RespClient("unix:///tmp/no-such-server.sock")
+        self.sends: Callable[[dict[str, Any]], bool] = lambda message: True
         self.folder, self.metrics, self.health = folder, Metrics(), Health()
         self.spool = Spool(folder, "w")
         keyring = Keyring(redis, b"pepper")
@@ -92,8 +93,14 @@ class Worker:
             return {"type": "http.disconnect"}
 
         answer = Answer()
+
+        async def send(message: dict[str, Any]) -> None:
+            if not self.sends(message):
+                raise OSError("cannot send")
+            await answer.send(message)
+
         async with asyncio.timeout(5):
-            await self.edge(scope, receive, answer.send)
+            await self.edge(scope, receive, send)
         return answer
 
     async def chat(
@@ -176,6 +183,18 @@ async def test_a_caller_who_leaves_stops_the_provider_and_leaves_one_record(
     (record,) = worker.records()
     assert (record.status, record.error) == (499, "caller_left")
     assert worker.edge.open_requests == 0
+    assert worker.tools.open_exchanges == set()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_server_that_cannot_send_leaves_one_record_and_no_open_call(make: Any, streamed: bool) -> None:
+    script = [head(), data(HELLO), 0.0, data(HELLO), 60.0] if streamed else whole(200, ANSWER)
+    worker = make(a=script)
+    worker.sends = lambda message: message["type"] == "http.response.start"
+    with pytest.raises(OSError, match="cannot send"):
+        await worker.chat(stream=streamed)
+    assert len(worker.records()) == 1
+    assert all(call.is_over for call in worker.transport.calls)
     assert worker.tools.open_exchanges == set()
 
 
