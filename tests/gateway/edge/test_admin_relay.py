@@ -1,0 +1,101 @@
+"""What is no caller path goes to the admin process as it is, with the true peer and without what a caller could forge."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.domain.errors import Unavailable
+from gateway.edge.admin_relay import AdminRelay
+from gateway.edge.reply import AsgiReply
+
+
+class Admin:
+    """A raw server on a unix socket: keeps the last request, answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="or-", dir="/tmp"))
+        self.socket = self.folder / "admin.sock"
+        self.request = b""
+        self.answer = b"HTTP/1.1 201 Created\r\nX-Theirs: 1\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
+        body = await reader.readexactly(length)
+        if b"transfer-encoding: chunked" in head.lower():
+            body = await reader.readuntil(b"0\r\n\r\n")
+        self.request = head + body
+        writer.write(self.answer)
+        writer.close()
+
+
+@pytest.fixture
+async def admin() -> AsyncIterator[Admin]:
+    admin = Admin()
+    server = await asyncio.start_unix_server(admin.serve, admin.socket)
+    yield admin
+    server.close()
+    shutil.rmtree(admin.folder)
+
+
+async def relay(
+    socket: Path, path: bytes, headers: list[tuple[bytes, bytes]], *parts: bytes, query: bytes = b""
+) -> Any:
+    sent: list[dict[str, Any]] = []
+    messages = iter([{"type": "http.request", "body": part, "more_body": True} for part in parts])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages, {"type": "http.request", "body": b"", "more_body": False})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"method": "POST", "path": path.decode(), "raw_path": path, "query_string": query, "headers": headers}
+    relay = AdminRelay(socket)
+    try:
+        status = await relay.relay(scope, receive, AsgiReply(send, []), "203.0.113.9")
+    finally:
+        await relay.close()
+    return status, sent
+
+
+async def test_request_and_answer_pass_with_the_true_peer(admin: Admin) -> None:
+    headers = [
+        (b"host", b"localhost:20128"), (b"cookie", b"session=1"), (b"content-length", b"6"), (b"origin", b"http://localhost"),
+        (b"x-omniroute-peer", b"127.0.0.1"), (b"x-forwarded-for", b"127.0.0.1"), (b"forwarded", b"for=127.0.0.1"),
+        (b"x-real-ip", b"127.0.0.1"), (b"connection", b"keep-alive"), (b"expect", b"100-continue"),
+    ]  # fmt: skip
+    status, sent = await relay(admin.socket, b"/api/keys/a%2Fb", headers, b"abc", b"def", query=b"x=1&y=%20")
+    lines = admin.request.lower().split(b"\r\n")
+    assert lines[0] == b"post /api/keys/a%2fb?x=1&y=%20 http/1.1"
+    assert [line for line in lines if line.startswith(b"x-omniroute-peer")] == [b"x-omniroute-peer: 203.0.113.9"]
+    assert b"cookie: session=1" in lines
+    assert b"origin: http://localhost" in lines
+    assert not [line for line in lines if line.startswith((b"x-forwarded", b"forwarded", b"x-real-ip", b"expect"))]
+    assert b"127.0.0.1" not in admin.request
+    assert admin.request.endswith(b"abcdef")
+    assert status == sent[0]["status"] == 201
+    assert (b"x-theirs", b"1") in sent[0]["headers"]
+    assert all(name != b"connection" for name, _ in sent[0]["headers"])
+    assert b"".join(message["body"] for message in sent[1:]) == b"ok"
+    assert sent[-1]["more_body"] is False
+
+
+async def test_an_admin_process_that_is_not_there_is_a_503(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as error:
+        await relay(tmp_path / "none.sock", b"/api/x", [])
+    assert (error.value.status, error.value.code) == (503, "admin_away")
+
+
+async def test_a_redirect_is_passed_on(admin: Admin) -> None:
+    admin.answer = b"HTTP/1.1 302 Found\r\nLocation: /dashboard/\r\nContent-Length: 0\r\n\r\n"
+    status, sent = await relay(admin.socket, b"/", [])
+    assert status == 302
+    assert (b"location", b"/dashboard/") in sent[0]["headers"]
