@@ -88,7 +88,8 @@ def test_hiding_the_usage_chunk_removes_that_event_alone(row: dict[str, Any]) ->
     stream = read(row)
     tap = StreamTap(hides_usage_chunk=True)
     out = tap.feed(stream) + tap.take_rest()
-    hidden = [event for event in events_of(stream) if event not in events_of(out)]
+    kept = set(events_of(out))
+    hidden = [event for event in events_of(stream) if event not in kept]
     assert len(stream) - len(out) == sum(map(len, hidden))
     assert bool(hidden) is ("usage-only-chunk" in row["features"])
     for event in hidden:
