@@ -108,7 +108,7 @@ async def test_a_frozen_server_costs_a_budget_then_nothing_and_is_found_again(
             started = time.monotonic()
             with pytest.raises(StateAway, match="budget"):
                 await client.call("PING")
-            assert 0.04 <= time.monotonic() - started < 0.15
+            assert 0.04 <= time.monotonic() - started < 0.4
         assert not client.is_up
         started = time.monotonic()
         for _ in range(1_000):
@@ -132,7 +132,7 @@ async def test_many_trips_at_once_to_a_frozen_server_all_end_within_the_budget(
         started = time.monotonic()
         answers = await asyncio.gather(*[client.call("PING") for _ in range(500)], return_exceptions=True)
         assert all(isinstance(answer, StateAway) for answer in answers)
-        assert time.monotonic() - started < 0.3
+        assert time.monotonic() - started < 0.6
     finally:
         own_valkey.thaw()
 
