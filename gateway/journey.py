@@ -230,7 +230,8 @@ class _Passage:
             exchange.usage = tap.usage
             await self._end_cut(fault.kind, str(fault))
             return
-        exchange.usage = tap.usage
+        finally:
+            exchange.usage = tap.usage  # also when the caller leaves: a provider may tell it before its end
         if tap.error:
             exchange.error = "provider_error_event"
         if not tap.is_complete and not tap.error:

@@ -26,6 +26,7 @@ _log = structlog.get_logger()
 Argument = bytes | str | int | float
 
 MAX_WAITING = 50_000
+BLACK_HOLE_S = 10.0
 MISSES_TO_OPEN, OPEN_S = 5, 1.0
 """After so many trips in a row over their budget no new one is tried for a while: slow is worse than gone."""
 
@@ -109,6 +110,7 @@ class RespClient:
         self._is_closed = False
         self._misses = 0
         self._open_until = 0.0
+        self._slow_since = 0.0
         self._budgeted: deque[tuple[float, asyncio.Future[object]]] = deque()
         self._watchman: asyncio.TimerHandle | None = None
         self.run_id = b""
@@ -153,6 +155,9 @@ class RespClient:
             if loop.time() < self._open_until:
                 raise StateAway("Redis is too slow; waiting before the next try")
             self._open_until = loop.time() + OPEN_S
+            if loop.time() - self._slow_since > BLACK_HOLE_S and protocol.transport is not None:
+                protocol.transport.abort()  # nothing came for long: the connection may lead nowhere, a new one may not
+                raise StateAway("Redis is silent; connecting anew")
         future: asyncio.Future[object] = loop.create_future()
         if not self._out:
             loop.call_soon(self._flush)
@@ -198,6 +203,8 @@ class RespClient:
     def _give_up(self, future: asyncio.Future[object]) -> None:
         if not future.done():
             self._misses += 1
+            if self._misses == 1:
+                self._slow_since = asyncio.get_running_loop().time()
             self._open_until = asyncio.get_running_loop().time() + OPEN_S
             future.set_exception(StateAway("Redis did not answer within the time budget"))
 

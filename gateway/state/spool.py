@@ -35,7 +35,9 @@ class Spool:
             raise SpoolFull
         if self._descriptor is None:
             self._descriptor = self._open()
-        os.write(self._descriptor, record + b"\n")
+        line = record + b"\n"
+        if os.write(self._descriptor, line) != len(line):
+            raise SpoolFull  # the disk is: the line is cut, and no reader takes it for whole
         self._written += len(record) + 1
         self._file_bytes += len(record) + 1
         if self._file_bytes >= MAX_FILE_BYTES:

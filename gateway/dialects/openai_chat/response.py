@@ -38,7 +38,7 @@ def read_answer(body: bytes) -> Reading:
         return Reading(kind="error", message=error_text(body), error_status=_status_in(answer.error))
     if not answer.choices:
         return Reading(kind="empty", message="the provider's answer has no choices")
-    return Reading(kind="answer", usage=usage_of(answer.usage) if isinstance(answer.usage, dict) else None)
+    return Reading(kind="answer", usage=usage_of(answer.usage))
 
 
 def _status_in(error: object) -> int:

@@ -6,7 +6,7 @@ be content.
 """
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -22,20 +22,6 @@ _ERROR = re.compile(rb'"error"\s*:\s*[{"]')
 _FINISH = re.compile(rb'"finish_reason": ?"[^"]')
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a provider's bytes can raise: they are strangers' bytes, and pass on whatever they are."""
-
-
-class _Details(msgspec.Struct, frozen=True):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek's name
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -72,26 +58,33 @@ def classify(event: bytes) -> EventClass:
 
 
 def usage_of(raw: object) -> Usage | None:
-    """The five counts of a `usage` object; None when it is not one. Negative or absurd figures are not believed."""
-    try:
-        usage = msgspec.convert(raw, _Usage)
-    except msgspec.ValidationError:
+    """The five counts of a `usage` object; None when it is not one.
+
+    Each count is read by itself, so one odd field does not lose the others. Negative or absurd figures are not
+    believed. `prompt_cache_hit_tokens` is DeepSeek's name for cached ones.
+    """
+    if not isinstance(raw, dict) or not any(
+        _is_number(raw.get(name)) for name in ("prompt_tokens", "completion_tokens")
+    ):
         return None
-    if usage.prompt_tokens is None and usage.completion_tokens is None:
-        return None
-    details_in, details_out = usage.prompt_tokens_details, usage.completion_tokens_details
-    cached = (details_in.cached_tokens if details_in else None) or usage.prompt_cache_hit_tokens
+    details_in = raw.get("prompt_tokens_details")
+    details_out = raw.get("completion_tokens_details")
+    cached = _count(details_in.get("cached_tokens")) if isinstance(details_in, dict) else 0
     return Usage(
-        input=_believable(usage.prompt_tokens),
-        output=_believable(usage.completion_tokens),
-        cache_read=_believable(cached),
-        cache_write=_believable(details_in.cache_write_tokens if details_in else None),
-        reasoning=_believable(details_out.reasoning_tokens if details_out else None),
+        input=_count(raw.get("prompt_tokens")),
+        output=_count(raw.get("completion_tokens")),
+        cache_read=cached or _count(raw.get("prompt_cache_hit_tokens")),
+        cache_write=_count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0,
+        reasoning=_count(details_out.get("reasoning_tokens")) if isinstance(details_out, dict) else 0,
     )
 
 
-def _believable(count: int | None) -> int:
-    return count if count is not None and 0 <= count <= 1_000_000_000 else 0
+def _count(value: object) -> int:
+    return int(value) if _is_number(value) and 0 <= value <= 1_000_000_000 else 0
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class StreamTap:
@@ -152,7 +145,7 @@ class StreamTap:
             except _UNREADABLE:
                 kept.append(event)
                 continue
-            found = usage_of(chunk.usage) if isinstance(chunk.usage, dict) else None
+            found = usage_of(chunk.usage)
             if found is not None:
                 self.usage = found
             if not (self._hides_usage_chunk and found is not None and not chunk.choices and not chunk.error):
