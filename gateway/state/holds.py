@@ -44,7 +44,9 @@ class Holds:
         self._redis = redis
         self._keyring = keyring
         self._spool = spool
+        self._worker = worker
         self._inflight = keys.inflight(worker)
+        self._is_listed = False
         self._metrics = metrics
         self._clock = clock
         self._recent: deque[tuple[float, str, bytes]] = deque(maxlen=MAX_RECENT)
@@ -59,6 +61,8 @@ class Holds:
         `note` is the record that the ledger writes if this worker dies. Raises Unauthorized, Unavailable.
         """
         blob = encode_record(note)
+        if not self._is_listed:
+            self._list_worker()
         if not caller.digest:
             self._note_only(note.id, blob)
             return None
@@ -117,6 +121,18 @@ class Holds:
         while recent and recent[0][0] < now - RECENT_S:
             recent.popleft()
         recent.append((now, request_id, blob))
+
+    def _list_worker(self) -> None:
+        """Goes ahead of the first notes: of a worker that dies before its heart has beaten they would not be found."""
+        try:
+            listed = self._redis.send("SADD", keys.WORKERS, self._worker)
+        except StateAway:
+            return
+        listed.add_done_callback(self._note_listed)
+
+    def _note_listed(self, listed: asyncio.Future[object]) -> None:
+        if not listed.cancelled() and listed.exception() is None:
+            self._is_listed = not isinstance(listed.result(), Exception)
 
     def _note_only(self, request_id: str, blob: bytes) -> None:
         try:
