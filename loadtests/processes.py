@@ -22,12 +22,27 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What the scheduler has counted for a thread: on a CPU, ready but without one, and how often it was put on one."""
+
+    run_ns: int
+    wait_ns: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
 class CpuSample:
-    """CPU nanoseconds by thread at one moment, and the busy share of the gateway's core."""
+    """The scheduler's counts by thread at one moment, and the busy time of the gateway's core."""
 
     taken_at: float
-    threads: dict[tuple[int, str], int] = field(default_factory=dict)
+    threads: dict[tuple[int, str], Spent] = field(default_factory=dict)
     core_busy_s: float = 0.0
+
+
+def parse_schedstat(text: str) -> Spent:
+    """One line of /proc/PID/task/TID/schedstat. Raises ValueError."""
+    run, wait, turns = (int(number) for number in text.split())
+    return Spent(run, wait, turns)
 
 
 def listing() -> dict[int, Process]:
@@ -70,7 +85,21 @@ def worker_of(members: list[Process], port: int) -> int:
             process, steps = parent, steps + 1
         return steps
 
-    return max(holders, key=lambda p: (depth(p), sum(_threads(p.pid).values()))).pid
+    return max(holders, key=lambda p: (depth(p), sum(spent.run_ns for spent in _threads(p.pid).values()))).pid
+
+
+def workers_of(members: list[Process], port: int) -> list[int]:
+    """All processes that answer on `port`: those with its listening socket that have no child with one."""
+    inodes = _listening_inodes(port)
+    holders = {p.pid: p for p in members if inodes & _socket_inodes(p.pid)}
+    parents = {p.parent for p in holders.values()}
+    return sorted(pid for pid in holders if pid not in parents)
+
+
+def peers_of(pid: int, port: int) -> list[int]:
+    """The callers' ports of the connections to `port` that this process holds now."""
+    held = _socket_inodes(pid)
+    return [peer for inode, peer in _established(port).items() if inode in held]
 
 
 def sample(pids: list[int], core: int | None) -> CpuSample:
@@ -80,11 +109,21 @@ def sample(pids: list[int], core: int | None) -> CpuSample:
 
 def spent_us(before: CpuSample, after: CpuSample, pids: list[int] | None = None) -> float:
     """CPU microseconds between two samples, of some processes or of all that were sampled."""
-    total = 0
-    for (pid, tid), nanoseconds in after.threads.items():
-        if pids is None or pid in pids:
-            total += nanoseconds - before.threads.get((pid, tid), 0)
-    return total / 1000
+    return sum(now.run_ns - was.run_ns for was, now in _pairs(before, after, pids)) / 1000
+
+
+def turns_between(before: CpuSample, after: CpuSample, pids: list[int]) -> int:
+    """How often these processes were put on a CPU: about how often they were woken."""
+    return sum(now.turns - was.turns for was, now in _pairs(before, after, pids))
+
+
+def _pairs(before: CpuSample, after: CpuSample, pids: list[int] | None) -> list[tuple[Spent, Spent]]:
+    """Each thread's counts then and now. A thread that has ended is left out, a new one began at nothing."""
+    return [
+        (before.threads.get(thread, Spent(0, 0, 0)), spent)
+        for thread, spent in after.threads.items()
+        if pids is None or thread[0] in pids
+    ]
 
 
 def rss_kb(pid: int) -> int:
@@ -108,12 +147,12 @@ def role_of(process: Process, root: int, worker: int) -> str:
     return "admin" if "admin" in words else "other"
 
 
-def _threads(pid: int) -> dict[str, int]:
+def _threads(pid: int) -> dict[str, Spent]:
     found = {}
     with contextlib.suppress(OSError):
         for task in (PROC / str(pid) / "task").iterdir():
-            with contextlib.suppress(OSError):
-                found[task.name] = int((task / "schedstat").read_text().split()[0])
+            with contextlib.suppress(OSError, ValueError):
+                found[task.name] = parse_schedstat((task / "schedstat").read_text())
     return found
 
 
@@ -124,14 +163,29 @@ def _environment(pid: int) -> bytes:
         return b""
 
 
+def parse_tcp_table(text: str, state: str, port: int) -> dict[str, int]:
+    """Of /proc/net/tcp: inode → the other side's port, for sockets in `state` whose own port is `port`."""
+    found = {}
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == state and int(fields[1].rpartition(":")[2], 16) == port:
+            found[fields[9]] = int(fields[2].rpartition(":")[2], 16)
+    return found
+
+
 def _listening_inodes(port: int) -> set[str]:
-    found = set()
+    return set(_sockets("0A", port))
+
+
+def _established(port: int) -> dict[str, int]:
+    return _sockets("01", port)
+
+
+def _sockets(state: str, port: int) -> dict[str, int]:
+    found: dict[str, int] = {}
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
-            for line in (PROC / "net" / name).read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                    found.add(fields[9])
+            found.update(parse_tcp_table((PROC / "net" / name).read_text(), state, port))
     return found
 
 

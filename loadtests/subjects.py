@@ -15,9 +15,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from loadtests.certificates import make_certificates
 from loadtests.processes import MARK, family, worker_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,10 +36,13 @@ version: 1
 nodes:
   - {{id: local, prefix: local, dialect: openai_chat, base_url: "http://127.0.0.1:{mock}/v1", allow_private: true}}
   - {{id: curled, prefix: curled, dialect: openai_chat, base_url: "http://127.0.0.1:{mock}/v1", allow_private: true}}
+  - {{id: sealed, prefix: sealed, dialect: openai_chat, base_url: "https://127.0.0.1:{tls}/v1", allow_private: true}}
 connections:
   - {{provider: local, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}"}}
   - {{provider: curled, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}", fingerprint: chrome}}
+  - {{provider: sealed, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}"}}
 """
+MODELS = {"product": "local/bench", "product-curl": "curled/bench", "product-tls": "sealed/bench"}
 NGINX_CONFIG = """\
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 8192; }}
@@ -48,6 +52,24 @@ http {{
   upstream mock {{ server 127.0.0.1:{mock}; keepalive 2000; keepalive_requests 10000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096; client_max_body_size 10m; client_body_buffer_size 128k;
+    location / {{
+      proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
+
+NGINX_FRONT = """\
+daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder}; keepalive_requests 10000000;
+  upstream mock {{ server 127.0.0.1:{mock}; keepalive 2000; keepalive_requests 10000000; }}
+  server {{
+    listen 127.0.0.1:{port} ssl backlog=4096; ssl_certificate {chain}; ssl_certificate_key {key};
+    client_max_body_size 10m; client_body_buffer_size 2m;
     location / {{
       proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
     }}
@@ -73,7 +95,19 @@ class Running:
     worker: int = 0
     idle_rss_kb: int = 0
     mark: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    metrics_port: int = 0
+
+    def end(self) -> None:
+        stop_family(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where the mock answers, plain and behind TLS, and the file of the authority to trust."""
+
+    mock: int
+    tls: int = 0
+    authority: Path = Path()
 
 
 def free_port() -> int:
@@ -102,23 +136,59 @@ def start_mock(core: int | None) -> tuple[subprocess.Popen[bytes], int]:
     return process, int(process.stdout.readline())
 
 
-def start_floor(transport: str, mock: int, core: int | None, folder: Path) -> Running:
+def start_tls_front(mock: int, core: int | None, folder: Path) -> tuple[subprocess.Popen[bytes], Upstream]:
+    """TLS before the mock, by nginx where it is installed."""
+    made = make_certificates(folder)
+    if shutil.which("nginx") is not None:
+        port, config = free_port(), folder / "front.conf"
+        config.write_text(NGINX_FRONT.format(folder=folder, port=port, mock=mock, chain=made.chain, key=made.key))
+        with on_core(core):
+            process = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(config)], stderr=subprocess.DEVNULL)
+        _await_port(port)
+        return process, Upstream(mock, port, made.authority)
+    command = [sys.executable, "-m", "loadtests.tls_front", str(mock), str(made.chain), str(made.key)]
+    with on_core(core):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    return process, Upstream(mock, int(process.stdout.readline()), made.authority)
+
+
+def _await_port(port: int) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.01)
+    raise NotReadyError(f"nothing listens on port {port}")
+
+
+def start_floor(transport: str, upstream: Upstream, core: int | None, folder: Path) -> Running:
+    """The bare floor over `raw`, `curl` or `tls` (raw behind TLS)."""
     port = free_port()
     granian = Path(sys.executable).parent / "granian"
     command = [str(granian), *GRANIAN, "--port", str(port), "loadtests.floor_app:app"]
-    environment = {"FLOOR_TRANSPORT": transport, "FLOOR_UPSTREAM": f"127.0.0.1:{mock}", "PYTHONPATH": str(ROOT)}
+    is_tls = transport == "tls"
+    environment = {
+        "FLOOR_TRANSPORT": transport,
+        "FLOOR_UPSTREAM": f"127.0.0.1:{upstream.tls if is_tls else upstream.mock}",
+        "SSL_CERT_FILE": str(upstream.authority),
+        "PYTHONPATH": str(ROOT),
+    }
     name = f"floor-{transport}"
     running = Running(name, port, {name: "gpt-mock"})
     return _launch(running, command, environment, core, folder, "/")
 
 
-def start_product(mock: int, core: int | None, folder: Path) -> Running:
+def start_product(
+    upstream: Upstream, core: int | None, folder: Path, *, root: Path = ROOT, workers: int = 1, name: str = "product"
+) -> Running:
+    """The whole product from the checkout at `root`."""
     port, metrics = free_port(), free_port()
     config = folder / "omniroute.yaml"
-    config.write_text(CONFIG.format(mock=mock))
-    command = [str(Path(sys.executable).parent / "omniroute"), "serve", "--workers", "1", "--config", str(config)]
+    config.write_text(CONFIG.format(mock=upstream.mock, tls=upstream.tls or upstream.mock))
+    command = [*_omniroute(root), "serve", "--workers", str(workers), "--config", str(config)]
     environment = {
-        "PYTHONPATH": str(ROOT),  # the checkout that this file belongs to, wherever omniroute was installed from
+        "PYTHONPATH": str(root),  # wherever omniroute was installed from
         "PORT": str(port),
         "OMNIROUTE_METRICS_PORT": str(metrics),
         "DATA_DIR": str(folder / "data"),
@@ -130,17 +200,29 @@ def start_product(mock: int, core: int | None, folder: Path) -> Running:
         "SHUTDOWN_TIMEOUT_S": "3",
         "LOG_LEVEL": "warning",
     }
-    variants = {"product": "local/bench", "product-curl": "curled/bench"}
-    return _launch(Running("product", port, variants), command, environment, core, folder, "/readyz")
+    if upstream.tls:
+        environment["SSL_CERT_FILE"] = str(upstream.authority)
+    running = Running(name, port, {model: MODELS[model] for model in MODELS if upstream.tls or model != "product-tls"})
+    running.metrics_port = metrics
+    return _launch(running, command, environment, core, folder, "/readyz")
 
 
-def start_nginx(mock: int, core: int | None, folder: Path) -> Running | None:
+def _omniroute(root: Path) -> list[str]:
+    """The command that runs the product of this checkout, and of no other. Raises NotReadyError."""
+    where = [sys.executable, "-c", "import gateway; print(gateway.__path__[0])"]
+    found = subprocess.run(where, cwd="/", env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+    if Path(found.stdout.strip() or "/") != root / "gateway":
+        raise NotReadyError(f"no product at {root}: {found.stdout.strip() or found.stderr[-300:]}")
+    return [sys.executable, "-m", "gateway"]
+
+
+def start_nginx(upstream: Upstream, core: int | None, folder: Path) -> Running | None:
     """The floor in C, where nginx is installed; else None."""
     if shutil.which("nginx") is None:
         return None
     port = free_port()
     config = folder / "nginx.conf"
-    config.write_text(NGINX_CONFIG.format(folder=folder, port=port, mock=mock))
+    config.write_text(NGINX_CONFIG.format(folder=folder, port=port, mock=upstream.mock))
     command = ["nginx", "-p", str(folder), "-c", str(config)]
     return _launch(Running("nginx", port, {"nginx": "gpt-mock"}), command, {}, core, folder, "/stats")
 

@@ -1,7 +1,7 @@
 // loadc: single-thread epoll HTTP/1.1 load client for gateway benchmarks, unary and SSE.
 //
 //   loadc -p PORT [-u PATH] [-c CONNS] [-t SECONDS] [-w WARMUP_S] [-B BODY_BYTES] [-s] [-m MOCK] [-r RATE] [-k MAXREQ]
-//         [-H "Name: value"] [-R RAMP_US]                        (environment: LOADC_KEY, LOADC_MODEL)
+//         [-H "Name: value"] [-R RAMP_US] [-G] [-P] [-x]         (environment: LOADC_KEY, LOADC_MODEL)
 //   -s       "stream":true; counts SSE events, time to first event, gaps between events, and, where events carry
 //            "t":<16 digits> (mockup's do), the one-way delay from the provider's write to our read
 //   -r RATE  open loop: RATE requests/s on at most CONNS connections, latency counted from the scheduled time, so a
@@ -9,6 +9,10 @@
 //            request when the last is answered
 //   -m X     puts "mock:X" in the body's user field (see mockup.c)
 //   -R US    spreads the first requests of the connections over US microseconds
+//   -G       GET without a body instead of POST
+//   -P       adds "ports": answers by the local port of each connection
+//   -x       in step with who started it: the line "begin" when measuring begins, and after the result the connections
+//            stay open until standard input ends, so that the cost of closing them is not counted
 // Prints one JSON line. Samples before WARMUP_S are dropped. Microseconds throughout.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -64,7 +68,7 @@ static double quantile(const histogram *h, double q) {
 
 // ---- options and counters
 
-static int port = 9000, conns = 64, stream, max_requests;
+static int port = 9000, conns = 64, stream, max_requests, is_get, in_step, by_port;
 static double seconds = 5, warmup = 1, rate;
 static const char *path = "/v1/chat/completions", *mock_params, *extra_header;
 static long body_bytes = 2048, ramp_us;
@@ -73,7 +77,7 @@ static int epoll_fd, measuring;
 static char *request;
 static size_t request_len;
 static struct sockaddr_in target;
-static histogram latency, first_event, gap, one_way;
+static histogram latency, first_byte, first_event, gap, one_way;
 static uint64_t done, errors, events, payload_bytes, reads, non_2xx, reconnects;
 
 enum state { IDLE, SENDING, HEAD, SIZED, CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILER };
@@ -82,7 +86,7 @@ typedef struct {
     int fd, wants_write, has_event, must_close;
     enum state state;
     size_t sent;
-    uint64_t began, last_event;
+    uint64_t began, last_event, answers;
     long left; // bytes of the body or chunk still to come
     char head[8192], size[24], event[8192];
     int head_len, size_len, event_len;
@@ -153,6 +157,7 @@ static void complete(conn *c) {
     uint64_t t = now_us();
     if (measuring) {
         done++;
+        c->answers++;
         note(&latency, t - c->began);
     }
     c->state = IDLE;
@@ -322,6 +327,11 @@ static void build_request(void) {
     free(body);
 }
 
+static void build_get(void) {
+    request = malloc(4096);
+    request_len = sprintf(request, "GET %.2000s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\n\r\n", path, port);
+}
+
 static void on_ready(conn *c, uint32_t what) {
     static char bytes[1 << 18];
     if (what & (EPOLLERR | EPOLLHUP)) {
@@ -339,8 +349,12 @@ static void on_ready(conn *c, uint32_t what) {
         fail(c);
         return;
     }
-    if (measuring) reads++;
-    int end = feed(c, bytes, n, now_us());
+    uint64_t t = now_us();
+    if (measuring) {
+        reads++;
+        if (c->state == HEAD && c->head_len == 0) note(&first_byte, t - c->began);
+    }
+    int end = feed(c, bytes, n, t);
     if (end < 0) fail(c);
     else if (end == 1) complete(c);
 }
@@ -370,7 +384,18 @@ static int64_t start_due(conn *all, uint64_t t, uint64_t t_start, int64_t wait, 
     return wait;
 }
 
-static void print_result(double elapsed, uint64_t late) {
+static void print_ports(const conn *all) {
+    printf("\"ports\":{");
+    for (int i = 0; i < conns; i++) {
+        struct sockaddr_in own;
+        socklen_t size = sizeof own;
+        if (getsockname(all[i].fd, (void *)&own, &size)) own.sin_port = 0;
+        printf("%s\"%d\":%lu", i ? "," : "", ntohs(own.sin_port), all[i].answers);
+    }
+    printf("},");
+}
+
+static void print_result(const conn *all, double elapsed, uint64_t late) {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     double cpu = u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
@@ -378,6 +403,8 @@ static void print_result(double elapsed, uint64_t late) {
            done, done / elapsed, errors, non_2xx, reconnects, late);
     printf("\"lat_p50\":%.0f,\"lat_p90\":%.0f,\"lat_p99\":%.0f,\"lat_max\":%lu,", quantile(&latency, .5),
            quantile(&latency, .9), quantile(&latency, .99), latency.max);
+    printf("\"ttfb_p50\":%.0f,\"ttfb_p99\":%.0f,", quantile(&first_byte, .5), quantile(&first_byte, .99));
+    if (by_port) print_ports(all);
     printf("\"events\":%lu,\"eps\":%.0f,\"ev_per_read\":%.2f,\"ttfe_p50\":%.0f,\"ttfe_p99\":%.0f,", events,
            events / elapsed, reads ? (double)events / reads : 0, quantile(&first_event, .5), quantile(&first_event, .99));
     printf("\"gap_p50\":%.0f,\"gap_p99\":%.0f,\"ow_p50\":%.0f,\"ow_p99\":%.0f,\"ow_max\":%lu,", quantile(&gap, .5),
@@ -387,7 +414,7 @@ static void print_result(double elapsed, uint64_t late) {
 
 static void read_options(int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:GPx")) != -1) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': path = optarg; break;
         case 'c': conns = atoi(optarg); break;
@@ -400,6 +427,9 @@ static void read_options(int argc, char **argv) {
         case 'k': max_requests = atoi(optarg); break;
         case 'H': extra_header = optarg; break;
         case 'R': ramp_us = atol(optarg); break;
+        case 'G': is_get = 1; break;
+        case 'P': by_port = 1; break;
+        case 'x': in_step = 1; break;
         default: exit(2);
         }
 }
@@ -411,18 +441,19 @@ int main(int argc, char **argv) {
     setrlimit(RLIMIT_NOFILE, &files);
     target = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    build_request();
+    if (is_get) build_get();
+    else build_request();
     epoll_fd = epoll_create1(0);
     conn *all = calloc(conns, sizeof *all);
     for (int i = 0; i < conns; i++) dial(&all[i]);
     static struct epoll_event ready[1024];
     uint64_t late = 0, t_start = now_us(), t_measure = t_start + warmup * 1e6, t_end = t_measure + seconds * 1e6;
-    measuring = warmup <= 0;
     for (;;) {
         uint64_t t = now_us();
         if (!measuring && t >= t_measure) {
             measuring = 1;
             t_measure = t;
+            if (in_step && (puts("begin") < 0 || fflush(stdout))) return 1;
         }
         if (t >= t_end || (max_requests && done >= (uint64_t)max_requests)) break;
         int64_t wait = t_end - t;
@@ -433,6 +464,9 @@ int main(int argc, char **argv) {
         int n = epoll_pwait2(epoll_fd, ready, 1024, &limit, 0);
         for (int i = 0; i < n; i++) on_ready(ready[i].data.ptr, ready[i].events);
     }
-    print_result((now_us() - t_measure) / 1e6, late);
+    print_result(all, (now_us() - t_measure) / 1e6, late);
+    char ignored;
+    if (in_step && fflush(stdout) == 0)
+        while (read(0, &ignored, 1) > 0) continue;
     return 0;
 }
