@@ -260,7 +260,9 @@ async def test_a_killed_worker_loses_no_finished_row_and_leaves_one_for_each_ope
     results = dict(await asyncio.gather(*streams))
     broken = {request_id for request_id, is_whole in results.items() if not is_whole}
     every = [request_id for ids in (*finished.values(), *opened.values()) for request_id in ids]
-    await until(lambda: gateway.chat().status_code == 200, 5)
+    newborn = await killed_in_their_first_moments(gateway)
+    await until(gateway.product.answers, 8)
+    every += newborn
     await until(
         lambda: len(gateway.rows(*every)) == len(every), 28, lambda: f"{len(gateway.rows(*every))} of {len(every)}"
     )
@@ -268,16 +270,48 @@ async def test_a_killed_worker_loses_no_finished_row_and_leaves_one_for_each_ope
     rows = {row["request_id"]: row for row in gateway.rows(*every)}
     assert len(gateway.rows(*every)) == len(every)
     print(f"broken={len(broken)}")
-    lost = {request_id for request_id, row in rows.items() if row["state"] == "lost"}
+    assert all(rows[request_id]["state"] == "lost" for request_id in newborn)
+    lost = {request_id for request_id, row in rows.items() if row["state"] == "lost"} - set(newborn)
     assert lost == broken
     assert {rows[request_id]["worker"] for request_id in lost} <= {victim}
     assert all(rows[request_id]["is_estimated"] and rows[request_id]["input_tokens"] > 0 for request_id in lost)
-    kept = [row for request_id, row in rows.items() if request_id not in lost]
+    kept = [row for request_id, row in rows.items() if request_id not in lost and request_id not in newborn]
     assert {(row["status"], row["state"], row["is_estimated"]) for row in kept} == {(200, "final", 0)}
-    assert all(row["output_tokens"] == 5 for request_id, row in rows.items() if request_id not in results)
+    assert all(rows[request_id]["output_tokens"] == 5 for ids in finished.values() for request_id in ids)
     assert witness in {row["worker"] for row in kept}
     for client in callers.values():
         await client.aclose()
+
+
+async def killed_in_their_first_moments(gateway: RealGateway) -> list[str]:
+    """Kill all workers, and those that follow as soon as they serve; the requests that these had begun."""
+    old = set(gateway.product.workers())
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    mark, ids = gateway.mark, [gateway.new_id() for _ in range(6)]
+    asks = [asyncio.create_task(asked_until_taken(gateway, request_id, mark)) for request_id in ids]
+    await until(lambda: taken(gateway, mark) == set(ids), 8, lambda: str(taken(gateway, mark)))
+    for pid in set(gateway.product.workers()) - old:
+        os.kill(pid, signal.SIGKILL)
+    await asyncio.gather(*asks)
+    return ids
+
+
+async def asked_until_taken(gateway: RealGateway, request_id: str, mark: int) -> None:
+    """Ask for a stream that does not end, again while nobody listens, and wait for its connection to break."""
+    body = {"model": "local/stall-after:2", "messages": MESSAGES, "stream": True, "safety_identifier": request_id}
+    headers = {"authorization": f"Bearer {KEY}", "x-request-id": request_id}
+    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=20) as client:
+        while request_id not in taken(gateway, mark):
+            try:
+                await client.post("/v1/chat/completions", json=body)
+            except httpx.HTTPError:
+                await asyncio.sleep(0.01)
+
+
+def taken(gateway: RealGateway, mark: int) -> set[str]:
+    """The requests that have reached the provider since `mark`."""
+    return {str(record.json().get("safety_identifier")) for record in gateway.seen(mark)}
 
 
 async def streamed(gateway: RealGateway, worker: str, request_id: str) -> tuple[str, bool]:
