@@ -27,6 +27,7 @@ from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S
 from gateway.serve.granian_log import granian_log_config
 from gateway.serve.startup import STOP_SIGNALS, StartsOrEnds, end_at_stop_signals
 from gateway.serve.tied_exec import die_with_parent
+from gateway.tasks.beat import PARENT_GONE_SIGNAL
 
 _BACKLOG = 4096
 _BACKPRESSURE = 10_000
@@ -114,8 +115,9 @@ def load_in_worker(main_pid: int, create_app: CreateApp) -> Any:
     """First thing in a new worker: end with the main process, and end at a stop signal that comes before we serve."""
     end_at_stop_signals()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    # SIGTERM, not SIGKILL: it closes the listening socket at once and leaves a moment to end streams honestly.
-    die_with_parent(main_pid, signal.SIGTERM)
+    # Not SIGTERM: granian's own handler can wait for one of its threads that waits for the GIL, and then nothing of this
+    # process runs again, the guard below included (seen on 3.13). Not SIGKILL: `tasks/beat.py` ends streams honestly.
+    die_with_parent(main_pid, PARENT_GONE_SIGNAL)
     threading.Thread(target=_end_after, args=(main_pid,), name="orphan-guard", daemon=True).start()
     return StartsOrEnds(create_app())
 

@@ -1,9 +1,11 @@
 """Small loops with a fixed beat: flush metrics, tell that the worker lives, follow the drain notice, watch the parent."""
 
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -23,6 +25,8 @@ _log = structlog.get_logger()
 FLUSH_S = 0.25
 HEARTBEAT_S = 5.0
 SAVE_KEYS_S = 5.0
+PARENT_GONE_SIGNAL = signal.SIGUSR1
+"""What the kernel sends a worker when the process that forked it dies; before a worker serves it simply ends it."""
 LAST_WORDS_S = 1.0
 """Time to tell open streams that the parent is gone before the worker ends."""
 
@@ -83,9 +87,12 @@ async def watch_parent(open_exchanges: set[Exchange]) -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
-    # The parent's pipe would tell sooner, but siblings forked later hold its other end open too.
-    while os.getppid() == parent.pid:  # noqa: ASYNC110
-        await asyncio.sleep(FLUSH_S)
+    gone = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(PARENT_GONE_SIGNAL, gone.set)
+    # Linux sends the signal; elsewhere a look tells. (The parent's pipe would, but siblings hold its other end open.)
+    while os.getppid() == parent.pid and not gone.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(gone.wait(), FLUSH_S)
     _log.error("parent_gone", open_requests=len(open_exchanges))
     for exchange in tuple(open_exchanges):
         exchange.end_for_drain()
