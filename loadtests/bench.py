@@ -30,7 +30,6 @@ from loadtests.measure import Cores, measure, share, weigh
 from loadtests.processes import family, workers_of
 from loadtests.report import Result, keep, render
 from loadtests.subjects import (
-    MODELS,
     ROOT,
     NotReadyError,
     Running,

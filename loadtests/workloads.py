@@ -10,6 +10,7 @@ RAW = ("nginx", "floor-raw", "product")
 CURL = ("floor-curl", "product-curl")
 TLS = ("floor-tls", "product-tls")
 ALL = (*RAW, *CURL, *TLS)
+PRODUCTS = ("product", "product-curl", "product-tls")
 FLOOR_OF = {"product": "floor-raw", "product-curl": "floor-curl", "product-tls": "floor-tls"}
 PACE = 50
 """Chunks a second of a paced stream."""
