@@ -103,9 +103,8 @@ def test_a_caller_that_leaves_as_soon_as_it_has_asked_is_noticed_too(gateway):
     """The worker begins to look out for it only after the first tick of its clock."""
     request_id, mark = gateway.new_id(), gateway.mark
     sock = gateway.raw_chat("local/slow-headers:20", request_id)
-    left_at = leave(sock)
-    record = asked(gateway, mark)
-    assert let_go_after(record, left_at) < ALLOWED_S
+    wait_for(lambda: gateway.seen(mark), 3)
+    assert let_go_after(gateway.seen(mark)[0], leave(sock)) < ALLOWED_S
     assert gateway.row(request_id)["status"] == 499
 
 
