@@ -49,15 +49,17 @@ def compared_loads() -> list[Workload]:
 
 
 @contextlib.contextmanager
-def worktree(revision: str, folder: Path) -> Iterator[Path]:
+def worktree(revision: str, folder: Path, repository: Path = ROOT) -> Iterator[Path]:
     """The files of a revision, apart from the working tree; its record in the repository goes with it."""
     place = folder / "revision"
     try:
-        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(place), revision], cwd=ROOT, check=True)
+        subprocess.run(
+            ["git", "worktree", "add", "--quiet", "--detach", str(place), revision], cwd=repository, check=True
+        )
         yield place
     finally:
         if place.exists():
-            subprocess.run(["git", "worktree", "remove", "--force", str(place)], cwd=ROOT, check=True)
+            subprocess.run(["git", "worktree", "remove", "--force", str(place)], cwd=repository, check=True)
 
 
 def revision_named(name: str) -> str:

@@ -77,6 +77,8 @@ def drive(port: int, model: str, load: Workload, running: Running | None, cores:
         client = stack.enter_context(Client(port, arguments, model))
         probe = stack.enter_context(_probe(port, load)) if load.is_probed else None
         client.await_begin()
+        if probe is not None:
+            probe.await_begin()
         before = sample(pids, cores.gateway)
         lag_ms = _watch_lag(running, load) if load.is_probed else 0.0
         figures = client.result()
