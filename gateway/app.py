@@ -91,7 +91,7 @@ class App:
         )
         self._relay = AdminRelay(settings.admin_socket) if self._relays else None
         self._edge = Edge(settings, self._tools, self._health, self._relay, os.urandom)
-        redis.on_up = lambda is_another: holds.resend_recent() if is_another else None
+        redis.on_up = self._redis_is_up
         redis.start()
         snapshots = SnapshotWatch(
             settings.redis_url,
@@ -112,6 +112,12 @@ class App:
         notice = settings.run_dir / "draining"
         start("follow_drain", lambda: follow_drain(notice, self._begin_drain, self._open_exchanges))
         start("watch_parent", lambda: watch_parent(self._open_exchanges))
+
+    def _redis_is_up(self, is_another: bool) -> None:
+        """After each connect. Another server process may have lost its last second."""
+        self._holds.note_again(exchange.note for exchange in self._open_exchanges if exchange.note is not None)
+        if is_another:
+            self._holds.resend_recent()
 
     def _begin_drain(self) -> None:
         self._health.is_draining = True

@@ -126,6 +126,7 @@ async def _admit(inbound: Inbound, head: ChatHead, caller: Caller, reply: Reply,
     while (newer := await tools.holds.take(caller, note)) is not None:
         caller = newer
         plan = permitted(caller, head.model, plan)
+    exchange.note = note
     return _Passage(exchange, plan, note, reply, tools, runtime.settings.early_headers_s)
 
 
@@ -267,6 +268,7 @@ class _Passage:
         if self._is_settled:
             return
         self._is_settled = True
+        self.exchange.note = None
         exchange, tools = self.exchange, self._tools
         ended_at = time.monotonic()
         bytes_out = self._reply.bytes_out + last_bytes

@@ -44,13 +44,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run` is called every `every_s` and has `limit_s`. `is_shared`: one process of the cluster runs it, by lease."""
+    """`run` is called every `every_s` and has `limit_s`. `is_shared`: one process of the cluster runs it, by lease.
+
+    `runs_at_end`: once more when the process stops.
+    """
 
     name: str
     every_s: float
     run: Callable[[], Awaitable[None]]
     is_shared: bool = True
     limit_s: float = 60.0
+    runs_at_end: bool = False
 
 
 class Lease:
@@ -101,6 +105,8 @@ class JobRunner:
             failures = 0 if is_ok else min(failures + 1, 10)
             pause = job.every_s if is_ok else min(_MAX_PAUSE_S, max(job.every_s, 0.25) * 2 ** (failures - 1))
             await self._pause(pause)
+        if job.runs_at_end:
+            await self._run_once(job, lease)
         if job.is_shared:
             await _give_back(lease)
 

@@ -31,7 +31,8 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
     return (
         Job("publish", every_s=1.0, run=publish, is_shared=False),
         Job("republish", every_s=3600.0, run=republish_all, limit_s=120.0),
-        Job("ledger", every_s=0.25, run=LedgerJob(plane), limit_s=120.0),
+        # Workers end before admin does: their last records come while it stops.
+        Job("ledger", every_s=0.25, run=LedgerJob(plane), limit_s=120.0, runs_at_end=True),
         Job("lost", every_s=3.0, run=LostJob(plane)),
         # Each machine has its own spool folder, and the files' own locks decide who takes them.
         Job("adopt-spool", every_s=2.0, run=AdoptSpoolJob(plane), is_shared=False, limit_s=600.0),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.dialects.openai_chat.request import ChatHead
 from gateway.domain.errors import CallerGone
-from gateway.domain.record import AttemptRecord
+from gateway.domain.record import AttemptRecord, RequestRecord
 from gateway.domain.target import Target
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.usage import Usage
@@ -18,7 +18,7 @@ CALLER_STALL_S = 120.0
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request under way. Instants are of `time.monotonic`, in seconds (uvloop's own clock counts whole ms)."""
+    """One request under way. `note` is what the ledger writes if the worker dies now, until it is settled. Instants are of `time.monotonic`, in seconds (uvloop's own clock counts whole ms)."""
 
     request_id: str
     head: ChatHead
@@ -27,6 +27,7 @@ class Exchange:
     timeouts: Timeouts
     started_at: float
     watch: Watch = field(init=False)
+    note: RequestRecord | None = None
     attempts: list[AttemptRecord] = field(default_factory=list)
     call: UpstreamCall | None = None
     target: Target | None = None

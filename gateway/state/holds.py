@@ -5,7 +5,7 @@ While Redis is away a hold is taken locally (nothing is refused for Redis's sake
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import structlog
@@ -133,6 +133,12 @@ class Holds:
     def _note_listed(self, listed: asyncio.Future[object]) -> None:
         if not listed.cancelled() and listed.exception() is None:
             self._is_listed = not isinstance(listed.result(), Exception)
+
+    def note_again(self, notes: Iterable[RequestRecord]) -> None:
+        """Note what is in flight on a server that may not know it: it was away when the requests began, or lost it."""
+        self._list_worker()
+        for note in notes:
+            self._note_only(note.id, encode_record(note))
 
     def _note_only(self, request_id: str, blob: bytes) -> None:
         try:

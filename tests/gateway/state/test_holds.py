@@ -183,3 +183,9 @@ async def test_a_record_says_the_same_after_its_way(bench: Bench, sync: Redis) -
     ((_, fields),) = sync.xrange(keys.RECORDS)
     assert decode_record(fields[b"r"]) == sent
     assert msgspec.json.decode(fields[b"r"])["id"] == "r1"
+
+
+async def test_what_began_while_the_server_was_away_is_noted_when_it_is_back(bench: Bench, sync: Redis) -> None:
+    bench.holds.note_again([record("r1", state="lost"), record("r2", state="lost")])
+    await until(lambda: sync.hlen(keys.inflight("w")) == 2)
+    assert sync.sismember(keys.WORKERS, "w")
