@@ -146,7 +146,7 @@ def share_all(bench: Bench) -> dict[str, list[Any]]:
         pids = workers_of(family(running.process.pid, running.mark), running.port)
         for connections in (64, 1_000):
             found[str(connections)] = [
-                share(running, pids, connections, 1.0, running.models["product"]) for _ in range(tries)
+                share(running, pids, connections, rate, 1.0) for rate in (1_000, 0) for _ in range(tries)
             ]
     finally:
         running.end()

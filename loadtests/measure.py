@@ -83,6 +83,7 @@ def drive(port: int, model: str, load: Workload, running: Running | None, cores:
         lag_ms = _watch_lag(running, load) if load.is_probed else 0.0
         figures = client.result()
         after = sample(pids, cores.gateway)
+        figures["per_second"] = figures[load.counted] / figures["secs"]
         if running is not None:
             figures["rss_kb"] = rss_kb(running.worker)
             figures.update(_cost(running, members, before, after, max(1, figures[load.counted])))
@@ -206,9 +207,15 @@ def _weigh(running: Running, model: str, load: Workload, mock: int) -> Figures:
     }
 
 
-def share(running: Running, workers: list[int], connections: int, seconds: float, model: str) -> Figures:
-    """How connections and requests fall to the workers: each answer counted to the worker that holds its connection."""
+def share(running: Running, workers: list[int], connections: int, rate: int, seconds: float) -> Figures:
+    """How connections and requests fall to the workers: each answer counted to the worker that holds its connection.
+
+    `rate` is requests/s over all connections in turn; 0 is as fast as each connection is answered.
+    """
     arguments = ("-P", "-c", str(connections), "-w", "0.5", "-t", str(seconds), "-B", "2048", "-m", "b=1024")
+    if rate:
+        arguments += ("-r", str(rate))
+    model = running.models["product"]
     with Client(running.port, arguments, model) as client:
         client.await_begin()
         before = sample(workers, None)
@@ -218,6 +225,7 @@ def share(running: Running, workers: list[int], connections: int, seconds: float
         client.let_go()
     answers = {int(port): count for port, count in figures["ports"].items()}
     return {
+        "rate": rate,
         "connections": [len(held[pid]) for pid in workers],
         "requests": [sum(answers.get(port, 0) for port in held[pid]) for pid in workers],
         "cpu_ms": [spent_us(before, after, [pid]) / 1000 for pid in workers],

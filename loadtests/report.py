@@ -68,8 +68,8 @@ def cost(summary: Summary, says: dict[str, str]) -> Table:
     table = Table("CPU µs a request, or a chunk where streams run (scheduler's count, median of the rounds)", columns)
     for load in says:
         for subject, loads in summary.items():
-            if subject == "direct" or load not in loads:
-                continue
+            if subject == "direct" or load not in loads or "probe_max" in loads[load]:
+                continue  # what is probed serves the prober too
             cell = loads[load]
             if cell["bad"]:
                 table.rows.append((load, subject, *("failed",) * (len(columns) - 2)))
@@ -78,7 +78,7 @@ def cost(summary: Summary, says: dict[str, str]) -> Table:
             spread = f"{cell['all_us_low']:.1f}-{cell['all_us_high']:.1f}"
             table.rows.append((
                 load, subject, f"{cell['worker_us']:.1f}", f"{cell['all_us']:.1f}", spread, _or_dash(times, ".2f"),
-                f"{cell['worker_turns']:.2f}", f"{cell['eps'] or cell['rps']:,.0f}",
+                f"{cell['worker_turns']:.2f}", f"{cell['per_second']:,.0f}",
             ))  # fmt: skip
     return table
 
@@ -91,7 +91,7 @@ def by_process(summary: Summary) -> Table:
         if subject not in FLOOR_OF:
             continue
         for load, cell in loads.items():
-            if not cell["bad"]:
+            if not cell["bad"] and "probe_max" not in cell:
                 spent = cell["by_role_us"]
                 table.rows.append((load, subject, *(f"{spent.get(role, 0.0):.1f}" for role in roles)))
     return table
@@ -99,7 +99,16 @@ def by_process(summary: Summary) -> Table:
 
 def latency(summary: Summary) -> Table:
     """Milliseconds over the same load sent straight to the mock."""
-    columns = ("load", "subject", "p50", "p99", "first byte p50", "first byte p99", "direct p50", "direct p99")
+    columns = (
+        "load",
+        "subject",
+        "p50",
+        "p99",
+        "first byte p50",
+        "first byte p99",
+        "direct first p50",
+        "direct first p99",
+    )
     table = Table("Added latency at a constant rate, ms (from the moment a request was due)", columns)
     for load, base in summary.get("direct", {}).items():
         if not load.startswith(("rate-", "first-byte")):
@@ -108,7 +117,7 @@ def latency(summary: Summary) -> Table:
             if subject != "direct" and load in loads and not loads[load]["bad"]:
                 cell = loads[load]
                 added = [(cell[name] - base[name]) / 1000 for name in ("lat_p50", "lat_p99", "ttfb_p50", "ttfb_p99")]
-                direct = (base["lat_p50"] / 1000, base["lat_p99"] / 1000)
+                direct = (base["ttfb_p50"] / 1000, base["ttfb_p99"] / 1000)
                 table.rows.append((load, subject, *(f"{value:.2f}" for value in (*added, *direct))))
     return table
 
@@ -154,13 +163,15 @@ def memory(weighed: dict[str, Any]) -> Table:
 
 
 def workers(shared: dict[str, Any]) -> Table:
-    columns = ("connections", "held by each", "requests by each", "CPU by each", "req/s")
-    table = Table("Two workers, one port", columns, words=1)
+    columns = ("connections", "load", "held by each", "requests by each", "CPU by each", "req/s", "p50 ms", "p99 ms")
+    table = Table("Two workers, one port", columns)
     for count, tries in shared.items():
         for found in tries:
+            load = f"{found['rate']:,}/s" if found["rate"] else "as fast as answered"
             table.rows.append((
-                count, _parts(found["connections"]), _parts(found["requests"]), _parts(found["cpu_ms"]),
+                count, load, _parts(found["connections"]), _parts(found["requests"]), _parts(found["cpu_ms"]),
                 f"{found['rps']:,.0f}" if not found["bad"] else "failed",
+                f"{found['lat_p50'] / 1000:.1f}", f"{found['lat_p99'] / 1000:.1f}",
             ))  # fmt: skip
     return table
 

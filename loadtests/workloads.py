@@ -99,13 +99,13 @@ def core_set() -> list[Workload]:
     ours = ("floor-raw", "product")
     return [
         unary("2KB-64", 2 * KB, 64),
-        unary("2KB-1", 2 * KB, 1, 0.8, RAW),
-        unary("64KB-64", 64 * KB, 64, 1.0, RAW),
+        unary("2KB-1", 2 * KB, 1, 0.8, ours),
+        unary("64KB-64", 64 * KB, 64, 1.0, ours),
         unary("100KB-8", 100 * KB, 8, 0.8, ours),
         unary("1MB-1", MB, 1, 1.0, ours),
         held(MB, 20, 1.5, ours),
         at_rate(200, 2.0, (*RAW, *CURL)),
-        first_byte(1.5, RAW),
+        first_byte(1.5, ours),
         paced(100, 1.0, (*RAW, *CURL)),
         paced(1_000, 1.5, RAW),
         burst("burst-32", 32, 500, 0.9),

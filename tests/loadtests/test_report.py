@@ -3,14 +3,14 @@
 import pytest
 
 from loadtests.document import BEGIN, END, markdown, with_figures
-from loadtests.report import Table, caveats, cost, latency, limits, memory, render, streams, workers
+from loadtests.report import Table, caveats, cost, held, latency, limits, memory, render, streams, workers
 from loadtests.summary import summarise
 from loadtests.workloads import FLOOR_OF, core_set, full_set, quick_set
 
 
 def measured(subject, load, **figures):
     usual = {
-        "bad": 0, "worker_us": 120.0, "all_us": 200.0, "worker_turns": 3.0, "rps": 5000.0, "eps": 0.0, "events": 0,
+        "bad": 0, "worker_us": 120.0, "all_us": 200.0, "worker_turns": 3.0, "rps": 5000.0, "eps": 0.0, "per_second": 5000.0, "events": 0,
         "lat_p50": 500, "lat_p99": 900, "ttfb_p50": 500, "ttfb_p99": 900, "ow_p50": 100, "ow_p99": 900, "ev_per_read": 1.0,
         "others_pct": 0.0, "client_cpu_pct": 10, "by_role_us": {"worker": 120.0, "valkey": 80.0}, "worker_core_pct": 60.0,
     }  # fmt: skip
@@ -66,9 +66,18 @@ def test_memory_is_told_by_the_stream():
 
 
 def test_two_workers_are_told_by_connections_and_shares():
-    shared = {"connections": [28, 36], "requests": [500, 500], "cpu_ms": [10.5, 31.5], "rps": 1000.0, "bad": 0}
+    shared = {
+        "rate": 1_000, "connections": [28, 36], "requests": [500, 500], "cpu_ms": [10.5, 31.5], "rps": 1000.0, "bad": 0,
+        "lat_p50": 900, "lat_p99": 4_000,
+    }  # fmt: skip
     row = workers({"64": [shared]}).rows[0]
-    assert row == ("64", "28 / 36 (44% / 56%)", "500 / 500 (50% / 50%)", "25% / 75%", "1,000")
+    assert row == ("64", "1,000/s", "28 / 36 (44% / 56%)", "500 / 500 (50% / 50%)", "25% / 75%", "1,000", "0.9", "4.0")
+
+
+def test_a_load_that_is_probed_shows_no_cost_because_the_prober_is_in_it():
+    found = summarise([measured("product", "held-1MB", probe_p50=1, probe_p99=2, probe_max=4_000, lag_ms=0.5)])
+    assert cost(found, {"held-1MB": ""}).rows == []
+    assert held(found).rows == [("held-1MB", "product", "0.00", "0.00", "4.00", "0.50")]
 
 
 def test_a_disturbed_run_says_so():
