@@ -51,7 +51,10 @@ class Client:
 
     def result(self) -> Figures:
         assert self.process.stdout is not None
-        figures: Figures = json.loads(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"loadc ended with {self.process.wait(10)} and gave no result")
+        figures: Figures = json.loads(line)
         figures["bad"] = figures["err"] + figures["non2xx"]
         return figures
 
@@ -212,9 +215,8 @@ def share(running: Running, workers: list[int], connections: int, rate: int, sec
 
     `rate` is requests/s over all connections in turn; 0 is as fast as each connection is answered.
     """
-    arguments = ("-P", "-c", str(connections), "-w", "0.5", "-t", str(seconds), "-B", "2048", "-m", "b=1024")
-    if rate:
-        arguments += ("-r", str(rate))
+    pace = ("-r", str(rate)) if rate else ()
+    arguments = ("-P", "-c", str(connections), "-w", "0.5", "-t", str(seconds), "-B", "2048", "-m", "b=1024", *pace)
     model = running.models["product"]
     with Client(running.port, arguments, model) as client:
         client.await_begin()
