@@ -35,7 +35,7 @@ run: $(VENV)/.run ## start the whole product (options: make run ARGS="--workers 
 	@$(BIN)/omniroute serve $(ARGS)
 
 test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev fmt-check lint types imports locks-clean test ## everything that must hold: format, lint, types, imports, tests
 
