@@ -51,6 +51,7 @@ from gateway.config.snapshot import (
 )
 from gateway.domain.timeouts import Timeouts
 from gateway.state import keys as redis_keys
+from gateway.state.resp import Script
 
 KEPT_SNAPSHOTS = 5
 PUBLISH_LIMIT_S = 2.0
@@ -58,12 +59,7 @@ _WHOLE_LIMIT_S = 60.0
 _BATCH = 1000
 _MAX_NEWS = 10_000
 
-_MOVE_CURRENT = """
--- Move the current revision forward, never back.
--- KEYS[1] the revision workers should run   ARGV[1] revision
-if tonumber(redis.call("GET", KEYS[1]) or "-1") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
-return 1
-"""
+_MOVE_CURRENT = Script("move_current").text.decode()
 
 log = structlog.get_logger()
 

@@ -21,11 +21,11 @@ from admin_api.http.browser_safety import (
     SAFE_METHODS,
     SECURITY_HEADERS,
     decode_headers,
-    is_host_allowed,
     is_origin_allowed,
 )
 from admin_api.http.errors import error_body
 from admin_api.store.database import Database
+from gateway.config.addresses import is_host_allowed
 
 PEER_HEADER = "x-omniroute-peer"
 

@@ -1,4 +1,7 @@
-"""What keeps a browser from being used against the admin: Host and Origin rules, security headers. Pure."""
+"""What keeps a browser from being used against the admin: Origin rules, security headers. Pure.
+
+The rule for `Host` is the same for callers: `gateway/config/addresses.py`.
+"""
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
@@ -13,22 +16,7 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 API_HEADERS: tuple[tuple[bytes, bytes], ...] = ((b"cache-control", b"no-store"),)
 
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-def host_name(host: str) -> str:
-    """The name in a Host header or a netloc, without port and brackets, lower case. Empty when unreadable."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def is_host_allowed(host: str, base_url: str) -> bool:
-    """On loopback only names that no foreign page can point here are served (DNS rebinding)."""
-    name = host_name(host)
-    return name in _LOOPBACK_NAMES or (bool(base_url) and name == host_name(urlsplit(base_url).netloc))
 
 
 def is_origin_allowed(headers: Mapping[str, str], base_url: str) -> bool:

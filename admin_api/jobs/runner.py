@@ -16,28 +16,15 @@ from redis.exceptions import RedisError
 from admin_api.services.job_status import JobStatus
 from admin_api.services.plane import Plane
 from gateway.state import keys as redis_keys
+from gateway.state.resp import Script
 
 LEASE_S = 6.0
 _RENEW_S = 2.0
 _MAX_PAUSE_S = 10.0
 _STOP_LIMIT_S = 2.0
 
-_TAKE_LEASE = """
--- Take or renew the right to run a job.
--- KEYS[1] lease   ARGV[1] token of the holder   ARGV[2] lifetime, ms
--- Returns 1 when the caller holds it now.
-local holder = redis.call("GET", KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
-return 1
-"""
-
-_GIVE_LEASE_BACK = """
--- Give back a lease, if it is still ours.
--- KEYS[1] lease   ARGV[1] token of the holder
-if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end
-return 0
-"""
+_TAKE_LEASE = Script("take_lease").text.decode()
+_GIVE_LEASE_BACK = Script("give_lease_back").text.decode()
 
 log = structlog.get_logger()
 

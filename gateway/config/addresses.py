@@ -1,4 +1,6 @@
-"""Judges hosts that are written as an address: public, private, or never allowed. Pure; resolves no names.
+"""Judges hosts: which `Host` header is ours, and where a literal one leads.
+
+Hosts that are written as an address: public, private, or never allowed. Pure; resolves no names.
 
 Names are judged again, by what they resolve to, when a connection is made. Spellings that only C libraries read
 (`127.1`, `0x7f000001`, `2130706433`) count as the address they reach.
@@ -8,6 +10,7 @@ import ipaddress
 import re
 import socket
 from typing import Literal
+from urllib.parse import urlsplit
 
 Reach = Literal["public", "private", "refused"]
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -16,6 +19,7 @@ _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254")
 )
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _C_SPELLING = re.compile(r"[0-9a-fx.]+\Z")
 
 
@@ -38,6 +42,23 @@ def reach_of_address(address: IPAddress) -> Reach:
     if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
         return "refused"
     return "public" if address.is_global else "private"
+
+
+def is_host_allowed(host: str, base_url: str) -> bool:
+    """Whether a `Host` header may be believed on loopback: local names, and that of `BASE_URL`.
+
+    A foreign name that resolves to 127.0.0.1 is how a web page reaches a local server (DNS rebinding).
+    """
+    name = _host_name(host)
+    return name in _LOOPBACK_NAMES or bool(base_url and name == _host_name(urlsplit(base_url).netloc))
+
+
+def _host_name(netloc: str) -> str:
+    """Without port and brackets, lower case. Empty when unreadable."""
+    try:
+        return (urlsplit(f"//{netloc}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def literal_address(name: str) -> IPAddress | None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import structlog
 
+from gateway.config.addresses import is_host_allowed
 from gateway.config.settings import Settings
 from gateway.domain.dialect import CallerDialect
 from gateway.domain.errors import (
@@ -32,7 +33,7 @@ from gateway.edge.body import Receive, read_body, throw_away
 from gateway.edge.credentials import forwarded_headers, secret_of
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
-from gateway.edge.peer import is_host_allowed, peer_address
+from gateway.edge.peer import peer_address
 from gateway.edge.reply import AsgiReply, Send
 from gateway.edge.rescue import rescue
 from gateway.journey import Tools, identify, run_chat

@@ -1,12 +1,9 @@
-"""Who is on the other end: the peer's address behind trusted proxies, and whether a `Host` may be believed. Pure."""
+"""Who is on the other end: the peer's address behind trusted proxies. Pure."""
 
 import ipaddress
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def peer_address(direct: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
@@ -17,15 +14,6 @@ def peer_address(direct: str, forwarded_for: str, trusted: Sequence[Network]) ->
         if not _is_trusted(hop, trusted):
             return hop if _is_address(hop) else direct
     return direct
-
-
-def is_host_allowed(host: str, base_url: str) -> bool:
-    """On loopback only local names are believed: a foreign name that resolves to 127.0.0.1 is DNS rebinding."""
-    try:
-        name = (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return False
-    return name in _LOOPBACK_HOSTS or bool(base_url and name == (urlsplit(base_url).hostname or "").lower())
 
 
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
