@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -89,6 +90,7 @@ def drive(port: int, model: str, load: Workload, running: Running | None, cores:
         figures["per_second"] = figures[load.counted] / figures["secs"]
         if running is not None:
             figures["rss_kb"] = rss_kb(running.worker)
+            figures["bad"] += not figures["rss_kb"]  # the worker is gone, whatever was answered
             figures.update(_cost(running, members, before, after, max(1, figures[load.counted])))
         if probe is not None:
             answered = probe.result()
@@ -160,11 +162,14 @@ def measure(subjects: list[Running], mock: int, loads: list[Workload], rounds: i
     taken: list[Figures] = []
     for number in range(rounds):
         for load in loads:
+            print(f"round {number + 1} of {rounds}: {load.name}: {load.says}", file=sys.stderr, flush=True)
             if load.is_direct:
                 figures = drive(mock, "gpt-mock", load, None, cores, mock)
                 taken.append({"subject": "direct", "workload": load.name, "round": number, **figures})
             for variant, running, model in in_turn(subjects, load, number):
                 figures = drive(running.port, model, load, running, cores, mock)
+                if figures["bad"]:
+                    print(f"  {variant}: {figures['bad']} bad; {running.look_again()}", file=sys.stderr, flush=True)
                 taken.append({"subject": variant, "workload": load.name, "round": number, **figures})
     return taken
 

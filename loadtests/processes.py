@@ -127,9 +127,11 @@ def _pairs(before: CpuSample, after: CpuSample, pids: list[int] | None) -> list[
 
 
 def rss_kb(pid: int) -> int:
-    for line in (PROC / str(pid) / "status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
+    """Resident memory; 0 for a process that is gone."""
+    with contextlib.suppress(OSError):
+        for line in (PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
     return 0
 
 

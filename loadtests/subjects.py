@@ -97,8 +97,22 @@ class Running:
     mark: str = ""
     metrics_port: int = 0
 
+    log: Path = Path()
+
     def end(self) -> None:
         stop_family(self)
+
+    def look_again(self) -> str:
+        """Find the worker anew: it may have died and been replaced. Gives the end of what the subject printed."""
+        assert self.process is not None
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(RuntimeError):
+                found = worker_of(family(self.process.pid, self.mark), self.port)
+                is_new, self.worker = found != self.worker, found
+                return f"{'its worker is a new one; ' if is_new else ''}it printed: {_tail(self.log)}"
+            time.sleep(0.1)
+        raise NotReadyError(f"{self.name} serves no more:\n{_tail(self.log)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +297,7 @@ def _launch(
     running: Running, command: list[str], environment: dict[str, str], core: int | None, folder: Path, probe: str
 ) -> Running:
     running.mark = f"{running.name}-{os.getpid()}"
-    log = folder / "output.log"
+    log = running.log = folder / "output.log"
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     began = time.monotonic()
     with log.open("wb") as output, on_core(core):
