@@ -235,7 +235,9 @@ def run(options: argparse.Namespace) -> Result:
             os.sched_setaffinity(0, {cores.tools})  # this process and the clients it starts
         weighed = {} if options.without_memory else weigh_all(bench)
         with ExitStack() as inner:
-            taken = measure(start_all(bench, inner), mock, loads, rounds, cores)
+            subjects = start_all(bench, inner)
+            taken = measure(subjects, mock, loads, rounds, cores)
+            bench.trouble += "".join(f"{running.lost}\n" for running in subjects if running.lost)
     about["trouble"] = bench.trouble
     return {
         "about": about, "summary": summarise(taken), "memory": weighed, "workers": shared, "measurements": taken,

@@ -116,7 +116,10 @@ class CurlAnswer(Answer):
     def head(self) -> tuple[int, bytes]:
         kind = self.curl.getinfo(CurlInfo.CONTENT_TYPE)
         code = self.curl.getinfo(CurlInfo.RESPONSE_CODE)
-        return (code if isinstance(code, int) else 502), (kind if isinstance(kind, bytes) else b"application/json")
+        # A transfer that failed has no code, and granian ends the whole worker over a status that is none.
+        return (code if isinstance(code, int) and code >= 100 else 502), (
+            kind if isinstance(kind, bytes) else b"application/json"
+        )
 
     def on_done(self, future: asyncio.Future[None]) -> None:
         if not future.cancelled():

@@ -158,7 +158,10 @@ def mock_stats(mock: int) -> dict[str, int]:
 
 
 def measure(subjects: list[Running], mock: int, loads: list[Workload], rounds: int, cores: Cores) -> list[Figures]:
-    """All rounds of all loads on all subjects, interleaved; one entry for each measurement."""
+    """All rounds of all loads on all subjects, interleaved; one entry for each measurement.
+
+    A subject that serves no more is left out from there on; why stands in its `lost`.
+    """
     taken: list[Figures] = []
     for number in range(rounds):
         for load in loads:
@@ -167,10 +170,12 @@ def measure(subjects: list[Running], mock: int, loads: list[Workload], rounds: i
                 figures = drive(mock, "gpt-mock", load, None, cores, mock)
                 taken.append({"subject": "direct", "workload": load.name, "round": number, **figures})
             for variant, running, model in in_turn(subjects, load, number):
+                if running.lost:
+                    continue
                 figures = drive(running.port, model, load, running, cores, mock)
+                taken.append({"subject": variant, "workload": load.name, "round": number, **figures})
                 if figures["bad"]:
                     print(f"  {variant}: {figures['bad']} bad; {running.look_again()}", file=sys.stderr, flush=True)
-                taken.append({"subject": variant, "workload": load.name, "round": number, **figures})
     return taken
 
 

@@ -98,6 +98,8 @@ class Running:
     metrics_port: int = 0
 
     log: Path = Path()
+    lost: str = ""
+    """Why it serves no more."""
 
     def end(self) -> None:
         stop_family(self)
@@ -112,7 +114,8 @@ class Running:
                 is_new, self.worker = found != self.worker, found
                 return f"{'its worker is a new one; ' if is_new else ''}it printed: {_tail(self.log)}"
             time.sleep(0.1)
-        raise NotReadyError(f"{self.name} serves no more:\n{_tail(self.log)}")
+        self.lost = f"{self.name} serves no more: {_tail(self.log)}"
+        return self.lost
 
 
 @dataclass(frozen=True, slots=True)
