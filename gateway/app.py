@@ -23,7 +23,7 @@ from gateway.state.holds import Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
 from gateway.state.spool import Spool
-from gateway.tasks.beat import beat_heart, flush_metrics, follow_drain, save_keys, watch_parent
+from gateway.tasks.beat import beat_heart, flush_metrics, follow_drain, renew_holds, save_keys, watch_parent
 from gateway.tasks.replay_spool import replay_spool
 from gateway.tasks.runner import Runner
 from gateway.tasks.watch_snapshot import SnapshotWatch
@@ -33,6 +33,7 @@ from gateway.upstream.addresses import Resolver
 from gateway.upstream.curl import CurlTransport
 from gateway.upstream.deadlines import Wheel
 from gateway.upstream.demo import DemoTransport
+from gateway.upstream.direct import DirectTransport
 
 _log = structlog.get_logger()
 
@@ -77,7 +78,8 @@ class App:
         self._resolver = resolver = Resolver()
         self._curl = CurlTransport(resolver)
         self._demo = DemoTransport()
-        attempts = Attempts({"http": self._curl, "demo": self._demo}, Wheel())
+        self._direct = DirectTransport(resolver)
+        attempts = Attempts({"direct": self._direct, "curl": self._curl, "demo": self._demo}, Wheel())
         self._tools = Tools(
             runtimes=runtimes,
             keyring=keyring,
@@ -107,6 +109,7 @@ class App:
         start("watch_snapshot", snapshots.run)
         start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges))
         start("beat_heart", lambda: beat_heart(redis, worker, runtimes))
+        start("renew_holds", lambda: renew_holds(holds))
         start("save_keys", lambda: save_keys(keyring))
         start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
         notice = settings.run_dir / "draining"
@@ -126,6 +129,7 @@ class App:
     async def _stop(self) -> None:
         """After the server has answered all requests. Records are safe already; keys and metrics are kept."""
         await self._runner.stop()
+        await self._direct.close()
         await self._curl.close()
         if self._relay is not None:
             await self._relay.close()
@@ -142,15 +146,18 @@ class App:
         metrics.redis_up.set(1 if self._redis.is_up else 0)
         for name, size in (
             ("redis_trips", self._redis.waiting),
+            ("direct_calls", self._direct.open_calls),
             ("curl_calls", self._curl.open_calls),
             ("demo_calls", self._demo.open_calls),
             ("recent_records", self._holds.recent),
         ):
             metrics.queue_size.set(size, (name,))
         for name, size in (
+            ("keys_with_open_requests", len(self._holds.open_by_key)),
             ("callers", len(self._keyring.callers)),
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
+            ("direct_connections", self._direct.idle_wires),
             ("curl_handles", self._curl.idle_handles),
             ("targets_without_stream_options", len(self._tools.attempts.refusing)),
         ):

@@ -38,7 +38,7 @@ from gateway.relay.loop import relay
 from gateway.routing.plan import make_plan
 from gateway.routing.resolve import resolve, resolve_at
 from gateway.runtime import Runtime, RuntimeHolder
-from gateway.state.holds import Holds
+from gateway.state.holds import NO_HOLD, Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.seam import UpstreamFault
@@ -123,11 +123,12 @@ async def _admit(inbound: Inbound, head: ChatHead, caller: Caller, reply: Reply,
         task=asyncio.current_task(),
     )
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
-    while (newer := await tools.holds.take(caller, note)) is not None:
-        caller = newer
-        plan = permitted(caller, head.model, plan)
+    taken = await tools.holds.take(caller, note)
+    while isinstance(taken, Caller):
+        plan = permitted(taken, head.model, plan)
+        taken = await tools.holds.take(taken, note)
     exchange.note = note
-    return _Passage(exchange, plan, note, reply, tools, runtime.settings.early_headers_s)
+    return _Passage(exchange, plan, note, taken, reply, tools, runtime.settings.early_headers_s)
 
 
 async def _record_refusal(inbound: Inbound, caller: Caller, asked: str, error: GatewayError, tools: Tools) -> None:
@@ -136,7 +137,7 @@ async def _record_refusal(inbound: Inbound, caller: Caller, asked: str, error: G
     duration_s = time.monotonic() - inbound.started_at
     record = refusal_of(note, status=error.status, error=error.code, duration_s=duration_s)
     _measure(record, tools.metrics)
-    await tools.holds.settle(record)
+    await tools.holds.settle(record, NO_HOLD)
 
 
 def _plan(pinned: str, name: str, runtime: Runtime, tools: Tools) -> tuple[Target, ...]:
@@ -153,6 +154,7 @@ class _Passage:
         exchange: Exchange,
         plan: tuple[Target, ...],
         note: RequestRecord,
+        hold: Hold,
         reply: Reply,
         tools: Tools,
         early_headers_s: float,
@@ -160,6 +162,7 @@ class _Passage:
         self.exchange = exchange
         self._plan = plan
         self._note = note
+        self._hold = hold
         self._reply = reply
         self._tools = tools
         self._early_headers_s = early_headers_s
@@ -274,7 +277,7 @@ class _Passage:
         bytes_out = self._reply.bytes_out + last_bytes
         record = record_of(self._note, exchange, status=status, ended_at=ended_at, bytes_out=bytes_out)
         _measure(record, tools.metrics)
-        await tools.holds.settle(record)
+        await tools.holds.settle(record, self._hold)
 
     def _plan_early_headers(self) -> None:
         watch = self.exchange.watch

@@ -94,7 +94,7 @@ def _built_in(spec: ProviderSpec) -> Connection:
         paths=_urls(spec.base_url, spec.paths),
         headers=(),
         models=frozenset(model.id for model in spec.models),
-        transport=spec.transport,
+        transport="demo",
     )
 
 
@@ -115,6 +115,7 @@ def _compile(
         headers=_headers(spec, secret),
         priority=entry.priority,
         models=frozenset(entry.models),
+        transport="curl" if entry.fingerprint or entry.proxy else "direct",
         allow_private=node.allow_private if node else False,
         fingerprint=entry.fingerprint,
         proxy=open_sealed(entry.proxy, entry.id, encryption_key),

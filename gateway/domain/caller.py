@@ -7,6 +7,7 @@ class Caller(msgspec.Struct, frozen=True):
     """A checked gateway key, or the anonymous caller when keys are not required (`digest` empty).
 
     `version` is the key's version that was read; `take` refuses an older one. `expires_at`: unix seconds, 0 = never.
+    `rpm` (requests a minute) and `concurrency` (open requests) of 0 mean no limit.
     """
 
     key_id: str
@@ -16,6 +17,8 @@ class Caller(msgspec.Struct, frozen=True):
     allowed_models: tuple[str, ...] = ()
     expires_at: float = 0.0
     is_strict: bool = False
+    rpm: int = 0
+    concurrency: int = 0
 
 
 ANONYMOUS = Caller(key_id="", key_name="anonymous", digest="", version=0)

@@ -9,6 +9,7 @@ GatewayError            status code             what happened
 ├─ RequestTimeout       408    request_timeout  the caller's body did not arrive in time
 ├─ BodyTooLarge         413    request_too_large
 ├─ UnsupportedBody      415    by case          compressed, or not JSON
+├─ OverLimit            429    rate_limit_exceeded   a limit of the key
 ├─ NotBuilt             501    not_implemented  a path of the API that is not there yet
 ├─ Unavailable          503    by case          we cannot check or serve now; `retry_after_s` says when
 └─ UpstreamFailed       4xx/5xx by cause        every target failed; holds the attempts and the first real cause
@@ -67,6 +68,17 @@ class UnsupportedBody(GatewayError):
 
 class UpgradeRequired(GatewayError):
     status, code = 426, "upgrade_required"
+
+
+class OverLimit(GatewayError):
+    """The key has used what it may. `retry_after_s` is when capacity may be back."""
+
+    status, code = 429, "rate_limit_exceeded"
+
+    def __init__(self, limit: str, most: int, retry_after_s: float) -> None:
+        what = {"rpm": f"{most} requests a minute", "concurrency": f"{most} requests at the same time"}[limit]
+        super().__init__(f"this API key may make {what}; try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
 
 
 class NotBuilt(GatewayError):

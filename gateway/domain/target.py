@@ -24,7 +24,7 @@ class Connection:
     headers: tuple[bytes, ...] = field(repr=False)
     priority: int = 1
     models: frozenset[str] = frozenset()
-    transport: Literal["http", "demo"] = "http"
+    transport: Literal["direct", "curl", "demo"] = "direct"
     allow_private: bool = False
     fingerprint: str = ""
     proxy: str = field(default="", repr=False)

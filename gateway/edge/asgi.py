@@ -69,6 +69,7 @@ class Edge:
         self._randomness = randomness
         self._checks_host = settings.is_loopback
         self._opens_cors = settings.require_api_key
+        self._host_seen = b""
         self.open_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,16 +83,18 @@ class Edge:
         is_caller_path = endpoint is not None or is_caller_area(raw_path)
         dialect = endpoint.dialect if endpoint else dialect_of_area(raw_path)
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        caller_request_id = _caller_request_id(headers)
+        named = dict(headers)
+        caller_request_id = _caller_request_id(named.get(b"x-request-id", b""))
         common: Headers = [(b"x-request-id", caller_request_id.encode() or request_id.encode())]
         if is_caller_path and self._opens_cors:
             common.append((b"access-control-allow-origin", b"*"))
         reply = AsgiReply(send, common, is_head_only=scope["method"] == "HEAD")
         self.open_requests += 1
         try:
-            self._check_host(headers)
+            if self._checks_host:
+                self._check_host(named.get(b"host", b""))
             if endpoint is not None:
-                await self._serve(endpoint, scope, receive, reply, request_id, caller_request_id)
+                await self._serve(endpoint, scope, named, receive, reply, request_id, caller_request_id)
             elif is_caller_path:
                 await throw_away(receive)
                 await _answer_error(_unknown_path(scope["method"], raw_path), dialect, request_id, reply)
@@ -114,17 +117,18 @@ class Edge:
         reply = AsgiReply(send, [], is_head_only=scope["method"] == "HEAD")
         await reply.whole(200 if is_ok else 503, [(b"content-type", b"text/plain")], text)
 
-    def _check_host(self, headers: list[tuple[bytes, bytes]]) -> None:
-        if not self._checks_host:
+    def _check_host(self, host: bytes) -> None:
+        if host == self._host_seen:
             return
-        host = next((value for name, value in headers if name == b"host"), b"")
         if not is_host_allowed(host.decode("latin-1"), self._settings.base_url):
             raise Forbidden("this Host is not served here; set BASE_URL if it should be", code="host_not_allowed")
+        self._host_seen = host
 
     async def _serve(
         self,
         endpoint: Endpoint,
         scope: Scope,
+        named: dict[bytes, bytes],
         receive: Receive,
         reply: AsgiReply,
         request_id: str,
@@ -134,8 +138,7 @@ class Edge:
         if method == "OPTIONS":
             await reply.whole(204, _preflight(endpoint), b"")
             return
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+        if named.get(b"upgrade", b"").lower() == b"websocket":
             raise UpgradeRequired("WebSockets are not served here; use POST")
         if method not in endpoint.methods and not (method == "HEAD" and "GET" in endpoint.methods):
             await throw_away(receive)
@@ -143,7 +146,7 @@ class Edge:
         try:
             if endpoint.operation == "later":
                 raise NotBuilt(f"{endpoint.template} is not available in this version")
-            caller = await identify(secret_of(headers, scope["query_string"], endpoint.dialect), self._tools)
+            caller = await identify(secret_of(named, scope["query_string"], endpoint.dialect), self._tools)
         except GatewayError:
             await throw_away(receive)
             raise
@@ -159,10 +162,8 @@ class Edge:
                 request_id=request_id,
                 caller_request_id=caller_request_id,
                 endpoint=endpoint.template,
-                body=await read_body(
-                    receive, _header(headers, b"content-length"), _header(headers, b"content-encoding")
-                ),
-                forwarded=forwarded_headers(headers, "openai_chat"),
+                body=await read_body(receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")),
+                forwarded=forwarded_headers(scope["headers"], "openai_chat"),
                 started_at=started_at,
                 pinned_provider=endpoint.argument,
             )
@@ -227,9 +228,8 @@ def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bytes:
     return next((value for name, value in headers if name == wanted), b"")
 
 
-def _caller_request_id(headers: list[tuple[bytes, bytes]]) -> str:
+def _caller_request_id(value: bytes) -> str:
     """The caller's own id, if it is one that may stand in a header and a log."""
-    value = _header(headers, b"x-request-id")
     return value.decode() if value and len(value) <= 128 and value.isascii() and value.decode().isprintable() else ""
 
 

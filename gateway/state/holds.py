@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+import msgspec
 import structlog
 
 from gateway.config.snapshot import decode_key_entry
 from gateway.domain.caller import Caller
+from gateway.domain.errors import OverLimit
 from gateway.domain.record import RequestRecord, encode_record
 from gateway.state import keys
 from gateway.state.keyring import Keyring
@@ -27,6 +29,19 @@ RECENT_S, MAX_RECENT = 10.0, 50_000
 
 _TAKE = Script("take")
 _SETTLE = Script("settle")
+_RENEW_OPEN = Script("renew_open")
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What one request has taken. `slot_worker` is given to `settle` when a slot may have been taken in Redis."""
+
+    digest: str = ""
+    slot_worker: str = ""
+    is_counted: bool = False
+
+
+NO_HOLD = Hold()
+"""Of a request that was refused before it took anything."""
 
 
 class Holds:
@@ -49,49 +64,69 @@ class Holds:
         self._is_listed = False
         self._metrics = metrics
         self._clock = clock
+        self._worker = worker
+        self.open_by_key: dict[str, int] = {}
+        """Open requests of keys that have a limit on them, by digest."""
         self._recent: deque[tuple[float, str, bytes]] = deque(maxlen=MAX_RECENT)
 
     @property
     def recent(self) -> int:
         return len(self._recent)
 
-    async def take(self, caller: Caller, note: RequestRecord) -> Caller | None:
+    async def take(self, caller: Caller, note: RequestRecord) -> Hold | Caller:
         """Admit the request and note it in flight. Returns a newer Caller when the key has changed: ask again.
 
-        `note` is the record that the ledger writes if this worker dies. Raises Unauthorized, Unavailable.
+        `note` is the record that the ledger writes if this worker dies. Raises Unauthorized, Unavailable, OverLimit.
         """
         blob = encode_record(note)
         if not self._is_listed:
             self._list_worker()
         if not caller.digest:
             self._note_only(note.id, blob)
-            return None
+            return NO_HOLD
+        hold = Hold(caller.digest, self._worker) if caller.concurrency else Hold(caller.digest)
         try:
             answer = await self._redis.run(
                 _TAKE,
-                (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight),
-                (caller.version, note.id, blob),
+                (
+                    keys.key(caller.digest),
+                    keys.KEYRING_EPOCH,
+                    self._inflight,
+                    keys.key_minute(caller.digest),
+                    keys.key_open(caller.digest),
+                ),
+                (caller.version, note.id, blob, caller.rpm, caller.concurrency, self._worker, keys.OPEN_TTL_S),
             )
         except StateAway:
             self._metrics.redis_errors.add(("take",))
-            return None
+            return hold
         assert isinstance(answer, list)
         if answer[0] == 1:
-            return None
+            if not caller.concurrency:
+                return hold
+            self.open_by_key[caller.digest] = self.open_by_key.get(caller.digest, 0) + 1
+            return Hold(caller.digest, self._worker, is_counted=True)
+        if answer[0] == 3:
+            limit = answer[1].decode()
+            raise OverLimit(limit, caller.rpm if limit == "rpm" else caller.concurrency, float(answer[2]))
         if answer[0] == 2:
             return self._keyring.learn(caller.digest, decode_key_entry(answer[1]))
         if answer[0] == -1:  # the server was emptied: what we checked before still holds
             self._note_only(note.id, blob)
-            return None
+            return hold
         return await self._keyring.refresh(caller)
 
-    async def settle(self, record: RequestRecord) -> Literal["stream", "spool", "lost"]:
+    async def settle(self, record: RequestRecord, hold: Hold) -> Literal["stream", "spool", "lost"]:
         """Hand the record over: in the stream, or on disk, before this returns (50 ms at most for the stream)."""
         blob = encode_record(record)
+        if hold.is_counted:
+            self._close_one(hold.digest)
         path: Literal["stream", "spool", "lost"] = "stream"
         try:
             answer = await self._redis.run(
-                _SETTLE, (keys.RECORDS, self._inflight), (record.id, blob, MAX_STREAM_ENTRIES)
+                _SETTLE,
+                (keys.RECORDS, self._inflight, keys.key_open(hold.digest)),
+                (record.id, blob, MAX_STREAM_ENTRIES, hold.slot_worker),
             )
             self._remember(record.id, blob)
             if answer == 0:
@@ -104,6 +139,18 @@ class Holds:
             raise
         self._metrics.records.add((path,))
         return path
+
+    async def renew_open(self) -> None:
+        """Tell that the open requests of limited keys still run. Raises StateAway."""
+        for digest, count in tuple(self.open_by_key.items()):
+            await self._redis.run(_RENEW_OPEN, (keys.key_open(digest),), (self._worker, count, keys.OPEN_TTL_S))
+
+    def _close_one(self, digest: str) -> None:
+        left = self.open_by_key.get(digest, 0) - 1
+        if left > 0:
+            self.open_by_key[digest] = left
+        else:
+            self.open_by_key.pop(digest, None)
 
     def resend_recent(self) -> None:
         """Send the records of the last seconds again, to a server that may have lost them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.config.keys import digest_of
+from gateway.config.keys import Digester
 from gateway.config.snapshot import KeyEntry, decode_key_entry
 from gateway.domain.caller import Caller
 from gateway.domain.errors import Unauthorized, Unavailable
@@ -29,7 +29,7 @@ class Keyring:
 
     def __init__(self, redis: RespClient, pepper: bytes, lastgood: Path | None = None) -> None:
         self._redis = redis
-        self._pepper = pepper
+        self._digest = Digester(pepper)
         self._path = lastgood / "keys.json" if lastgood else None
         self.callers: dict[str, Caller] = {}
         self.misses: dict[str, float] = {}
@@ -39,7 +39,7 @@ class Keyring:
 
     async def identify(self, secret: bytes) -> Caller:
         """The caller with this key. Raises Unauthorized (checked and wrong) or Unavailable (cannot check)."""
-        digest = digest_of(secret, self._pepper)
+        digest = self._digest(secret)
         caller = self.callers.get(digest)
         if caller is None:
             if self.misses.get(digest, 0.0) > time.monotonic():
@@ -62,6 +62,8 @@ class Keyring:
             allowed_models=entry.allowed_models,
             expires_at=entry.expires_at,
             is_strict=entry.is_strict,
+            rpm=entry.rpm,
+            concurrency=entry.concurrency,
         )
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))

@@ -40,6 +40,20 @@ def key(digest: str) -> str:
     return f"{SCHEMA}:key:{{k:{digest}}}"
 
 
+def key_minute(digest: str) -> str:
+    """hash, 62 s: second -> requests of the key in it, `n` = their sum, `s` = oldest second counted."""
+    return f"{SCHEMA}:minute:{{k:{digest}}}"
+
+
+def key_open(digest: str) -> str:
+    """hash, OPEN_TTL_S: `c:<worker>` -> open requests of the key, `u:<worker>` -> unix second until which it counts."""
+    return f"{SCHEMA}:open:{{k:{digest}}}"
+
+
+OPEN_TTL_S = 15
+"""A worker renews its counts every 5 s; one that is gone is forgotten after this. Streams outlive any fixed hold."""
+
+
 def inflight(worker: str) -> str:
     """hash, no expiry: request id -> JSON of the RequestRecord to write if the worker dies. Emptied by `settle`."""
     return INFLIGHT_PREFIX + worker

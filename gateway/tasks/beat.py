@@ -16,6 +16,7 @@ import structlog
 from gateway.relay.exchange import Exchange
 from gateway.runtime import RuntimeHolder
 from gateway.state import keys
+from gateway.state.holds import Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient, StateAway
 from gateway.telemetry.metrics import Metrics
@@ -55,6 +56,14 @@ async def beat_heart(redis: RespClient, worker: str, holder: RuntimeHolder) -> N
             await asyncio.sleep(0.5)
             continue
         await asyncio.sleep(HEARTBEAT_S)
+
+
+async def renew_holds(holds: Holds) -> None:
+    """Keep the counts of open requests alive while they are open."""
+    while True:
+        await asyncio.sleep(HEARTBEAT_S)
+        with contextlib.suppress(StateAway):
+            await holds.renew_open()
 
 
 async def save_keys(keyring: Keyring) -> None:

@@ -25,10 +25,11 @@ EARLY_HEADERS_S = 0.25
 WORDS = "Hello word1 word2 word3 word4"
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
+@pytest.fixture(scope="module", params=["", "chrome"], ids=["direct", "curl"])
+def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
+    """With a fingerprint the calls go through curl, else through the direct transport; the promises are the same."""
     folder = tmp_path_factory.mktemp("faults")
-    with running_gateway(folder, timeouts=QUICK, early_headers_s=30.0) as running:
+    with running_gateway(folder, timeouts=QUICK, early_headers_s=30.0, fingerprint=request.param) as running:
         yield running
 
 

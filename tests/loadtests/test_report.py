@@ -48,6 +48,13 @@ def test_a_figure_is_judged_by_what_must_hold_and_what_is_aimed_at(worker_us, ve
     assert table.rows[0] == ("product, 2KB-64: worker µs", f"{worker_us:.2f}", "170", "100", verdict)
 
 
+@pytest.mark.parametrize(("a_read", "verdict"), [(1.0, "aim met"), (2.2, "cannot tell: chunks piled up")])
+def test_a_paced_load_that_piled_up_is_no_proof_of_a_kept_limit(a_read, verdict):
+    found = result(measured("product", "sse-1000", worker_us=18.0, ev_per_read=a_read))
+    assert limits(found).rows[0][-1] == verdict
+    assert any("chunks a read" in line for line in caveats(found)) == (a_read > 2)
+
+
 def test_added_latency_is_over_the_same_load_without_a_gateway():
     found = summarise([measured("direct", "rate-200", lat_p50=100), measured("product", "rate-200", lat_p50=1_100)])
     assert latency(found).rows[0][:3] == ("rate-200", "product", "1.00")

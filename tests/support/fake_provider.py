@@ -112,7 +112,7 @@ class FakeProvider:
         return wire
 
     async def _serve(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.set_write_buffer_limits(high=0)
+        writer.transport.set_write_buffer_limits(high=1 if self._ssl else 0, low=0)  # TLS never resumes at high=0
         self.connections_open += 1
         try:
             while record := await read_request(reader, writer):

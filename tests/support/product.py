@@ -152,7 +152,9 @@ def products() -> Iterator[Callable[..., Product]]:
 
 
 def clean_environment() -> Mapping[str, str]:
-    return {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")}
+    """Of this tree: an installed package of the same name may be another one."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")}
+    return kept | {"PYTHONPATH": str(REPOSITORY)}
 
 
 def free_port() -> int:

@@ -139,15 +139,20 @@ class RealGateway:
 
 @contextmanager
 def running_gateway(
-    folder: Path, *, timeouts: dict[str, float] | None = None, early_headers_s: float = 5.0, **variables: str
+    folder: Path,
+    *,
+    timeouts: dict[str, float] | None = None,
+    early_headers_s: float = 5.0,
+    fingerprint: str = "",
+    **variables: str,
 ) -> Iterator[RealGateway]:
-    """Start everything; end everything."""
+    """Start everything; end everything. With a fingerprint all calls go through curl."""
     with _Loop() as loop, products() as make:
         fake = loop.run(FakeProvider().__aenter__())
         blackhole = loop.run(FaultProxy("127.0.0.1", fake.port).__aenter__())
         blackhole.is_blackhole = True
         config = folder / "omniroute.yaml"
-        config.write_text(config_text(fake.port, blackhole.port, timeouts or {}, early_headers_s))
+        config.write_text(config_text(fake.port, blackhole.port, timeouts or {}, early_headers_s, fingerprint))
         product = make(
             folder / "data", REAL, OMNIROUTE_CONFIG=str(config), OMNIROUTE_ADMIN_TOKEN=ADMIN_TOKEN,
             OMNIROUTE_INITIAL_KEY="sk-or-journey-key-0000", INITIAL_PASSWORD="correct horse battery", **variables,
@@ -164,7 +169,9 @@ def running_gateway(
             loop.run(fake.stop())
 
 
-def config_text(port: int, blackhole_port: int, timeouts: dict[str, float], early_headers_s: float) -> str:
+def config_text(
+    port: int, blackhole_port: int, timeouts: dict[str, float], early_headers_s: float, fingerprint: str = ""
+) -> str:
     """The config file of the journeys. JSON is YAML."""
     base = f"http://127.0.0.1:{port}/v1"
     nodes = {
@@ -192,7 +199,7 @@ def config_text(port: int, blackhole_port: int, timeouts: dict[str, float], earl
                 {"id": name, "prefix": name, "dialect": "openai_chat", "base_url": url, "allow_private": True}
                 for name, url in nodes.items()
             ],
-            "connections": connections,
+            "connections": [one | {"fingerprint": fingerprint} for one in connections],
             "combos": [
                 {"name": "always-on", "models": ["local/status:500", "local/m2"]},
                 {"name": "refusing-first", "models": ["refusing/m1", "local/m2"]},

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.domain import errors
-from gateway.domain.errors import CallerGone, GatewayError, Unavailable, UpstreamFailed
+from gateway.domain.errors import CallerGone, GatewayError, OverLimit, Unavailable, UpstreamFailed
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GatewayError)]
 
@@ -12,7 +12,8 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 def test_each_class_has_its_status_and_code(kind: type[GatewayError]) -> None:
     assert 400 <= kind.status < 600
     assert kind.code.replace("_", "").isalpha()
-    assert kind("what happened").code == kind.code or kind.__name__ == "Internal"
+    error = OverLimit("rpm", 60, 1) if kind is OverLimit else kind("what happened")
+    assert error.code == kind.code or kind.__name__ == "Internal"
 
 
 def test_a_case_may_have_its_own_code_and_parameter() -> None:
@@ -28,6 +29,16 @@ def test_a_case_may_have_its_own_code_and_parameter() -> None:
 def test_a_wait_is_told_where_there_is_one() -> None:
     assert errors.NotFound("x").retry_after_s is None
     assert Unavailable("x", retry_after_s=7).retry_after_s == 7
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"), [("rpm", "60 requests a minute"), ("concurrency", "60 requests at the same")]
+)
+def test_a_limit_says_what_it_is_and_when_to_come_back(limit: str, text: str) -> None:
+    error = OverLimit(limit, 60, 7.0)
+    assert (error.status, error.code, error.retry_after_s) == (429, "rate_limit_exceeded", 7.0)
+    assert text in error.message
+    assert "7 s" in error.message
 
 
 def test_a_caller_who_is_gone_is_no_answer() -> None:

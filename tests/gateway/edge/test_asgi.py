@@ -63,7 +63,7 @@ class Worker:
             runtimes=RuntimeHolder(),
             keyring=keyring,
             holds=Holds(redis, keyring, self.spool, "w", self.metrics, asyncio.get_running_loop().time),
-            attempts=Attempts({"http": self.transport}, Wheel()),
+            attempts=Attempts({"direct": self.transport}, Wheel()),
             metrics=self.metrics,
             worker="w",
             requires_key=require_api_key,

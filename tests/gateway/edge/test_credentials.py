@@ -28,7 +28,7 @@ Headers = list[tuple[bytes, bytes]]
     ],
 )
 def test_the_key_is_found_where_it_stands(headers: Headers, secret: bytes) -> None:
-    assert secret_of(headers, b"key=query", "openai_chat") == secret
+    assert secret_of(dict(headers), b"key=query", "openai_chat") == secret
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_the_key_is_found_where_it_stands(headers: Headers, secret: bytes) -> No
     ],
 )
 def test_a_query_counts_on_gemini_paths_only(query: bytes, secret: bytes) -> None:
-    assert secret_of([], query, "gemini") == secret
-    assert secret_of([], query, "openai_chat") == b""
-    assert secret_of([(b"x-goog-api-key", b"header")], query, "gemini") == b"header"
+    assert secret_of({}, query, "gemini") == secret
+    assert secret_of({}, query, "openai_chat") == b""
+    assert secret_of({b"x-goog-api-key": b"header"}, query, "gemini") == b"header"
 
 
 def test_only_listed_headers_go_upstream() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.domain import errors
 from gateway.domain.dialect import CallerDialect
-from gateway.domain.errors import GatewayError, Internal, Unavailable, UpstreamFailed
+from gateway.domain.errors import GatewayError, Internal, OverLimit, Unavailable, UpstreamFailed
 from gateway.domain.record import AttemptRecord
 from gateway.edge.rescue import rescue
 
@@ -17,6 +17,8 @@ ATTEMPTS = (AttemptRecord("p1", "c1", "m", "cut"), AttemptRecord("p2", "c2", "mÃ
 def one_of(kind: type[GatewayError]) -> GatewayError:
     if kind is UpstreamFailed:
         return UpstreamFailed("all failed", status=502, code="upstream_cut", attempts=ATTEMPTS)
+    if kind is OverLimit:
+        return OverLimit("rpm", 60, 7.0)
     return Internal("req-1") if kind is Internal else kind("what happened")
 
 

@@ -47,7 +47,7 @@ async def make(script: Any, asked: Exchange | None = None, **more: Any) -> tuple
     scripts = script if isinstance(script[0], list | UpstreamFault) else [script]
     transport = ScriptedTransport({"a": scripts})
     asked = asked or exchange()
-    attempts = Attempts({"http": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel())
     attempts.wheel.add(asked.watch)
     result = await attempts.make(asked, target(**more), silent, is_last=False)
     attempts.wheel.release(asked.watch)
@@ -171,7 +171,7 @@ async def test_no_answer_under_200_is_a_failed_attempt(script: Any, name: str) -
 
 async def test_a_refusal_of_stream_options_is_asked_again_without_and_remembered() -> None:
     transport = ScriptedTransport({"a": [whole(400, REFUSAL), stream(HELLO, DONE)]})
-    attempts = Attempts({"http": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel())
     aim = target()
     first = await attempts.make(exchange(), aim, silent, is_last=True)
     second = await attempts.make(exchange(), aim, silent, is_last=True)
@@ -198,7 +198,7 @@ async def test_a_target_known_to_refuse_is_not_asked() -> None:
 
 async def test_the_memory_of_refusals_is_bounded() -> None:
     transport = ScriptedTransport({"a": [whole(400, REFUSAL), stream(HELLO, DONE)]})
-    attempts = Attempts({"http": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel())
     attempts.refusing = {("c", str(i)): None for i in range(MAX_REMEMBERED_TARGETS)}
     await attempts.make(exchange(), target(), silent, is_last=True)
     await transport.close()
@@ -229,7 +229,7 @@ async def test_silence_before_commit_is_a_failed_attempt(script: Any, name: str)
 async def test_the_last_target_is_waited_for_longer() -> None:
     limits = Timeouts(headers_s=0.01, first_event_s=0.01, first_event_reasoning_s=30)
     transport = ScriptedTransport({"a": [[0.2, head(), 0.2, data(HELLO)]]})
-    attempts, asked = Attempts({"http": transport}, Wheel()), exchange(timeouts=limits)
+    attempts, asked = Attempts({"direct": transport}, Wheel()), exchange(timeouts=limits)
     attempts.wheel.add(asked.watch)
     assert isinstance(await attempts.make(asked, target(), silent, is_last=True), Committed)
     thoughtful = exchange(timeouts=limits, reasoning_effort="high")
@@ -248,7 +248,7 @@ async def test_the_total_limit_covers_a_trickle() -> None:
 @pytest.mark.parametrize("script", [[60.0], [head(), 60.0], [head(), data(ROLE), 60.0]])
 async def test_a_caller_who_leaves_cancels_the_call_at_once(script: Any) -> None:
     transport, asked = ScriptedTransport({"a": [script]}), exchange()
-    attempts = Attempts({"http": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel())
     making = asyncio.ensure_future(attempts.make(asked, target(), silent, is_last=True))
     await asyncio.sleep(0.02)
     asked.caller_left()
@@ -267,7 +267,7 @@ async def test_a_caller_who_left_while_the_call_began_is_noticed() -> None:
 
 async def test_early_headers_are_sent_while_nothing_useful_has_come() -> None:
     transport, asked = ScriptedTransport({"a": [[0.05, head(), 0.05, data(HELLO)]]}), exchange()
-    attempts = Attempts({"http": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel())
     sent: list[float] = []
 
     async def on_nudge() -> None:

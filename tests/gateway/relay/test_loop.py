@@ -24,7 +24,7 @@ WRONG = whole(400, b'{"error":{"message":"bad temperature"}}', content_type="app
 
 async def run(asked: Exchange, metrics: Metrics | None = None, **scripts: Any) -> tuple[Committed, ScriptedTransport]:
     transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
-    attempts = Attempts({"http": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel())
     plan = tuple(target(name) for name in scripts)
     try:
         return await relay(asked, plan, attempts, metrics or Metrics(), silent), transport

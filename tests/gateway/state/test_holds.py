@@ -14,7 +14,7 @@ from gateway.domain.errors import Unauthorized
 from gateway.domain.record import RequestRecord, decode_record
 from gateway.state import holds as holds_module
 from gateway.state import keys
-from gateway.state.holds import RECENT_S, Holds
+from gateway.state.holds import NO_HOLD, RECENT_S, Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
 from gateway.state.spool import Spool, adoptable
@@ -61,16 +61,17 @@ async def lonely(tmp_path: Path) -> Bench:
 async def test_take_notes_and_settle_moves_the_note_to_the_ledger(bench: Bench, sync: Redis) -> None:
     publish(sync)
     caller = await bench.keyring.identify(SECRET)
-    assert await bench.holds.take(caller, record("r1", state="lost")) is None
+    hold = await bench.holds.take(caller, record("r1", state="lost"))
+    assert hold == Hold(DIGEST)
     assert decode_record(sync.hget(keys.inflight("w"), "r1")).state == "lost"
-    assert await bench.holds.settle(record("r1", status=200)) == "stream"
+    assert await bench.holds.settle(record("r1", status=200), hold) == "stream"
     assert streamed(sync) == ["r1"]
     assert sync.hlen(keys.inflight("w")) == 0
     assert bench.metrics.records.pending == {("stream",): 1}
 
 
 async def test_a_caller_without_a_key_is_noted_too(bench: Bench, sync: Redis) -> None:
-    assert await bench.holds.take(ANONYMOUS, record("r1")) is None
+    assert await bench.holds.take(ANONYMOUS, record("r1")) == NO_HOLD
     await until(lambda: sync.hlen(keys.inflight("w")) == 1)
 
 
@@ -79,10 +80,10 @@ async def test_a_key_that_changed_is_given_back_with_its_new_rights(bench: Bench
     old = await bench.keyring.identify(SECRET)
     publish(sync, version=2, allowed_models=("local/m1",))
     newer = await bench.holds.take(old, record("r1"))
-    assert newer is not None
+    assert isinstance(newer, Caller)
     assert (newer.version, newer.allowed_models) == (2, ("local/m1",))
     assert sync.hlen(keys.inflight("w")) == 0
-    assert await bench.holds.take(newer, record("r1")) is None
+    assert await bench.holds.take(newer, record("r1")) == Hold(DIGEST)
 
 
 async def test_a_revoked_key_is_refused_though_its_news_was_lost(bench: Bench, sync: Redis) -> None:
@@ -99,15 +100,15 @@ async def test_an_emptied_server_does_not_refuse_a_key_that_was_checked(bench: B
     publish(sync)
     caller = await bench.keyring.identify(SECRET)
     sync.flushall()
-    assert await bench.holds.take(caller, record("r1")) is None
+    assert await bench.holds.take(caller, record("r1")) == Hold(DIGEST)
     await until(lambda: sync.hlen(keys.inflight("w")) == 1)
 
 
 async def test_without_redis_requests_are_admitted_and_records_spooled(lonely: Bench) -> None:
     caller = Caller(key_id="k", key_name="k", digest=digest_of(SECRET, PEPPER), version=1)
-    assert await lonely.holds.take(caller, record("r1")) is None
-    assert await lonely.holds.take(ANONYMOUS, record("r2")) is None
-    assert await lonely.holds.settle(record("r1")) == "spool"
+    assert await lonely.holds.take(caller, record("r1")) == Hold(DIGEST)
+    assert await lonely.holds.take(ANONYMOUS, record("r2")) == NO_HOLD
+    assert await lonely.holds.settle(record("r1"), NO_HOLD) == "spool"
     assert lonely.spooled() == ["r1"]
     assert lonely.metrics.redis_errors.pending == {("take",): 2, ("settle",): 1}
     assert lonely.metrics.records.pending == {("spool",): 1}
@@ -120,7 +121,7 @@ async def test_a_frozen_server_holds_a_record_for_its_budget_only(
     own_valkey.freeze()
     try:
         async with asyncio.timeout(0.5):
-            assert await bench.holds.settle(record("r1")) == "spool"
+            assert await bench.holds.settle(record("r1"), NO_HOLD) == "spool"
     finally:
         own_valkey.thaw()
     assert bench.spooled() == ["r1"]
@@ -128,14 +129,19 @@ async def test_a_frozen_server_holds_a_record_for_its_budget_only(
 
 async def test_a_full_stream_goes_to_disk(bench: Bench, sync: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holds_module, "MAX_STREAM_ENTRIES", 2)
-    assert [await bench.holds.settle(record(f"r{i}")) for i in range(4)] == ["stream", "stream", "spool", "spool"]
+    assert [await bench.holds.settle(record(f"r{i}"), NO_HOLD) for i in range(4)] == [
+        "stream",
+        "stream",
+        "spool",
+        "spool",
+    ]
     assert (streamed(sync), bench.spooled()) == (["r0", "r1"], ["r2", "r3"])
 
 
 async def test_when_the_disk_takes_nothing_either_the_loss_is_counted(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     bench = Bench(RespClient("unix:///tmp/no-such-server.sock"), tmp_path / "file" / "spool")
-    assert await bench.holds.settle(record("r1")) == "lost"
+    assert await bench.holds.settle(record("r1"), NO_HOLD) == "lost"
     assert bench.metrics.records.pending == {("lost",): 1}
 
 
@@ -145,7 +151,7 @@ async def test_a_cancelled_settle_leaves_the_record_somewhere(
     bench = Bench(await connect(own_valkey.url), tmp_path)
     own_valkey.freeze()
     try:
-        settling = asyncio.ensure_future(bench.holds.settle(record("r1")))
+        settling = asyncio.ensure_future(bench.holds.settle(record("r1"), NO_HOLD))
         await asyncio.sleep(0.01)
         settling.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -159,10 +165,10 @@ async def test_another_server_gets_the_last_seconds_again(own_valkey: RealValkey
     client = await connect(own_valkey.url)
     bench = Bench(client, tmp_path)
     client.on_up = lambda is_another: bench.holds.resend_recent() if is_another else None
-    await bench.holds.settle(record("old"))
+    await bench.holds.settle(record("old"), NO_HOLD)
     bench.now += RECENT_S + 1
     for name in ("r1", "r2"):
-        await bench.holds.settle(record(name))
+        await bench.holds.settle(record(name), NO_HOLD)
     own_valkey.kill()
     own_valkey.start()
     with own_valkey.client() as sync:
@@ -173,13 +179,13 @@ async def test_another_server_gets_the_last_seconds_again(own_valkey: RealValkey
 async def test_recent_records_are_let_go(bench: Bench) -> None:
     for i in range(5):
         bench.now += RECENT_S / 2
-        await bench.holds.settle(record(f"r{i}"))
+        await bench.holds.settle(record(f"r{i}"), NO_HOLD)
     assert bench.holds.recent <= 3
 
 
 async def test_a_record_says_the_same_after_its_way(bench: Bench, sync: Redis) -> None:
     sent = record("r1", status=200, model='quo"te ü', duration_ms=1.5, first_byte_ms=0.25)
-    await bench.holds.settle(sent)
+    await bench.holds.settle(sent, NO_HOLD)
     ((_, fields),) = sync.xrange(keys.RECORDS)
     assert decode_record(fields[b"r"]) == sent
     assert msgspec.json.decode(fields[b"r"])["id"] == "r1"

@@ -82,9 +82,13 @@ async def test_a_script_that_the_server_has_lost_is_loaded_again(valkey: RealVal
     client = await connect(valkey.url)
     script = Script("take")
     for _ in range(2):
-        assert await client.run(script, ("k", "epoch", "inflight"), (1, "id", "note")) == [-1]
+        assert await client.run(
+            script, ("k", "epoch", "inflight", "minute", "open"), (1, "id", "note", 0, 0, "w", 15)
+        ) == [-1]
         await client.call("SCRIPT", "FLUSH")
-    assert await client.run(script, ("k", "epoch", "inflight"), (1, "id", "note")) == [-1]
+    assert await client.run(script, ("k", "epoch", "inflight", "minute", "open"), (1, "id", "note", 0, 0, "w", 15)) == [
+        -1
+    ]
     assert await client.call("SCRIPT", "EXISTS", script.sha) == [1]
 
 

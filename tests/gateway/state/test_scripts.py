@@ -1,4 +1,4 @@
-"""The two scripts of the request path, on a real server, with two clients that race."""
+"""The scripts of the request path, on a real server, with two clients that race."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,8 @@ from gateway.state.resp import Script
 from tests.support.real_valkey import RealValkey
 
 TAKE, SETTLE = Script("take"), Script("settle")
-KEYS = ("key", "epoch", "inflight")
+KEYS = ("key", "epoch", "inflight", "minute", "open")
+NO_LIMITS = (0, 0, "w", 15)
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ async def pair(valkey: RealValkey, connect: Any) -> tuple[Any, Any]:
 async def test_take_admits_and_notes_the_request(pair: Any, sync: Redis) -> None:
     sync.hset("key", mapping={"v": 3, "e": "entry"})
     for _ in range(2):  # twice with one id is once
-        assert await pair[0].run(TAKE, KEYS, (3, "id", "note")) == [1]
+        assert await pair[0].run(TAKE, KEYS, (3, "id", "note", *NO_LIMITS)) == [1]
     assert sync.hgetall("inflight") == {b"id": b"note"}
 
 
@@ -42,7 +43,7 @@ async def test_take_takes_nothing_when_the_key_is_another(
         sync.hset("key", mapping=entry)
     if epoch:
         sync.set("epoch", "1")
-    assert await pair[0].run(TAKE, KEYS, (version, "id", "note")) == answer
+    assert await pair[0].run(TAKE, KEYS, (version, "id", "note", *NO_LIMITS)) == answer
     assert sync.hlen("inflight") == (1 if answer == [1] else 0)
 
 
@@ -50,7 +51,7 @@ async def test_two_clients_take_while_the_key_changes_under_them(pair: Any, sync
     sync.hset("key", mapping={"v": 1, "e": "one"})
 
     async def take(client: Any, name: str) -> list[Any]:
-        return [await client.run(TAKE, KEYS, (1, f"{name}{i}", "note")) for i in range(200)]
+        return [await client.run(TAKE, KEYS, (1, f"{name}{i}", "note", *NO_LIMITS)) for i in range(200)]
 
     async def change() -> None:
         await asyncio.sleep(0.01)
@@ -66,7 +67,7 @@ async def test_two_clients_take_while_the_key_changes_under_them(pair: Any, sync
 
 async def test_settle_appends_and_forgets_at_once(pair: Any, sync: Redis) -> None:
     sync.hset("inflight", mapping={"id": "note", "other": "note"})
-    assert await pair[0].run(SETTLE, ("records", "inflight"), ("id", "record", 10)) == 1
+    assert await pair[0].run(SETTLE, ("records", "inflight", "open"), ("id", "record", 10, "")) == 1
     assert [fields for _, fields in sync.xrange("records")] == [{b"r": b"record"}]
     assert sync.hkeys("inflight") == [b"other"]
 
@@ -76,12 +77,14 @@ async def test_two_clients_settle_up_to_the_bound_and_not_beyond(pair: Any, sync
     sync.hset("inflight", mapping=dict.fromkeys(ids, "note"))
 
     async def settle(client: Any, name: str) -> list[Any]:
-        return [await client.run(SETTLE, ("records", "inflight"), (f"{name}{i}", "r", 120)) for i in range(100)]
+        return [
+            await client.run(SETTLE, ("records", "inflight", "open"), (f"{name}{i}", "r", 120, "")) for i in range(100)
+        ]
 
     answers = [answer for some in await asyncio.gather(settle(pair[0], "a"), settle(pair[1], "b")) for answer in some]
     assert (answers.count(1), answers.count(0)) == (120, 80)
     assert sync.xlen("records") == 120
-    assert sync.hlen("inflight") == 80, "what was not appended is still noted"
+    assert sync.hlen("inflight") == 0, "what was not appended goes to the worker's disk"
 
 
 def test_scripts_are_named_by_their_digest() -> None:
