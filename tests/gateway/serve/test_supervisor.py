@@ -216,9 +216,10 @@ def test_a_second_signal_ends_at_once(make: Make, tmp_path: Path) -> None:
     wait_for(lambda: not any(is_alive(pid) for pid in tree), 2)
 
 
-@pytest.mark.parametrize("after_s", [0.3, 0.45, 0.6])
+@pytest.mark.parametrize("after_s", [0.0, 0.15, 0.3])
 def test_a_stop_signal_during_the_start_is_not_lost(make: Make, tmp_path: Path, after_s: float) -> None:
     product = make(tmp_path)
+    wait_for(lambda: next(tmp_path.rglob("valkey.log"), None), 20)  # before that the interpreter itself is starting
     time.sleep(after_s)
     assert product.stop(limit_s=5) == 0
     assert not product.tree()
