@@ -157,6 +157,8 @@ class App:
             ("callers", len(self._keyring.callers)),
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
+            ("literal_addresses", len(self._resolver.literals)),
+            ("direct_origins", self._direct.known_origins),
             ("direct_connections", self._direct.idle_wires),
             ("curl_handles", self._curl.idle_handles),
             ("targets_without_stream_options", len(self._tools.attempts.refusing)),

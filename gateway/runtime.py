@@ -21,7 +21,6 @@ from gateway.providers.spec import (
     HeaderAuth,
     ProviderSpec,
     RefuseStreamOptions,
-    StripFields,
 )
 from gateway.routing.catalog import Catalog, compile_catalog
 
@@ -120,9 +119,6 @@ def _compile(
         fingerprint=entry.fingerprint,
         proxy=open_sealed(entry.proxy, entry.id, encryption_key),
         drop_request_fields=tuple(name for quirk in quirks if isinstance(quirk, DropFields) for name in quirk.fields),
-        strip_response_fields=tuple(
-            name for quirk in quirks if isinstance(quirk, StripFields) for name in quirk.fields
-        ),
         refuses_stream_options=any(isinstance(quirk, RefuseStreamOptions) for quirk in quirks),
         is_limited_by_model=spec.is_limited_by_model,
     )

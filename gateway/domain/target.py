@@ -29,7 +29,6 @@ class Connection:
     fingerprint: str = ""
     proxy: str = field(default="", repr=False)
     drop_request_fields: tuple[str, ...] = ()
-    strip_response_fields: tuple[str, ...] = ()
     refuses_stream_options: bool = False
     is_limited_by_model: bool = False
 

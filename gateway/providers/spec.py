@@ -28,12 +28,6 @@ class NoAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="none"
 Auth = BearerAuth | HeaderAuth | NoAuth
 
 
-class StripFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="strip_fields", tag_field="use"):
-    """Remove top-level response fields that break strict SDKs."""
-
-    fields: tuple[str, ...]
-
-
 class DropFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="drop_fields", tag_field="use"):
     """Remove top-level request fields that this provider refuses."""
 
@@ -46,7 +40,7 @@ class RefuseStreamOptions(
     """The provider answers 400 to `stream_options`; usage is not asked for in streams."""
 
 
-Quirk = StripFields | DropFields | RefuseStreamOptions
+Quirk = DropFields | RefuseStreamOptions
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -64,10 +64,9 @@ class Holds:
         self._is_listed = False
         self._metrics = metrics
         self._clock = clock
-        self._worker = worker
         self.open_by_key: dict[str, int] = {}
         """Open requests of keys that have a limit on them, by digest."""
-        self._recent: deque[tuple[float, str, bytes]] = deque(maxlen=MAX_RECENT)
+        self._recent: deque[tuple[float, bytes]] = deque(maxlen=MAX_RECENT)
 
     @property
     def recent(self) -> int:
@@ -128,7 +127,7 @@ class Holds:
                 (keys.RECORDS, self._inflight, keys.key_open(hold.digest)),
                 (record.id, blob, MAX_STREAM_ENTRIES, hold.slot_worker),
             )
-            self._remember(record.id, blob)
+            self._remember(blob)
             if answer == 0:
                 path = self._to_disk(blob)
         except StateAway:
@@ -155,19 +154,19 @@ class Holds:
     def resend_recent(self) -> None:
         """Send the records of the last seconds again, to a server that may have lost them."""
         oldest = self._clock() - RECENT_S
-        for at, _, blob in self._recent:
+        for at, blob in self._recent:
             if at >= oldest:
                 try:
                     _ignore(self._redis.send("XADD", keys.RECORDS, "*", "r", blob))
                 except StateAway:
                     return
 
-    def _remember(self, request_id: str, blob: bytes) -> None:
+    def _remember(self, blob: bytes) -> None:
         now = self._clock()
         recent = self._recent
         while recent and recent[0][0] < now - RECENT_S:
             recent.popleft()
-        recent.append((now, request_id, blob))
+        recent.append((now, blob))
 
     def _list_worker(self) -> None:
         """Goes ahead of the first notes: of a worker that dies before its heart has beaten they would not be found."""

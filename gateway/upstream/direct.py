@@ -258,6 +258,10 @@ class DirectTransport(Transport):
         return len(self._wires) - self._idle_count + len(self._opening)
 
     @property
+    def known_origins(self) -> int:
+        return len(self._origins)
+
+    @property
     def idle_wires(self) -> int:
         return self._idle_count
 
