@@ -10,6 +10,10 @@ from gateway.config.settings import Settings
 
 Role = Literal["serve", "gateway", "admin"]
 
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(32 * 1024 * 1024)}
+"""For glibc, bytes. By default it gives the memory of each large body back and faults it in again for the next one: copying
+1 MB took 1,000 µs instead of 50. So a process keeps up to 32 MB that it has used, and only larger blocks go back at once."""
+
 
 def child_environment(settings: Settings, given: Mapping[str, str], role: Role) -> dict[str, str]:
     """The environment of workers and admin. `given` is the process environment with the command line's options."""
@@ -24,7 +28,7 @@ def child_environment(settings: Settings, given: Mapping[str, str], role: Role) 
         "PROMETHEUS_MULTIPROC_DIR": str(settings.metrics_dir),
         "PYTHONUNBUFFERED": "1",
     }
-    return {**given, **{name: value for name, value in decided.items() if value}}
+    return {**_MALLOC, **given, **{name: value for name, value in decided.items() if value}}
 
 
 def bare_environment(given: Mapping[str, str]) -> dict[str, str]:

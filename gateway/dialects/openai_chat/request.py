@@ -50,7 +50,7 @@ def read_head(body: bytes) -> ChatHead:
         raise BadRequest("model must be a non-empty string", code="invalid_model", param="model")
     if len(model) > 512 or not model.isprintable():
         raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
-    messages = bytes(fields.messages)
+    messages = memoryview(fields.messages)
     if not messages:
         raise BadRequest("you must provide a messages parameter", code="missing_messages", param="messages")
     if messages[:1] != b"[":
