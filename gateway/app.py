@@ -145,6 +145,7 @@ class App:
         metrics.open_streams.set(sum(1 for exchange in self._open_exchanges if exchange.head.is_stream))
         metrics.redis_up.set(1 if self._redis.is_up else 0)
         for name, size in (
+            ("bodies", edge.bodies.waiting),
             ("redis_trips", self._redis.waiting),
             ("direct_calls", self._direct.open_calls),
             ("curl_calls", self._curl.open_calls),
@@ -157,7 +158,7 @@ class App:
             ("callers", len(self._keyring.callers)),
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
-            ("literal_addresses", len(self._resolver.literals)),
+            ("checked_urls", len(self._resolver.checked)),
             ("direct_origins", self._direct.known_origins),
             ("direct_connections", self._direct.idle_wires),
             ("curl_handles", self._curl.idle_handles),

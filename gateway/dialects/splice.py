@@ -16,7 +16,6 @@ _VALUE = re.compile(rb"\s*:\s*")
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
 
 
-
 class _Named(msgspec.Struct, frozen=True):
     model: Any = None
 

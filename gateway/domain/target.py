@@ -31,6 +31,11 @@ class Connection:
     drop_request_fields: tuple[str, ...] = ()
     refuses_stream_options: bool = False
     is_limited_by_model: bool = False
+    header_block: bytes = field(init=False, repr=False)
+    """`headers` as they stand in a request, each with its end of line."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header_block", b"".join(line + b"\r\n" for line in self.headers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import structlog
 
@@ -29,7 +29,7 @@ from gateway.domain.ids import uuid7
 from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers
 from gateway.edge.admin_relay import AdminRelay
-from gateway.edge.body import Receive, read_body, throw_away
+from gateway.edge.body import BodyReader, Receive, throw_away
 from gateway.edge.credentials import forwarded_headers, secret_of
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
@@ -70,6 +70,7 @@ class Edge:
         self._checks_host = settings.is_loopback
         self._opens_cors = settings.require_api_key
         self._host_seen = b""
+        self.bodies = BodyReader()
         self.open_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,13 +163,18 @@ class Edge:
                 request_id=request_id,
                 caller_request_id=caller_request_id,
                 endpoint=endpoint.template,
-                body=await read_body(receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")),
+                body=await self.bodies.read(
+                    receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")
+                ),
                 forwarded=forwarded_headers(scope["headers"], "openai_chat"),
                 started_at=started_at,
                 pinned_provider=endpoint.argument,
             )
-            async with _CallerWatch(receive) as watch:
+            watch = _CallerWatch(receive)
+            try:
                 await run_chat(inbound, caller, reply, self._tools, watch.begin)
+            finally:
+                watch.end()
 
     async def _relay_to_admin(self, scope: Scope, receive: Receive, reply: AsgiReply) -> None:
         if self._relay is None:
@@ -189,15 +195,12 @@ class _CallerWatch:
         self._receive = receive
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
     def begin(self, exchange: Exchange) -> None:
         self._task = asyncio.get_running_loop().create_task(self._watch(exchange))
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     async def _watch(self, exchange: Exchange) -> None:
         with contextlib.suppress(asyncio.CancelledError):

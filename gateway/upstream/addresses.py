@@ -7,7 +7,10 @@ addresses never. Names are resolved here and pinned in the transport, so a secon
 
 import asyncio
 import ipaddress
+import math
 import socket
+import time
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import IPAddress, literal_address, reach_of_address
@@ -28,37 +31,43 @@ class Resolver:
     """Checked addresses by name, for a minute, bounded."""
 
     def __init__(self) -> None:
-        self.literals: dict[str, bool] = {}
-        """URLs with a literal address that was found allowed, with the `allow_private` it was judged under."""
         self.names: dict[tuple[str, int], tuple[float, tuple[str, ...]]] = {}
+        """(until when, addresses) of a name and port."""
+        self.checked: dict[tuple[str, bool], tuple[float, tuple[str, ...]]] = {}
+        """The same of a URL, found allowed under an `allow_private`: what each request asks for."""
+
+    def known(self, url: str, *, allow_private: bool) -> tuple[str, ...] | None:
+        """What `addresses` would give, if that is known now."""
+        found = self.checked.get((url, allow_private))
+        return found[1] if found is not None and found[0] > time.monotonic() else None
 
     async def addresses(self, url: str, *, allow_private: bool) -> tuple[str, ...]:
         """Addresses to pin for the host of `url`; empty when the host is a literal address that may be used as is.
 
         Raises UpstreamFault `dns` or `blocked_address`.
         """
-        if self.literals.get(url) is allow_private:
-            return ()
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         literal = literal_address(host.lower())
         if literal is not None:
             _check(host, literal, allow_private=allow_private)
-            if len(self.literals) >= MAX_NAMES:
-                del self.literals[next(iter(self.literals))]
-            self.literals[url] = allow_private
+            _keep(self.checked, (url, allow_private), (math.inf, ()))
             return ()
-        loop = asyncio.get_running_loop()
         known = self.names.get((host, port))
-        if known is None or known[0] < loop.time():
-            known = (loop.time() + TTL_S, await _resolve(host, port))
-            if len(self.names) >= MAX_NAMES:
-                del self.names[next(iter(self.names))]
-            self.names[host, port] = known
+        if known is None or known[0] < time.monotonic():
+            known = (time.monotonic() + TTL_S, await _resolve(host, port))
+            _keep(self.names, (host, port), known)
         for address in known[1]:
             _check(host, ipaddress.ip_address(address), allow_private=allow_private)
+        _keep(self.checked, (url, allow_private), known)
         return known[1]
+
+
+def _keep(cache: dict[Any, tuple[float, tuple[str, ...]]], key: object, value: tuple[float, tuple[str, ...]]) -> None:
+    if key not in cache and len(cache) >= MAX_NAMES:
+        del cache[next(iter(cache))]
+    cache[key] = value
 
 
 async def _resolve(host: str, port: int) -> tuple[str, ...]:

@@ -198,7 +198,12 @@ class CurlTransport(Transport):
         connection = request.connection
         addresses: tuple[str, ...] = ()
         if not connection.proxy or connection.proxy.startswith("socks5://"):
-            addresses = await self._resolver.addresses(request.url, allow_private=connection.allow_private)
+            known = self._resolver.known(request.url, allow_private=connection.allow_private)
+            addresses = (
+                await self._resolver.addresses(request.url, allow_private=connection.allow_private)
+                if known is None
+                else known
+            )
         key = (
             connection.id, request.method, request.url, addresses, connection.headers,
             connection.fingerprint, connection.proxy,

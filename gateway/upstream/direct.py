@@ -267,17 +267,15 @@ class DirectTransport(Transport):
 
     async def start(self, request: UpstreamRequest) -> UpstreamCall:
         connection = request.connection
-        addresses = await self._resolver.addresses(request.url, allow_private=connection.allow_private)
+        addresses = self._resolver.known(request.url, allow_private=connection.allow_private)
+        if addresses is None:
+            addresses = await self._resolver.addresses(request.url, allow_private=connection.allow_private)
         if self.open_calls >= self._max_open_calls:
             raise UpstreamFault("no_capacity", "this worker has as many upstream calls open as it may")
         origin = self._origin(request.method, request.url)
         key = (connection.id, origin.authority, addresses)
-        head = b"".join((
-            origin.start,
-            *(line + b"\r\n" for line in connection.headers),
-            *(line + b"\r\n" for line in request.headers),
-            b"Content-Length: %d\r\n\r\n" % len(request.body),
-        ))  # fmt: skip
+        own = (*request.headers, b"Content-Length: %d\r\n\r\n" % len(request.body))
+        head = origin.start + connection.header_block + b"\r\n".join(own)
         wire = self._take(key)
         if wire is not None:
             call = UpstreamCall(_nothing, _nothing)

@@ -1,14 +1,15 @@
 """Bodies are read within bounds; what is over them is read on and thrown away, so that the answer can arrive."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from gateway.domain.errors import BadRequest, BodyTooLarge, CallerGone, GatewayError, RequestTimeout, UnsupportedBody
-from gateway.edge import body as body_module
-from gateway.edge.body import MAX_BODY_BYTES, MAX_THROWN_AWAY_BYTES, read_body, throw_away
+from gateway.edge import body
+from gateway.edge.body import MAX_BODY_BYTES, MAX_THROWN_AWAY_BYTES, BodyReader, throw_away
 
 MIB = 1024 * 1024
 
@@ -50,7 +51,7 @@ class Caller:
 )
 async def test_a_body_is_read_whole(messages: list[dict[str, Any]], length: bytes, expected: bytes) -> None:
     async with asyncio.timeout(1):
-        assert await read_body(Caller(messages), length, b"") == expected
+        assert await BodyReader().read(Caller(messages), length, b"") == expected
 
 
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES, MAX_BODY_BYTES + 1])
@@ -61,7 +62,7 @@ async def test_the_bound_is_exact(size: int, pieces: int, tells_length: bool) ->
     whole = bytes(size)
     messages = [part(whole[at : at + step], more=at + step < size) for at in range(0, size, step)]
     caller = Caller(messages)
-    reading = read_body(caller, b"%d" % size if tells_length else b"", b"")
+    reading = BodyReader().read(caller, b"%d" % size if tells_length else b"", b"")
     if size <= MAX_BODY_BYTES:
         assert len(await reading) == size
         return
@@ -74,12 +75,12 @@ async def test_the_bound_is_exact(size: int, pieces: int, tells_length: bool) ->
 async def test_a_body_without_end_is_thrown_away_up_to_a_bound() -> None:
     caller = Caller(part(bytes(8 * MIB)) for _ in range(10_000))
     with pytest.raises(BodyTooLarge):
-        await read_body(caller, b"", b"")
+        await BodyReader().read(caller, b"", b"")
     assert caller.taken <= MAX_BODY_BYTES + MAX_THROWN_AWAY_BYTES + 16 * MIB
 
 
 async def test_throwing_away_ends_with_the_body_the_caller_or_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_module, "THROW_AWAY_S", 0.05)
+    monkeypatch.setattr(body, "THROW_AWAY_S", 0.05)
     async with asyncio.timeout(1):
         await throw_away(Caller([part(b"x"), part(b"", more=False)]))
         await throw_away(Caller([part(b"x"), GONE]))
@@ -89,15 +90,43 @@ async def test_throwing_away_ends_with_the_body_the_caller_or_the_time(monkeypat
 @pytest.mark.parametrize("messages", [[GONE], [part(b"a"), GONE]])
 async def test_a_caller_who_leaves_while_sending_is_gone(messages: list[dict[str, Any]]) -> None:
     with pytest.raises(CallerGone):
-        await read_body(Caller(messages), b"10", b"")
+        await BodyReader().read(Caller(messages), b"10", b"")
 
 
 @pytest.mark.parametrize("messages", [[], [part(b"a")]])
-async def test_a_slow_sender_is_given_up(messages: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_module, "BODY_TIMEOUT_S", 0.05)
+async def test_a_slow_sender_is_given_up(messages: list[dict[str, Any]]) -> None:
+    bodies = BodyReader(timeout_s=0.05)
     async with asyncio.timeout(2):
         with pytest.raises(RequestTimeout):
-            await read_body(Caller(messages), b"10", b"")
+            await bodies.read(Caller(messages), b"10", b"")
+        await asyncio.sleep(0)  # and the task goes on as if it had never been cancelled
+    assert bodies.waiting == 0
+
+
+async def test_each_sender_has_its_own_time() -> None:
+    bodies = BodyReader(timeout_s=0.2)
+
+    async def late(begin_s: float) -> float:
+        await asyncio.sleep(begin_s)
+        began_at = time.monotonic()
+        with pytest.raises(RequestTimeout):
+            await bodies.read(Caller([]), b"10", b"")
+        return time.monotonic() - began_at
+
+    async with asyncio.timeout(5):
+        took = await asyncio.gather(late(0), late(0.1), late(0.15))
+    assert all(span >= 0.19 for span in took)
+
+
+async def test_a_cancelled_reader_is_cancelled() -> None:
+    bodies = BodyReader(timeout_s=5)
+    reading = asyncio.create_task(bodies.read(Caller([]), b"10", b""))
+    await asyncio.sleep(0.01)
+    assert bodies.waiting == 1
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert bodies.waiting == 0
 
 
 @pytest.mark.parametrize(
@@ -114,8 +143,8 @@ async def test_headers_that_cannot_be_served_are_refused(
     length: bytes, encoding: bytes, error: type[GatewayError]
 ) -> None:
     with pytest.raises(error):
-        await read_body(Caller([part(b"x", more=False)]), length, encoding)
+        await BodyReader().read(Caller([part(b"x", more=False)]), length, encoding)
 
 
 async def test_identity_is_no_encoding() -> None:
-    assert await read_body(Caller([part(b"x", more=False)]), b"1", b" Identity ") == b"x"
+    assert await BodyReader().read(Caller([part(b"x", more=False)]), b"1", b" Identity ") == b"x"

@@ -59,8 +59,10 @@ async def test_what_one_node_may_another_may_not() -> None:
     url = "http://127.0.0.1:9/v1"
     for _ in range(2):
         assert await resolver.addresses(url, allow_private=True) == ()
+        assert resolver.known(url, allow_private=True) == ()
         with pytest.raises(UpstreamFault):
             await resolver.addresses(url, allow_private=False)
+        assert resolver.known(url, allow_private=False) is None
 
 
 async def test_a_local_name_is_checked_by_what_it_resolves_to() -> None:
@@ -93,6 +95,8 @@ async def test_a_checked_answer_is_used_and_not_asked_for_again() -> None:
 async def test_an_old_answer_is_asked_for_again() -> None:
     resolver = Resolver()
     resolver.names["localhost", 80] = (asyncio.get_running_loop().time() - 1, ("93.184.216.34",))
+    resolver.checked["http://localhost/v1", False] = resolver.names["localhost", 80]
+    assert resolver.known("http://localhost/v1", allow_private=False) is None
     with pytest.raises(UpstreamFault):
         await resolver.addresses("http://localhost/v1", allow_private=False)
 
@@ -106,10 +110,10 @@ async def test_the_caches_are_bounded() -> None:
     resolver = Resolver()
     later = asyncio.get_running_loop().time() + 60
     resolver.names = {(f"n{i}.test", 80): (later, ("8.8.8.8",)) for i in range(MAX_NAMES)}
-    resolver.literals = {f"http://8.8.8.8/{i}": False for i in range(MAX_NAMES)}
+    resolver.checked = {(f"http://8.8.8.8/{i}", False): (later, ()) for i in range(MAX_NAMES)}
     await resolver.addresses("http://localhost:9/v1", allow_private=True)
     await resolver.addresses("http://8.8.4.4/v1", allow_private=False)
-    assert (len(resolver.names), len(resolver.literals)) == (MAX_NAMES, MAX_NAMES)
+    assert (len(resolver.names), len(resolver.checked)) == (MAX_NAMES, MAX_NAMES)
 
 
 def test_is_allowed_takes_addresses() -> None:
