@@ -53,7 +53,7 @@ def read_head(body: bytes) -> ChatHead:
     messages = memoryview(fields.messages)
     if not messages:
         raise BadRequest("you must provide a messages parameter", code="missing_messages", param="messages")
-    if messages[:1] != b"[":
+    if bytes(messages[:1]) != b"[":
         raise BadRequest("messages must be an array", code="invalid_messages", param="messages")
     if fields.stream is not None and not isinstance(fields.stream, bool):
         raise BadRequest("stream must be true or false", code="invalid_stream", param="stream")
