@@ -158,6 +158,7 @@ class App:
             ("callers", len(self._keyring.callers)),
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
+            ("resolutions", self._runtimes.known_resolutions),
             ("checked_urls", len(self._resolver.checked)),
             ("direct_origins", self._direct.known_origins),
             ("direct_connections", self._direct.idle_wires),

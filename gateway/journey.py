@@ -3,7 +3,7 @@
   1 edge        gives `Inbound` (who asks, what, the bytes) and a `Reply`
   2 admission   secret → Caller; may this key use that model?          `keyring`, `permit`
   3 dialects    bytes → what routing must know                         `read_head`
-  4 routing     name → targets in order                                `resolve`, `make_plan`
+  4 routing     name → targets in order                                `Runtime.resolve`, `make_plan`
   5 relay       targets until one commits                              `relay` (6 upstream: one call)
   7 dialects    the answer's bytes, watched but not changed            `StreamTap`
   8 accounting  the record, handed over before the last byte is sent   `holds.settle`
@@ -36,8 +36,7 @@ from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
 from gateway.relay.loop import relay
 from gateway.routing.plan import make_plan
-from gateway.routing.resolve import resolve, resolve_at
-from gateway.runtime import Runtime, RuntimeHolder
+from gateway.runtime import RuntimeHolder
 from gateway.state.holds import NO_HOLD, Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
@@ -112,7 +111,8 @@ async def run_chat(
 async def _admit(inbound: Inbound, head: ChatHead, caller: Caller, reply: Reply, tools: Tools) -> "_Passage":
     """Rooms 2 and 4: where can it go, and may it; then the hold is taken."""
     runtime = tools.runtimes.current()
-    plan = permitted(caller, head.model, _plan(inbound.pinned_provider, head.model, runtime, tools))
+    resolution = runtime.resolve(inbound.pinned_provider, head.model)
+    plan = permitted(caller, head.model, make_plan(resolution, runtime.catalog, tools.chance()))
     exchange = Exchange(
         request_id=inbound.request_id,
         head=head,
@@ -138,12 +138,6 @@ async def _record_refusal(inbound: Inbound, caller: Caller, asked: str, error: G
     record = refusal_of(note, status=error.status, error=error.code, duration_s=duration_s)
     _measure(record, tools.metrics)
     await tools.holds.settle(record, NO_HOLD)
-
-
-def _plan(pinned: str, name: str, runtime: Runtime, tools: Tools) -> tuple[Target, ...]:
-    catalog = runtime.catalog
-    resolution = resolve_at(pinned, name, catalog) if pinned else resolve(name, catalog)
-    return make_plan(resolution, catalog, tools.chance())
 
 
 class _Passage:

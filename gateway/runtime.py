@@ -6,7 +6,7 @@ every few connections: opening envelopes of thousands of accounts must not stall
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -23,6 +23,7 @@ from gateway.providers.spec import (
     RefuseStreamOptions,
 )
 from gateway.routing.catalog import Catalog, compile_catalog
+from gateway.routing.resolve import Resolution, resolve, resolve_at
 
 _log = structlog.get_logger()
 
@@ -32,13 +33,28 @@ _SLICE = 50
 _DEFAULT_PATHS = {"chat": "/chat/completions", "models": "/models"}
 
 
+MAX_RESOLUTIONS = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One revision, ready to serve."""
+    """One revision, ready to serve. `resolutions` holds what names of it have been found to mean, bounded."""
 
     revision: int
     catalog: Catalog
     settings: RoutingSettings
+    resolutions: dict[tuple[str, str], Resolution] = field(default_factory=dict)
+
+    def resolve(self, pinned_provider: str, name: str) -> Resolution:
+        """What a model's name stands for; an error is raised anew each time. Raises as `routing.resolve` does."""
+        found = self.resolutions.get((pinned_provider, name))
+        if found is None:
+            catalog = self.catalog
+            found = resolve_at(pinned_provider, name, catalog) if pinned_provider else resolve(name, catalog)
+            if len(self.resolutions) >= MAX_RESOLUTIONS:
+                del self.resolutions[next(iter(self.resolutions))]
+            self.resolutions[pinned_provider, name] = found
+        return found
 
 
 class RuntimeHolder:
@@ -50,6 +66,10 @@ class RuntimeHolder:
     @property
     def revision(self) -> int:
         return self._current.revision if self._current else 0
+
+    @property
+    def known_resolutions(self) -> int:
+        return len(self._current.resolutions) if self._current else 0
 
     @property
     def is_ready(self) -> bool:

@@ -7,10 +7,11 @@ import pytest
 
 from gateway.config.envelope import seal
 from gateway.config.snapshot import SCHEMA, Connection, Node, RoutingSettings, Snapshot
-from gateway.domain.errors import Unavailable
+from gateway.domain.errors import NotFound, Unavailable
 from gateway.providers.load import load_specs
 from gateway.providers.spec import DropFields, HeaderAuth, ProviderSpec, RefuseStreamOptions
-from gateway.runtime import Runtime, RuntimeHolder, compile_runtime
+from gateway.runtime import MAX_RESOLUTIONS, Runtime, RuntimeHolder, compile_runtime
+from tests.support.catalogs import catalog, connection
 
 KEY = bytes(32)
 
@@ -109,3 +110,19 @@ def test_without_a_configuration_nothing_is_served() -> None:
     with pytest.raises(Unavailable) as error:
         holder.current()
     assert error.value.code == "not_ready"
+
+
+def test_what_a_name_means_is_found_once_and_errors_are_not_kept() -> None:
+    runtime = Runtime(1, catalog(connection(models=["m1"])), RoutingSettings())
+    assert runtime.resolve("", "local/m1") is runtime.resolve("", "local/m1")
+    assert runtime.resolve("local", "m1").models[0].model == "m1"
+    with pytest.raises(NotFound):
+        runtime.resolve("", "nowhere/m1")
+    assert set(runtime.resolutions) == {("", "local/m1"), ("local", "m1")}
+
+
+def test_meanings_kept_are_bounded() -> None:
+    runtime = Runtime(1, catalog(connection(models=[])), RoutingSettings())
+    for number in range(MAX_RESOLUTIONS + 5):
+        runtime.resolve("", f"local/{number}")
+    assert len(runtime.resolutions) == MAX_RESOLUTIONS
