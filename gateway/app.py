@@ -1,6 +1,7 @@
 """Composition root of a worker: builds every object once, starts the background tasks, gives the ASGI application."""
 
 import asyncio
+import gc
 import os
 import random
 import uuid
@@ -115,6 +116,7 @@ class App:
         notice = settings.run_dir / "draining"
         start("follow_drain", lambda: follow_drain(notice, self._begin_drain, self._open_exchanges))
         start("watch_parent", lambda: watch_parent(self._open_exchanges))
+        gc.freeze()  # all this lives as long as the worker: no collection need look at it again
 
     def _redis_is_up(self, is_another: bool) -> None:
         """After each connect. Another server process may have lost its last second."""

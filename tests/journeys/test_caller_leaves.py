@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.process
 LET_GO_S = 0.1
 ALLOWED_S = 3 * LET_GO_S
 MIB = 1024 * 1024
+SPARE_DESCRIPTORS = 4
+"""A kept connection of a worker to the provider, and what a log or a spool opens for a moment."""
 
 PHASES = [
     # name, model, streamed?, what the caller has seen when it leaves, must the provider have sent its head?
@@ -139,6 +142,39 @@ def test_forty_callers_that_leave_at_once_leave_forty_rows_and_nothing_open(gate
     assert len(rows) == 40
     assert {row["status"] for row in rows} == {499}
     wait_for(lambda: gateway.fake.stats()["answers_open"] == 0, 2)
+
+
+def test_a_thousand_streams_given_up_three_times_leave_no_descriptor_and_no_memory(gateway):
+    """A caller here, its connection to the worker, and the worker's to the provider: what one leak would add up to."""
+    workers = gateway.product.workers()
+
+    def given_up(count: int) -> None:
+        socks = [gateway.raw_chat("local/stall-after:1", stream=True) for _ in range(count)]
+        for sock in socks[::2]:  # the others leave while their request is still on its way
+            read_answer(sock, lambda data: b"Hello" in data, 30)
+        for at, sock in enumerate(socks):
+            leave(sock, by_reset=at % 3 == 0)
+        wait_for(lambda: gateway.fake.stats()["answers_open"] == 0, 20)
+
+    def all_closed() -> None:
+        wait_for(lambda: descriptors(workers) <= base + SPARE_DESCRIPTORS, 20, lambda: str(descriptors(workers)))
+
+    given_up(50)
+    base = descriptors(workers)
+    for _ in range(4):  # until the heap has room for a thousand at once and the records of the last seconds
+        given_up(1_000)
+    base_kb = memory_kb(workers)
+    for _ in range(3):
+        given_up(1_000)
+        all_closed()
+    grown_kb = memory_kb(workers) - base_kb
+    print(f"grown_kb={grown_kb}")
+    assert grown_kb < 3_000 * 4, "a stream that is over leaves less than 4 kB behind"
+
+
+def descriptors(pids: list[int]) -> int:
+    """Open files and sockets of processes."""
+    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
 
 
 def test_a_caller_that_leaves_after_the_last_byte_has_had_its_answer(gateway):
