@@ -42,9 +42,10 @@ PHASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
-    with running_gateway(tmp_path_factory.mktemp("leaves")) as running:
+@pytest.fixture(scope="module", params=["", "chrome"], ids=["direct", "curl"])
+def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
+    """With a fingerprint the calls go through curl, else through the direct transport."""
+    with running_gateway(tmp_path_factory.mktemp("leaves"), fingerprint=request.param) as running:
         yield running
 
 

@@ -31,9 +31,9 @@ MIB = 1024 * 1024
 OPENAI_BODY = {"model": "local/ok", "messages": MESSAGES}
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
-    with running_gateway(tmp_path_factory.mktemp("chat")) as running:
+@pytest.fixture(scope="module", params=["", "chrome"], ids=["direct", "curl"])
+def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
+    with running_gateway(tmp_path_factory.mktemp("chat"), fingerprint=request.param) as running:
         yield running
 
 

@@ -33,11 +33,11 @@ def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield running
 
 
-@pytest.fixture(scope="module")
-def early(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
+@pytest.fixture(scope="module", params=["", "chrome"], ids=["direct", "curl"])
+def early(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
     """A gateway that sends headers early."""
     folder = tmp_path_factory.mktemp("early")
-    with running_gateway(folder, timeouts=QUICK, early_headers_s=EARLY_HEADERS_S) as running:
+    with running_gateway(folder, timeouts=QUICK, early_headers_s=EARLY_HEADERS_S, fingerprint=request.param) as running:
         yield running
 
 
