@@ -107,6 +107,7 @@ def core_set() -> list[Workload]:
         at_rate(200, 2.0, (*RAW, *CURL)),
         first_byte(1.5, ours),
         paced(100, 1.0, (*RAW, *CURL)),
+        paced(500, 1.0, RAW),
         paced(1_000, 1.5, RAW),
         burst("burst-32", 32, 500, 0.9),
     ]
