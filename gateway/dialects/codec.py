@@ -208,6 +208,9 @@ class ProviderCodec:
     error_text: Callable[[bytes], str]
     headers: tuple[bytes, ...] = ()
     """Lines that the dialect needs and a caller may have sent (`anthropic-version`)."""
+    is_model_in_path: bool = False
+    needs_picture_bytes: bool = False
+    """Pictures by URL are fetched before `encode_request`."""
 
 
 Json = dict[str, Any]
