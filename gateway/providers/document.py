@@ -15,10 +15,11 @@ _HEAD = """\
 Written by `python -m gateway.providers.document` from `gateway/providers/specs/*.toml`; do not edit.
 
 A model is called as `prefix/model`. Any model id of a provider passes through; the models below are a selection, with
-their context in tokens where it is known. Your own OpenAI-compatible, Anthropic-compatible or Gemini-compatible server is a node, see
+their context in tokens where it is known. A caller of one of a provider's dialects gets its answers unchanged; callers of
+the others are translated for. Your own OpenAI-compatible, Anthropic-compatible or Gemini-compatible server is a node, see
 [config.md](config.md).
 
-| id | prefixes | dialect | base URL | operations | models |
+| id | prefixes | dialects | base URL | operations | models |
 |---|---|---|---|---|---|
 """
 
@@ -33,7 +34,7 @@ def _row(spec: ProviderSpec) -> str:
     cells = (
         f"{name}: {spec.name}",
         ", ".join(f"`{prefix}`" for prefix in (spec.id, *spec.prefixes)),
-        spec.dialect,
+        ", ".join((spec.dialect, *sorted(spec.speaks))),
         "in the gateway itself" if spec.transport == "demo" else f"`{spec.base_url}`",
         ", ".join(sorted(spec.paths)),
         ", ".join(_model(model) for model in spec.models) or "any",

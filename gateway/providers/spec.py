@@ -40,7 +40,63 @@ class RefuseStreamOptions(
     """The provider answers 400 to `stream_options`; usage is not asked for in streams."""
 
 
-Quirk = DropFields | RefuseStreamOptions
+RequestQuirk = Literal[
+    "adaptive_thinking",
+    "cache_control",
+    "custom_tools",
+    "max_completion_tokens",
+    "multimodal_results",
+    "namespaces",
+    "no_structured_output",
+    "openapi_schemas",
+    "replays_reasoning",
+    "thinking_level",
+]
+"""How a translated request is written (the codec of the provider's dialect reads these names from its `Destination`):
+
+* `adaptive_thinking`: thinking is asked for as `adaptive` with an effort, never as a budget (Messages)
+* `cache_control`: content parts may carry Anthropic's `cache_control` (Chat Completions)
+* `custom_tools`: tools that take free text are known (Chat Completions, Responses)
+* `max_completion_tokens`: the limit is written under this name instead of `max_tokens` (Chat Completions)
+* `multimodal_results`: a function's response may hold pictures (Gemini)
+* `namespaces`: tools may be grouped (Responses)
+* `no_structured_output`: there is no field for a schema of the answer
+* `openapi_schemas`: schemas are OpenAPI's subset, not JSON Schema (Gemini)
+* `replays_reasoning`: the reasoning of earlier turns goes back as `reasoning_content` (Chat Completions)
+* `thinking_level`: thinking is asked for as a level, not as a budget (Gemini)
+"""
+
+
+class WriteAs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="write_as", tag_field="use"):
+    """Names of what is written otherwise, for models that match one of `models` (shell patterns; none = all of them)."""
+
+    names: tuple[RequestQuirk, ...]
+    models: tuple[str, ...] = ()
+
+
+class StripFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="strip_fields", tag_field="use"):
+    """Remove top-level fields from Chat Completions answers and chunks."""
+
+    fields: tuple[str, ...]
+
+
+class ThinkTags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="think_tags", tag_field="use"):
+    """Reasoning comes inside the content, between `<think>` and `</think>`; it becomes `reasoning_content`."""
+
+
+class FinishMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="finish_map", tag_field="use"):
+    """The provider's own finish reasons → those of Chat Completions."""
+
+    map: dict[str, str]
+
+
+class UsageMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="usage_map", tag_field="use"):
+    """Fields of Chat Completions' usage (dotted) ← where the provider has them (dotted)."""
+
+    map: dict[str, str]
+
+
+Quirk = DropFields | RefuseStreamOptions | WriteAs | StripFields | ThinkTags | FinishMap | UsageMap
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +112,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider. `base_url` includes the version segment; `paths` are appended to it, by operation.
 
     `prefixes` are what a caller may write before the first `/` of a model name (the id comes first).
+    `speaks` are further dialects with the same credential: each a path to append, or a whole URL.
     `is_limited_by_model`: a 429 cools (connection, model), not the connection. `transport` `demo` is the
     in-process provider.
     """
@@ -67,6 +124,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefixes: tuple[str, ...] = ()
     auth: Auth = BearerAuth()
     paths: dict[str, str] = msgspec.field(default_factory=lambda: {"chat": "/chat/completions", "models": "/models"})
+    speaks: dict[ProviderDialect, str] = {}
     headers: dict[str, str] = {}
     quirks: tuple[Quirk, ...] = ()
     models: tuple[ModelSpec, ...] = ()

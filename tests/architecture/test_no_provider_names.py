@@ -4,13 +4,15 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
+from gateway.domain.dialect import CallerDialect
 from gateway.providers.load import load_specs
 
 ROOT = Path(__file__).parents[2]
-OWN = {"demo"}
-"""The built-in provider is ours, and `demo` is the name of its transport too."""
+OWN = {"demo", *get_args(CallerDialect)}
+"""The built-in provider is ours, and `demo` is the name of its transport too; `gemini` is a provider and a dialect."""
 
 
 def names_and_hosts() -> tuple[set[str], re.Pattern[str]]:

@@ -32,6 +32,8 @@ def test_a_short_spec_gets_defaults(tmp_path):
         ("[[models]]\nid = 'm'\ncapabilities = ['flight']", "$.models[0].capabilities[0]"),
         ("[[quirks]]\nuse = 'be_nice'", "$.quirks[0].use"),
         ("[[quirks]]\nuse = 'drop_fields'", "fields"),
+        ("[[quirks]]\nuse = 'write_as'\nnames = ['nicely']", "$.quirks[0].names[0]"),
+        ("speaks = { morse = '/morse' }", "speaks"),
         ("prefixes = 'a'", "$.prefixes"),
         ("name =\n", "line 4"),
     ],
