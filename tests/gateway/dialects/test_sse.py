@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.sse import EventSplitter, data_of
+from gateway.dialects.sse import EventSplitter, data_of, event_of, name_and_data
 
 CALM = settings(deadline=None, database=None, max_examples=200)
 
@@ -61,8 +61,34 @@ def test_each_line_ending_of_the_standard_ends_an_event(end: bytes) -> None:
         (b": comment\n\n", b""),
         (b"event: ping\n\n", b""),
         (b"\n\n", b""),
+        (b"\xef\xbb\xbfdata: a\n\n", b"a"),
         ('data: {"t":"a\u2028b\x85"}\n\n'.encode(), '{"t":"a\u2028b\x85"}'.encode()),
     ],
 )
 def test_the_data_of_an_event(event: bytes, data: bytes) -> None:
     assert data_of(event) == data
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "data"),
+    [
+        (b"event: ping\ndata: {}\n\n", "ping", b"{}"),
+        (b"event:ping\r\ndata:{}\r\n\r\n", "ping", b"{}"),
+        (b"data: a\ndata: b\n\n", "", b"a\nb"),
+        (b"data: a\nevent: late\n\n", "late", b"a"),
+        (b"\xef\xbb\xbfevent: first\ndata: a\n\n", "first", b"a"),
+        (b"event: ping\n\n", "ping", b""),
+        (b": comment\n\n", "", b""),
+        (b"\n\n", "", b""),
+        (b"event: \xff\ndata: a", "\ufffd", b"a"),
+    ],
+)
+def test_the_name_and_the_data_of_an_event(event: bytes, name: str, data: bytes) -> None:
+    assert name_and_data(event) == (name, data)
+
+
+@pytest.mark.parametrize("name", ["", "message_start"])
+def test_a_written_event_reads_as_it_was(name: str) -> None:
+    event = event_of(name, b'{"a":1}')
+    assert name_and_data(event) == (name, b'{"a":1}')
+    assert EventSplitter().feed(event) == [event]
