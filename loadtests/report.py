@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.summary import Summary, ratio_to
-from loadtests.workloads import FLOOR_OF, MEMORY_STREAMS, PACE
+from loadtests.workloads import FLOOR_OF, MEMORY_STREAMS, PACE, TRANSLATED
 
 Result = dict[str, Any]
 """What bench.json holds: about, summary, memory, workers, measurements."""
@@ -24,6 +24,8 @@ CPU_LIMITS_US = (
 )
 """What the product must cost at most, and what it aims at, on a machine where floor-raw costs about 56 µs a request."""
 ADDED_MS = {"lat_p50": (1.5, 0.7), "lat_p99": (8.0, 3.0)}
+TRANSLATED_TIMES, TRANSLATED_ADDED_US = (1.3, 1.15), (9.0, 6.0)
+"""A translated chunk beside one that passes unchanged: times where chunks are paced, µs more where they come in heaps."""
 PILED_UP = 1.25
 """Chunks a read, from which on a paced load is no longer one."""
 IDLE_MB, STREAM_KB, READY_S, HELD_MS = (90.0, 70.0), (80.0, 50.0), (3.0, 1.5), (5.0, 5.0)
@@ -130,13 +132,15 @@ def streams(summary: Summary) -> Table:
     """Paced streams: how much of what was offered came through, and how old a chunk was when it did."""
     columns = ("load", "subject", "offered/s", "carried", "chunks a read", "one-way p50 ms", "p99 ms", "worker's core")
     table = Table("Paced streams (one-way: from the mock's write to the client's read)", columns)
-    for load in dict.fromkeys(load for loads in summary.values() for load in loads if load.startswith("sse-")):
+    for load in dict.fromkeys(load for loads in summary.values() for load in loads if is_paced(load)):
         for subject, loads in summary.items():
             if load in loads and not loads[load]["bad"]:
-                cell, offered = loads[load], int(load.removeprefix("sse-")) * PACE
+                cell, offered = loads[load], int(load.rpartition("-")[2]) * PACE
+                ages = [
+                    _or_dash(cell[name] / 1000 if cell[name] >= 0 else None, ".2f") for name in ("ow_p50", "ow_p99")
+                ]
                 table.rows.append((
-                    load, subject, f"{offered:,}", f"{cell['eps'] / offered:.0%}", f"{cell['ev_per_read']:.1f}",
-                    f"{cell['ow_p50'] / 1000:.2f}", f"{cell['ow_p99'] / 1000:.2f}",
+                    load, subject, f"{offered:,}", f"{cell['eps'] / offered:.0%}", f"{cell['ev_per_read']:.1f}", *ages,
                     f"{cell.get('worker_core_pct', 0):.0f} %" if subject != "direct" else "-",
                 ))  # fmt: skip
     return table
@@ -199,6 +203,7 @@ def limits(result: Result) -> Table:
         floor = summary.get("floor-raw", {}).get("held-1MB")
         beside = f" (floor-raw {floor['probe_max'] / 1000:.2f})" if floor else ""
         found.append((f"product, 1 MB body: loop held ms{beside}", loads["held-1MB"]["probe_max"] / 1000, *HELD_MS))
+    found += translation(loads)
     if weighed := result["memory"].get("product"):
         found.append(("product: ready s", weighed["ready_s"], *READY_S))
         found.append(("product: worker idle MB", weighed["idle_kb"] / 1024, *IDLE_MB))
@@ -206,13 +211,28 @@ def limits(result: Result) -> Table:
     table = Table("Against what the product must keep", ("what", "is", "must", "aim", "verdict"), words=1)
     for what, value, must, aim in found:
         verdict = "over" if value > must else "within" if value > aim else "aim met"
-        piled = [
-            load for load in loads if f", {load}:" in what and load.startswith("sse-") and has_piled_up(loads[load])
-        ]
+        piled = [load for load in loads if f", {load}:" in what and is_paced(load) and has_piled_up(loads[load])]
         if piled and verdict != "over":
             verdict = f"within, at {loads[piled[0]]['ev_per_read']:.1f} chunks a read"
         table.rows.append((what, f"{value:.2f}", f"{must:g}", f"{aim:g}", verdict))
     return table
+
+
+def translation(loads: dict[str, dict[str, Any]]) -> list[tuple[str, float, float, float]]:
+    """What a translated chunk costs beside one that passes unchanged, in the same run."""
+    found = []
+    for load, plain in TRANSLATED.items():
+        if load in loads and plain in loads and not loads[load]["bad"] and not loads[plain]["bad"]:
+            ours, base = loads[load]["worker_us"], loads[plain]["worker_us"]
+            if is_paced(load):
+                found.append((f"product, {load}: worker µs x {plain}", ours / base, *TRANSLATED_TIMES))
+            else:
+                found.append((f"product, {load}: worker µs over {plain}", ours - base, *TRANSLATED_ADDED_US))
+    return found
+
+
+def is_paced(load: str) -> bool:
+    return load.startswith(("sse-", "translated-")) and "burst" not in load
 
 
 def has_piled_up(cell: dict[str, Any]) -> bool:
@@ -231,7 +251,7 @@ def caveats(result: Result) -> list[str]:
         for load, cell in loads.items():
             if cell["bad"]:
                 lines.append(f"{subject} {load}: {cell['bad']:.0f} answers failed: its figures mean nothing")
-            if load.startswith("sse-") and not cell["bad"] and has_piled_up(cell):
+            if is_paced(load) and not cell["bad"] and has_piled_up(cell):
                 lines.append(
                     f"{subject} {load}: {cell['ev_per_read']:.1f} chunks a read: its core was full, µs a chunk are flattered"
                 )

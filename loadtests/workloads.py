@@ -4,13 +4,20 @@ The core set takes under five minutes with everything measured; the full set cro
 and transports and takes about half an hour.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RAW = ("nginx", "floor-raw", "product")
 CURL = ("floor-curl", "product-curl")
 TLS = ("floor-tls", "product-tls")
 ALL = (*RAW, *CURL, *TLS)
 PRODUCTS = ("product", "product-curl", "product-tls")
+TRANSLATED = {
+    "translated-100": "sse-100",
+    "translated-200": "sse-200",
+    "translated-500": "sse-500",
+    "translated-burst-32": "burst-32",
+}
+"""What is translated → the same load passed on unchanged."""
 FLOOR_OF = {"product": "floor-raw", "product-curl": "floor-curl", "product-tls": "floor-tls"}
 PACE = 50
 """Chunks a second of a paced stream."""
@@ -77,6 +84,18 @@ def burst(name: str, streams: int, chunks: int, seconds: float, variants: tuple[
     )
 
 
+def translated(name: str, plain: Workload) -> Workload:
+    """The same load by callers who speak Messages, to a provider that speaks Chat Completions."""
+    return replace(
+        plain,
+        name=name,
+        says=f"{plain.says}, Messages to Chat Completions",
+        arguments=("-a", *plain.arguments),
+        variants=("product",),
+        is_direct=False,
+    )
+
+
 def held(body: int, rate: int, seconds: float, variants: tuple[str, ...] = ALL) -> Workload:
     says = f"{_size(body)} bodies, {rate}/s; /healthz asked 500 times/s meanwhile"
     arguments = ("-c", "4", "-r", str(rate), "-B", str(body), "-m", "b=1024")
@@ -110,6 +129,16 @@ def core_set() -> list[Workload]:
         paced(500, 1.0, RAW),
         paced(1_000, 1.5, RAW),
         burst("burst-32", 32, 500, 0.9),
+        *translated_set(1.0),
+    ]
+
+
+def translated_set(seconds: float) -> list[Workload]:
+    """Each stands beside the load of TRANSLATED that passes unchanged."""
+    return [
+        translated("translated-100", paced(100, seconds)),
+        translated("translated-500", paced(500, seconds)),
+        translated("translated-burst-32", burst("burst-32", 32, 500, seconds)),
     ]
 
 
@@ -121,6 +150,7 @@ def quick_set() -> list[Workload]:
         at_rate(200, 1.0, RAW),
         paced(200, 0.8, RAW),
         burst("burst-32", 32, 500, 0.6),
+        translated("translated-200", paced(200, 0.8)),
     ]
 
 
@@ -137,6 +167,7 @@ def full_set() -> list[Workload]:
         first_byte(3.0),
         *(paced(streams, 2.0) for streams in (100, 500, 1_000)),
         *(burst(f"burst-{streams}", streams, 200, 1.5) for streams in (32, 100, 500, 1_000)),
+        *translated_set(2.0),
     ]
 
 

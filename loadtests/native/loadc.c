@@ -1,13 +1,14 @@
 // loadc: single-thread epoll HTTP/1.1 load client for gateway benchmarks, unary and SSE.
 //
 //   loadc -p PORT [-u PATH] [-c CONNS] [-t SECONDS] [-w WARMUP_S] [-B BODY_BYTES] [-s] [-m MOCK] [-r RATE] [-k MAXREQ]
-//         [-H "Name: value"] [-R RAMP_US] [-G] [-P] [-x]         (environment: LOADC_KEY, LOADC_MODEL)
+//         [-H "Name: value"] [-R RAMP_US] [-a] [-G] [-P] [-x]    (environment: LOADC_KEY, LOADC_MODEL)
 //   -s       "stream":true; counts SSE events, time to first event, gaps between events, and, where events carry
 //            "t":<16 digits> (mockup's do), the one-way delay from the provider's write to our read
 //   -r RATE  open loop: RATE requests/s on at most CONNS connections, latency counted from the scheduled time, so a
 //            gateway that falls behind cannot hide it. Without -r: closed loop, each connection sends its next
 //            request when the last is answered
-//   -m X     puts "mock:X" in the body's user field (see mockup.c)
+//   -m X     puts "mock:X" in the body's user field, with -a in the user's text (see mockup.c)
+//   -a       speaks Anthropic Messages: posts to /v1/messages, and of the SSE events only content_block_delta count
 //   -R US    spreads the first requests of the connections over US microseconds
 //   -G       GET without a body instead of POST
 //   -P       adds "ports": answers by the local port of each connection
@@ -68,9 +69,9 @@ static double quantile(const histogram *h, double q) {
 
 // ---- options and counters
 
-static int port = 9000, conns = 64, stream, max_requests, is_get, in_step, by_port;
+static int port = 9000, conns = 64, stream, max_requests, is_get, in_step, by_port, is_messages;
 static double seconds = 5, warmup = 1, rate;
-static const char *path = "/v1/chat/completions", *mock_params, *extra_header;
+static const char *path, *mock_params, *extra_header;
 static long body_bytes = 2048, ramp_us;
 
 static int epoll_fd, measuring;
@@ -171,6 +172,8 @@ static void complete(conn *c) {
 // ---- receiving
 
 static void on_event(conn *c, char *bytes, int n, uint64_t t) {
+    static const char delta[] = "event: content_block_delta\n";
+    if (is_messages && (n < (int)sizeof delta || memcmp(bytes, delta, sizeof delta - 1))) return;
     if (!measuring) {
         c->has_event = 1;
         c->last_event = t;
@@ -303,23 +306,30 @@ static int feed(conn *c, char *bytes, long n, uint64_t t) {
 
 // ---- the loop
 
+static const char chat_start[] =
+    "{\"model\":\"%s\",%s\"user\":\"mock:%s\",\"temperature\":0.7,\"messages\":[{\"role\":\"system\","
+    "\"content\":\"You are a helpful assistant.\"},{\"role\":\"user\",\"content\":\"";
+static const char messages_start[] =
+    "{\"model\":\"%s\",%s\"max_tokens\":1024,\"temperature\":0.7,\"system\":\"You are a helpful assistant.\","
+    "\"messages\":[{\"role\":\"user\",\"content\":\"mock:%s ";
+
 static void build_request(void) {
     static const char filler[] = "lorem ipsum dolor sit amet, ", end[] = "\"}]}";
     const char *model = getenv("LOADC_MODEL"), *key = getenv("LOADC_KEY");
     char *body = malloc(body_bytes + 4096);
-    long n = sprintf(body,
-                     "{\"model\":\"%s\",%s\"user\":\"mock:%s\",\"temperature\":0.7,\"messages\":[{\"role\":\"system\","
-                     "\"content\":\"You are a helpful assistant.\"},{\"role\":\"user\",\"content\":\"",
-                     model ? model : "gpt-mock", stream ? "\"stream\":true," : "", mock_params ? mock_params : "");
+    long n = sprintf(body, is_messages ? messages_start : chat_start, model ? model : "gpt-mock",
+                     stream ? "\"stream\":true," : "", mock_params ? mock_params : "");
     for (; n + (long)sizeof end - 1 < body_bytes; n++) body[n] = filler[n % (sizeof filler - 1)];
     memcpy(body + n, end, sizeof end - 1);
     n += sizeof end - 1;
     request = malloc(n + 4096);
     int head = sprintf(request,
-                       "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: OpenAI/Python 2.8.0\r\nAccept: %s\r\n"
-                       "Authorization: Bearer %s\r\nContent-Type: application/json\r\nx-stainless-lang: python\r\n"
+                       "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: %s\r\nAccept: %s\r\n"
+                       "%s%s\r\nContent-Type: application/json\r\nx-stainless-lang: python\r\n"
                        "%s%sContent-Length: %ld\r\n\r\n",
-                       path, port, stream ? "text/event-stream" : "application/json",
+                       path, port, is_messages ? "Anthropic/Python 1.9.0" : "OpenAI/Python 2.8.0",
+                       stream ? "text/event-stream" : "application/json",
+                       is_messages ? "anthropic-version: 2023-06-01\r\nx-api-key: " : "Authorization: Bearer ",
                        key ? key : "sk-test-0123456789abcdef0123456789abcdef", extra_header ? extra_header : "",
                        extra_header ? "\r\n" : "", n);
     memcpy(request + head, body, n);
@@ -414,7 +424,7 @@ static void print_result(const conn *all, double elapsed, uint64_t late) {
 
 static void read_options(int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:GPx")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:aGPx")) != -1) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': path = optarg; break;
         case 'c': conns = atoi(optarg); break;
@@ -427,11 +437,13 @@ static void read_options(int argc, char **argv) {
         case 'k': max_requests = atoi(optarg); break;
         case 'H': extra_header = optarg; break;
         case 'R': ramp_us = atol(optarg); break;
+        case 'a': is_messages = 1; break;
         case 'G': is_get = 1; break;
         case 'P': by_port = 1; break;
         case 'x': in_step = 1; break;
         default: exit(2);
         }
+    if (!path) path = is_messages ? "/v1/messages" : "/v1/chat/completions";
 }
 
 int main(int argc, char **argv) {

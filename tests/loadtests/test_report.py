@@ -5,7 +5,7 @@ import pytest
 from loadtests.document import BEGIN, END, markdown, with_figures
 from loadtests.report import Table, caveats, cost, held, latency, limits, memory, render, streams, workers
 from loadtests.summary import summarise
-from loadtests.workloads import FLOOR_OF, core_set, full_set, quick_set
+from loadtests.workloads import FLOOR_OF, TRANSLATED, core_set, full_set, quick_set
 
 
 def measured(subject, load, **figures):
@@ -53,6 +53,41 @@ def test_a_paced_load_that_piled_up_is_no_proof_of_an_aim(a_read, verdict):
     found = result(measured("product", "sse-1000", worker_us=18.0, ev_per_read=a_read))
     assert limits(found).rows[0][-1] == verdict
     assert any("chunks a read" in line for line in caveats(found)) == (a_read > 2)
+
+
+@pytest.mark.parametrize(("worker_us", "verdict"), [(40.0, "over"), (37.0, "within"), (33.0, "aim met")])
+def test_a_translated_paced_chunk_is_judged_by_the_one_that_passes_unchanged(worker_us, verdict):
+    plain = measured("product", "sse-100", worker_us=30.0)
+    table = limits(result(plain, measured("product", "translated-100", worker_us=worker_us)))
+    assert table.rows[-1][0] == "product, translated-100: worker µs x sse-100"
+    assert table.rows[-1][-1] == verdict
+
+
+@pytest.mark.parametrize(("worker_us", "verdict"), [(14.0, "over"), (12.0, "within"), (9.0, "aim met")])
+def test_a_translated_chunk_of_a_burst_is_judged_by_what_it_adds(worker_us, verdict):
+    plain = measured("product", "burst-32", worker_us=4.0)
+    table = limits(result(plain, measured("product", "translated-burst-32", worker_us=worker_us)))
+    assert table.rows[-1][0] == "product, translated-burst-32: worker µs over burst-32"
+    assert table.rows[-1][-1] == verdict
+
+
+def test_a_translated_load_alone_is_not_judged():
+    assert limits(result(measured("product", "translated-100"))).rows == []
+
+
+def test_a_translated_chunk_has_no_age():
+    found = summarise([measured("product", "translated-500", eps=25_000.0, ow_p50=-1, ow_p99=-1)])
+    assert streams(found).rows[0][2:7] == ("25,000", "100%", "1.0", "-", "-")
+
+
+def test_whatever_is_translated_stands_beside_the_same_load_unchanged_in_its_set():
+    for loads in (core_set(), quick_set(), full_set()):
+        known = {load.name: load for load in loads}
+        for load in (load for load in loads if load.name in TRANSLATED):
+            plain = known[TRANSLATED[load.name]]
+            assert "product" in plain.variants
+            assert load.arguments[0] == "-a"
+            assert (load.arguments[2], load.counted, load.streams) == (plain.arguments[1], plain.counted, plain.streams)
 
 
 def test_added_latency_is_over_the_same_load_without_a_gateway():
@@ -121,4 +156,4 @@ def test_every_load_has_a_name_of_its_own_and_a_floor_beside_the_product(loads):
     assert len({load.name for load in loads}) == len(loads)
     for load in loads:
         for variant in set(load.variants) & set(FLOOR_OF):
-            assert FLOOR_OF[variant] in load.variants
+            assert FLOOR_OF[variant] in load.variants or load.name in TRANSLATED
