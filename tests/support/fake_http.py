@@ -52,6 +52,8 @@ class RequestRecord:
     closed_at: float | None = None
     """When the peer closed the connection, whether or not this answer was complete by then."""
     closed_mid_answer: bool = False
+    asked: dict[str, Any] | None = None
+    """What a scenario of `fake_dialects` understood of it."""
 
     def header(self, name: str) -> str | None:
         wanted = name.lower()

@@ -1,4 +1,4 @@
-"""A fake OpenAI-compatible provider on plain asyncio, for tests: it answers well or badly, and remembers what it saw.
+"""A fake provider on plain asyncio, for tests: it answers well or badly, and remembers what it saw.
 
 In a test:      async with FakeProvider() as fake: ... fake.base_url ... fake.requests[-1].header("authorization")
 As a process:   python -m tests.support.fake_provider --port 0      (prints the port; GET /_stats gives the records)
@@ -7,7 +7,9 @@ What is answered is chosen, first match, by
 1. `fake.plan("status:429", "ok", model="m1")` or `key="sk-a"`: used in this order, the last one for good;
 2. a JSON object in the request's `user` field: {"fake": "stall-after:2", "chunks": 50, "gap": 0.02};
 3. the model's name, when a behaviour has that name ("slow-first:2"); every other model is answered "ok".
-The behaviours are listed in `fake_behaviours.BEHAVIOURS`. It must not import the product it tests.
+The behaviours are listed in `fake_behaviours.BEHAVIOURS`; they are OpenAI-like and lenient. The scenarios of
+`fake_dialects` ("text", "tool-loop" …) are chosen in the same way; they speak every dialect, by the path, and are strict.
+It must not import the product it tests.
 """
 
 import argparse
@@ -22,6 +24,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from tests.support.fake_behaviours import BEHAVIOURS, error_body
+from tests.support.fake_dialects.scenarios import SCENARIOS
+from tests.support.fake_dialects.serve import answer_scenario, dialect_of, model_of
 from tests.support.fake_http import (
     MAX_HEAD_BYTES,
     BadRequestError,
@@ -52,7 +56,11 @@ class FakeProvider:
 
     @property
     def base_url(self) -> str:
-        return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self.port}/v1"
+        return f"{self.origin}/v1"
+
+    @property
+    def origin(self) -> str:
+        return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -149,17 +157,23 @@ class FakeProvider:
         except (ValueError, AttributeError) as error:
             body = json.dumps(error_body(f"fake provider: {error}", "invalid_request_error"))
             return await exchange.whole(400, body.encode())
+        if name == "ok" and dialect_of(record.path).NAME != "openai_chat":
+            name = "text"
+        if name in SCENARIOS:
+            return await answer_scenario(exchange, name)
         return await BEHAVIOURS[name](exchange, argument)
 
     def _choose(self, record: RequestRecord, exchange: Exchange) -> str:
-        model = str(exchange.request.get("model", ""))
+        model = model_of(record.path, exchange.request)
         bearer = (record.header("authorization") or "").removeprefix("Bearer ")
         for place in (("key", bearer), ("model", model), ("model", "*")):
             if planned := self._plans.get(place):
                 return planned.pop(0) if len(planned) > 1 else planned[0]
         if asked := exchange.options.get("fake"):
             return str(asked)
-        return model if model.partition(":")[0] in BEHAVIOURS else "ok"
+        if model in SCENARIOS or model.partition(":")[0] in BEHAVIOURS:
+            return model
+        return "ok"
 
     async def _answer_models(self, exchange: Exchange) -> None:
         listed = [{"id": name, "object": "model", "created": 1, "owned_by": "fake"} for name in LISTED_MODELS]
@@ -181,8 +195,8 @@ class FakeProvider:
 
 def _known(behaviour: str) -> tuple[str, str]:
     name, _, argument = behaviour.partition(":")
-    if name not in BEHAVIOURS:
-        raise ValueError(f"no behaviour {name!r}; known: {', '.join(BEHAVIOURS)}")
+    if name not in BEHAVIOURS and name not in SCENARIOS:
+        raise ValueError(f"no behaviour {name!r}; known: {', '.join([*BEHAVIOURS, *SCENARIOS])}")
     return name, argument
 
 
@@ -210,7 +224,7 @@ async def _run(port: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fake OpenAI-compatible provider for tests, on loopback.")
+    parser = argparse.ArgumentParser(description="Fake provider for tests, on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 = any free port; the port is printed")
     asyncio.run(_run(parser.parse_args().port))
 
