@@ -13,36 +13,68 @@ MAX_EVENT_BYTES = 16 << 20
 
 
 class EventSplitter:
-    """Gives whole events, with their blank line. What is not whole yet stays inside, bounded by the caller."""
+    """Gives whole events, with their blank line. What is not whole yet stays inside, bounded by the caller.
 
-    __slots__ = ("rest",)
+    It is kept in a buffer that grows in place: an event of megabytes comes in thousands of pieces, and joining them anew
+    each time would hold the loop for seconds.
+    """
+
+    __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self.rest = b""
+        self._held = bytearray()
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self._held)
+
+    @property
+    def rest(self) -> bytes:
+        """What is not whole yet, as a copy."""
+        return bytes(self._held)
+
+    @rest.setter
+    def rest(self, data: bytes) -> None:
+        self._held[:] = data
 
     def feed(self, data: bytes) -> list[bytes]:
         """All events that are whole now, each ending in its blank line."""
-        buffer = self.rest + data if self.rest else data
-        searched = max(len(self.rest) - 3, 0)  # what was there before holds no whole blank line
+        held = self._held
+        if not held and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data and len(data) > 2:
+            return [data]  # one whole event, as most providers send it
+        searched = max(len(held) - 3, 0)  # what was there before holds no whole blank line
+        if held:
+            held += data
+        buffer = held or data
         events: list[bytes] = []
         start = 0
         for match in _END.finditer(buffer, searched):
-            events.append(buffer[start : match.end()])
+            events.append(bytes(buffer[start : match.end()]))
             start = match.end()
-        self.rest = buffer[start:]
+        self._keep_from(start, data)
         return events
 
     def feed_joined(self, data: bytes) -> bytes:
         """As `feed`, in one piece: what may be passed on now without cutting an event."""
-        buffer = self.rest + data if self.rest else data
-        if buffer.endswith(b"\n\n"):
-            self.rest = b""
-            return buffer
-        end = buffer.rfind(b"\n\n") + 2
+        held = self._held
+        if not held and data.endswith(b"\n\n"):
+            return data
+        searched = max(len(held) - 3, 0)
+        if held:
+            held += data
+        buffer = held or data
+        end = buffer.rfind(b"\n\n", searched) + 2
         if end < 2:
-            end = max((match.end() for match in _END.finditer(buffer)), default=0)
-        self.rest = buffer[end:]
-        return buffer[:end]
+            end = max((match.end() for match in _END.finditer(buffer, searched)), default=0)
+        joined = bytes(buffer[:end])
+        self._keep_from(end, data)
+        return joined
+
+    def _keep_from(self, start: int, data: bytes) -> None:
+        if self._held:
+            del self._held[:start]
+        else:
+            self._held += data[start:]
 
 
 def data_of(event: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Events are the same for any split of the bytes, and no byte is lost."""
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -39,6 +40,20 @@ def test_joined_pieces_lose_nothing_and_end_between_events(stream: bytes, places
     outs = [splitter.feed_joined(piece) for piece in cut(stream, places)]
     assert b"".join(outs) + splitter.rest == stream
     assert all(out.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")) for out in outs if out)
+
+
+@pytest.mark.parametrize("method", ["feed", "feed_joined"])
+def test_an_event_of_megabytes_in_small_pieces_is_put_together_once(method: str) -> None:
+    splitter = EventSplitter()
+    give = getattr(splitter, method)
+    began = time.process_time()
+    for _ in range(4096):
+        assert not give(b"x" * 4096)
+    assert splitter.held_bytes == 16 << 20
+    given_out = give(b"\n\nrest")
+    assert (len(given_out[0]) if method == "feed" else len(given_out)) == (16 << 20) + 2
+    assert splitter.rest == b"rest"
+    assert time.process_time() - began < 1.5
 
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
