@@ -11,8 +11,9 @@ from gateway.domain.dialect import CallerDialect
 from gateway.providers.load import load_specs
 
 ROOT = Path(__file__).parents[2]
-OWN = {"demo", *get_args(CallerDialect)}
-"""The built-in provider is ours, and `demo` is the name of its transport too; `gemini` is a provider and a dialect."""
+OWN = {"demo", "google", *get_args(CallerDialect)}
+"""Words that are no provider's name alone: `demo` is a transport of ours, `gemini` a dialect, and `google` the field of
+Chat Completions under which Gemini's signatures stand (`extra_content.google`)."""
 
 
 def names_and_hosts() -> tuple[set[str], re.Pattern[str]]:
