@@ -12,7 +12,7 @@ from tests.support.certificates import Authority
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    is_transport = item.path.name in ("test_transports.py", "test_direct.py", "test_curl.py")
+    is_transport = item.path.name in ("test_transports.py", "test_direct.py", "test_curl.py", "test_fetch.py")
     return {"uvloop": uvloop.new_event_loop} if is_transport else {"asyncio": asyncio.new_event_loop}
 
 
