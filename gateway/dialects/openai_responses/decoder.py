@@ -1,0 +1,518 @@
+"""A provider's stream of this dialect → events.
+
+Items are told apart by `output_index`, never by id: github-copilot gives an item a new id in every event. Types are
+taken from the data, as some providers send no event names. What a provider says only at the end of a part or an item,
+and not in deltas before, is taken there.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gateway.dialects.codec import Origin
+from gateway.dialects.openai_responses.answer_items import (
+    answered,
+    call_id_of,
+    error_of,
+    image_of,
+    json_object,
+    ordinary_arguments,
+    reasoning_text,
+    signature_of,
+)
+from gateway.dialects.openai_responses.content import citation_of
+from gateway.dialects.openai_responses.usage import usage_of
+from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, name_and_data
+from gateway.domain.events import (
+    CitationAdded,
+    Event,
+    Finished,
+    ImageMade,
+    RefusalDelta,
+    Started,
+    StreamFailed,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingDone,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStarted,
+    UsageTold,
+)
+
+MAX_ARGUMENT_CHARS = 16 << 20
+"""Of all calls of an answer together."""
+
+
+class _StreamEvent(msgspec.Struct):
+    type: Any = None
+    delta: Any = None
+    text: Any = None
+    refusal: Any = None
+    arguments: Any = None
+    input: Any = None
+    item: Any = None
+    annotation: Any = None
+    output_index: int | None = None
+    item_id: str | None = None
+    content_index: int | None = 0
+    summary_index: int | None = 0
+    error: Any = None
+    response: Any = None
+
+
+_decode = msgspec.json.Decoder(_StreamEvent).decode
+
+
+class _Slot:
+    """One output item as far as it has come."""
+
+    __slots__ = ("call", "citations", "half", "is_closed", "kind", "part", "said")
+
+    def __init__(self) -> None:
+        self.kind = ""
+        self.said: set[object] = set()
+        """Which parts have given deltas."""
+        self.part: tuple[str, int | None] | None = None
+        """Of reasoning: the part that the last delta belonged to."""
+        self.citations = 0
+        self.is_closed = False
+        self.half = ""
+        """The first half of a character that was split over two deltas (a lone surrogate in JSON)."""
+        self.call = _Call()
+
+
+class _Call:
+    __slots__ = ("arguments", "id", "index", "is_custom", "is_held", "name", "namespace", "pieces")
+
+    def __init__(self) -> None:
+        self.index = -1
+        self.id = ""
+        self.name = ""
+        self.namespace = ""
+        self.is_custom = False
+        self.pieces: list[str] = []
+        self.arguments = ""
+        """The whole, once the provider has said it."""
+        self.is_held = False
+        """Arguments that begin as a JSON string are perhaps an object encoded twice; only the whole can tell."""
+
+
+class StreamDecoder:
+    """Bytes → events, the same for any split. Holds one event's bytes and the arguments of open calls."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._splitter = EventSplitter()
+        self._slots: dict[int | str, _Slot] = {}
+        self._last: int | str | None = None
+        self._thinking: _Slot | None = None
+        self._is_started = False
+        self._is_over = False
+        self._calls = 0
+        self._call_ids: set[str] = set()
+        self._argument_chars = 0
+        self._is_repairing = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        events: list[Event] = []
+        if self._is_over:
+            return events
+        for raw in self._splitter.feed(data):
+            self._read(raw, events)
+            if self._is_over:
+                return events
+        if len(self._splitter.rest) > MAX_EVENT_BYTES:
+            self._fail(events, StreamFailed("the provider sent an event that is larger than the gateway holds"))
+        return events
+
+    def end(self) -> list[Event]:
+        events: list[Event] = []
+        rest, self._splitter.rest = self._splitter.rest, b""
+        if rest.strip() and not self._is_over:
+            self._read(rest, events)
+        return events
+
+    def _read(self, raw: bytes, events: list[Event]) -> None:
+        name, data = name_and_data(raw)
+        if not data or data.startswith(b"[DONE]"):
+            return
+        try:
+            event = _decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            repaired = _with_lone_surrogates(data)
+            if repaired is None:
+                self._fail(events, StreamFailed("the provider sent an event that is not JSON"))
+                return
+            event = repaired
+            self._is_repairing = True
+        kind = event.type if isinstance(event.type, str) else name
+        handle = _HANDLERS.get(kind)
+        if handle is not None:
+            handle(self, event, events)
+        elif event.error or kind == "error":
+            self._failed(event, events, data)
+
+    # -- life cycle ---------------------------------------------------------------------------------------------------
+
+    def _created(self, event: _StreamEvent, events: list[Event]) -> None:
+        response = event.response if isinstance(event.response, dict) else {}
+        self._start(events, str(response.get("id") or ""), str(response.get("model") or ""))
+
+    def _start(self, events: list[Event], answer_id: str = "", model: str = "") -> None:
+        if not self._is_started:
+            self._is_started = True
+            events.append(Started(id=answer_id, model=model))
+
+    def _ended(self, event: _StreamEvent, events: list[Event]) -> None:
+        response = event.response if isinstance(event.response, dict) else {}
+        if response.get("error") or response.get("status") in ("failed", "cancelled"):
+            self._failed(event, events)
+            return
+        self._created(event, events)
+        output = response.get("output")
+        if not self._slots and isinstance(output, list):
+            for index, item in enumerate(output):
+                self._item(_StreamEvent(item=item, output_index=index), events, is_done=True)
+        for slot in self._slots.values():
+            self._close(slot, {}, events)
+        usage = usage_of(response.get("usage"))
+        if usage is not None:
+            events.append(UsageTold(usage))
+        incomplete = event.type == "response.incomplete" or response.get("status") == "incomplete"
+        finish, native = answered(response, is_incomplete=incomplete, has_calls=self._calls > 0)
+        events.append(Finished(finish=finish, native_finish=native))
+        self._is_over = True
+
+    def _failed(self, event: _StreamEvent, events: list[Event], data: bytes = b"") -> None:
+        source: object = event.response if isinstance(event.response, dict) else None
+        if source is None:
+            source = {"error": event.error} if event.error else json_object(data)
+        message, status, code = error_of(source)
+        self._fail(events, StreamFailed(message, status=status, code=code))
+
+    def _error(self, event: _StreamEvent, events: list[Event]) -> None:
+        self._failed(event, events)
+
+    def _fail(self, events: list[Event], failed: StreamFailed) -> None:
+        self._start(events)
+        self._is_over = True
+        self._splitter.rest = b""
+        events.append(failed)
+
+    # -- items --------------------------------------------------------------------------------------------------------
+
+    def _slot(self, event: _StreamEvent) -> _Slot:
+        """By index; by id where a provider leaves it out; else the last one."""
+        key: int | str | None = event.output_index
+        if key is None:
+            key = event.item_id
+        if key is None and isinstance(event.item, dict) and isinstance(event.item.get("id"), str):
+            key = event.item["id"]
+        if key is None:
+            key = self._last or 0
+        self._last = key
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = _Slot()
+        return slot
+
+    def _added(self, event: _StreamEvent, events: list[Event]) -> None:
+        self._item(event, events, is_done=False)
+
+    def _done(self, event: _StreamEvent, events: list[Event]) -> None:
+        self._item(event, events, is_done=True)
+
+    def _item(self, event: _StreamEvent, events: list[Event], *, is_done: bool) -> None:
+        self._start(events)
+        item = event.item
+        if not isinstance(item, dict):
+            return
+        slot = self._slot(event)
+        slot.kind = slot.kind or str(item.get("type") or "message")
+        if slot.kind in ("function_call", "custom_tool_call"):
+            self._learn_call(slot.call, item, is_custom=slot.kind == "custom_tool_call")
+            self._begin_call(slot.call, events, is_last_chance=is_done)
+        if is_done:
+            self._close(slot, item, events)
+
+    def _close(self, slot: _Slot, item: dict[str, Any], events: list[Event]) -> None:
+        if slot.is_closed:
+            return
+        slot.is_closed = True
+        if slot.kind == "reasoning":
+            self._close_reasoning(slot, item, events)
+        elif slot.kind in ("function_call", "custom_tool_call"):
+            self._close_call(slot.call, events)
+        elif slot.kind == "message":
+            self._close_message(slot, item, events)
+        elif slot.kind == "image_generation_call":
+            image = image_of(item)
+            if image is not None:
+                self._stop_thinking(events)
+                events.append(ImageMade(image))
+
+    def _joined(self, slot: _Slot, text: str) -> str:
+        """The text to pass on now, half characters joined and hopeless ones replaced."""
+        if not self._is_repairing:
+            return text
+        text = slot.half + text
+        slot.half = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
+        whole = text[:-1] if slot.half else text
+        return _repaired(whole)
+
+    # -- text ---------------------------------------------------------------------------------------------------------
+
+    def _text_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+        delta = event.delta
+        if not isinstance(delta, str) or not delta:
+            return
+        slot = self._slot(event)
+        slot.kind = slot.kind or "message"
+        slot.said.add(event.content_index)
+        self._start(events)
+        if self._thinking is not None:
+            self._stop_thinking(events)
+        if text := self._joined(slot, delta):
+            events.append(TextDelta(text))
+
+    def _text_done(self, event: _StreamEvent, events: list[Event]) -> None:
+        if event.content_index not in self._slot(event).said and isinstance(event.text, str):
+            event.delta = event.text
+            self._text_delta(event, events)
+
+    def _refusal_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+        delta = event.delta
+        if not isinstance(delta, str) or not delta:
+            return
+        slot = self._slot(event)
+        slot.kind = slot.kind or "message"
+        slot.said.add(event.content_index)
+        self._start(events)
+        self._stop_thinking(events)
+        if text := self._joined(slot, delta):
+            events.append(RefusalDelta(text))
+
+    def _refusal_done(self, event: _StreamEvent, events: list[Event]) -> None:
+        if event.content_index not in self._slot(event).said and isinstance(event.refusal, str):
+            event.delta = event.refusal
+            self._refusal_delta(event, events)
+
+    def _annotation(self, event: _StreamEvent, events: list[Event]) -> None:
+        slot = self._slot(event)
+        slot.citations += 1
+        citation = citation_of(event.annotation)
+        if citation is not None:
+            self._start(events)
+            self._stop_thinking(events)
+            events.append(CitationAdded(citation))
+
+    def _close_message(self, slot: _Slot, item: dict[str, Any], events: list[Event]) -> None:
+        content = item.get("content")
+        for index, part in enumerate(content if isinstance(content, list) else ()):
+            if not isinstance(part, dict):
+                continue
+            if index not in slot.said:
+                for name, kind in (("text", TextDelta), ("refusal", RefusalDelta)):
+                    value = part.get(name)
+                    if isinstance(value, str) and value:
+                        self._stop_thinking(events)
+                        events.append(kind(self._joined(slot, value)))
+            annotations = part.get("annotations")
+            if not slot.citations and isinstance(annotations, list):
+                found = (citation_of(annotation) for annotation in annotations)
+                events += [CitationAdded(citation) for citation in found if citation is not None]
+
+    # -- reasoning ----------------------------------------------------------------------------------------------------
+
+    def _summary_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+        self._thought(event, ("summary", event.summary_index), events)
+
+    def _reasoning_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+        self._thought(event, ("content", event.content_index), events)
+
+    def _thought(self, event: _StreamEvent, part: tuple[str, int | None], events: list[Event]) -> None:
+        """An item may tell its reasoning and a summary of it: the first of the two is taken."""
+        delta = event.delta
+        if not isinstance(delta, str) or not delta:
+            return
+        slot = self._slot(event)
+        slot.kind = slot.kind or "reasoning"
+        if slot.part is not None and slot.part[0] != part[0]:
+            return
+        self._start(events)
+        if self._thinking is not slot:
+            self._stop_thinking(events)
+        text = self._joined(slot, delta)
+        if slot.part is not None and slot.part != part:
+            text = f"\n\n{text}"
+        slot.part = part
+        slot.said.add(part)
+        self._thinking = slot
+        if text:
+            events.append(ThinkingDelta(text))
+
+    def _summary_done(self, event: _StreamEvent, events: list[Event]) -> None:
+        self._thought_done(event, ("summary", event.summary_index), events)
+
+    def _reasoning_done(self, event: _StreamEvent, events: list[Event]) -> None:
+        self._thought_done(event, ("content", event.content_index), events)
+
+    def _thought_done(self, event: _StreamEvent, part: tuple[str, int | None], events: list[Event]) -> None:
+        if part not in self._slot(event).said and isinstance(event.text, str):
+            event.delta = event.text
+            self._thought(event, part, events)
+
+    def _stop_thinking(self, events: list[Event]) -> None:
+        if self._thinking is not None:
+            self._thinking = None
+            events.append(ThinkingDone())
+
+    def _close_reasoning(self, slot: _Slot, item: dict[str, Any], events: list[Event]) -> None:
+        signature = signature_of(item, self._origin)
+        if self._thinking is slot:
+            self._thinking = None
+            events.append(ThinkingDone(signature))
+            return
+        text = "" if slot.said else reasoning_text(item)
+        if text or signature is not None:
+            self._stop_thinking(events)
+            if text:
+                events.append(ThinkingDelta(self._joined(slot, text)))
+            events.append(ThinkingDone(signature, is_redacted=not text))
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _learn_call(self, call: _Call, item: dict[str, Any], *, is_custom: bool) -> None:
+        call.is_custom = is_custom
+        call.id = call.id or call_id_of(item)
+        call.name = call.name or str(item.get("name") or "").strip()
+        call.namespace = call.namespace or str(item.get("namespace") or "")
+        arguments = item.get("input" if is_custom else "arguments")
+        if isinstance(arguments, dict):
+            arguments = msgspec.json.encode(arguments).decode()
+        if isinstance(arguments, str) and arguments:
+            call.arguments = arguments
+
+    def _begin_call(self, call: _Call, events: list[Event], *, is_last_chance: bool) -> None:
+        """A call starts when its name and id are known; a call that never gets a name is none."""
+        if call.index >= 0 or not call.name or not (call.id or is_last_chance):
+            return
+        self._stop_thinking(events)
+        call.index = self._calls
+        self._calls += 1
+        call.id = self._unique(call.id, call.index)
+        events.append(
+            ToolCallStarted(
+                index=call.index,
+                id=call.id,
+                name=call.name,
+                kind="custom" if call.is_custom else "function",
+                namespace=call.namespace,
+            )
+        )
+        waiting, call.pieces = call.pieces, []
+        for piece in waiting:
+            self._pass_arguments(call, piece, events)
+
+    def _unique(self, call_id: str, index: int) -> str:
+        if not call_id or call_id in self._call_ids:
+            made_up = f"call_{self._origin.request_id.replace('-', '')[:20]}_{index}"
+            call_id = f"{call_id}_{index}" if call_id and f"{call_id}_{index}" not in self._call_ids else made_up
+        self._call_ids.add(call_id)
+        return call_id
+
+    def _arguments_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+        delta = event.delta
+        if not isinstance(delta, str) or not delta:
+            return
+        self._start(events)
+        slot = self._slot(event)
+        self._argument_chars += len(delta)
+        if self._argument_chars > MAX_ARGUMENT_CHARS:
+            self._fail(events, StreamFailed("the arguments of a tool call are larger than the gateway holds"))
+            return
+        text = self._joined(slot, delta)
+        if slot.call.index < 0:
+            slot.call.pieces.append(text)
+        elif text:
+            if self._thinking is not None:
+                self._stop_thinking(events)
+            self._pass_arguments(slot.call, text, events)
+
+    def _pass_arguments(self, call: _Call, text: str, events: list[Event]) -> None:
+        if not call.pieces and not call.is_custom and text.lstrip().startswith('"'):
+            call.is_held = True
+        call.pieces.append(text)
+        if not call.is_held:
+            events.append(ToolCallDelta(call.index, text))
+
+    def _arguments_done(self, event: _StreamEvent, events: list[Event]) -> None:
+        call = self._slot(event).call
+        whole = event.arguments if isinstance(event.arguments, str) else event.input
+        if isinstance(whole, str) and whole:
+            call.arguments = whole
+
+    def _close_call(self, call: _Call, events: list[Event]) -> None:
+        self._begin_call(call, events, is_last_chance=True)
+        if call.index < 0:
+            return
+        self._stop_thinking(events)
+        passed = "".join(call.pieces)
+        whole = call.arguments if call.arguments.startswith(passed) else passed
+        if call.is_custom:
+            rest = whole[len(passed) :]
+        elif call.is_held or not passed:
+            rest = ordinary_arguments(whole)
+        else:
+            rest = whole[len(passed) :] if whole.strip() else "{}"
+        if rest:
+            events.append(ToolCallDelta(call.index, rest))
+        events.append(ToolCallDone(call.index))
+        call.pieces, call.arguments = [], ""
+
+
+def _with_lone_surrogates(data: bytes) -> _StreamEvent | None:
+    """Half characters are legal in JSON text and not in UTF-8, so a strict reader refuses them.
+
+    They stay in `delta` alone, where the next one may bring the other half.
+    """
+    try:
+        value = json.loads(data)
+        event = msgspec.convert(json.loads(_repaired(json.dumps(value, ensure_ascii=False))), _StreamEvent)
+        event.delta = value.get("delta")
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+    return event
+
+
+def _repaired(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+_HANDLERS: dict[str, Callable[[StreamDecoder, _StreamEvent, list[Event]], None]] = {
+    "response.created": StreamDecoder._created,
+    "response.queued": StreamDecoder._created,
+    "response.in_progress": StreamDecoder._created,
+    "response.completed": StreamDecoder._ended,
+    "response.incomplete": StreamDecoder._ended,
+    "response.failed": StreamDecoder._error,
+    "response.cancelled": StreamDecoder._error,
+    "response.output_item.added": StreamDecoder._added,
+    "response.output_item.done": StreamDecoder._done,
+    "response.output_text.delta": StreamDecoder._text_delta,
+    "response.output_text.done": StreamDecoder._text_done,
+    "response.output_text.annotation.added": StreamDecoder._annotation,
+    "response.refusal.delta": StreamDecoder._refusal_delta,
+    "response.refusal.done": StreamDecoder._refusal_done,
+    "response.reasoning_summary_text.delta": StreamDecoder._summary_delta,
+    "response.reasoning_summary_text.done": StreamDecoder._summary_done,
+    "response.reasoning_text.delta": StreamDecoder._reasoning_delta,
+    "response.reasoning_text.done": StreamDecoder._reasoning_done,
+    "response.function_call_arguments.delta": StreamDecoder._arguments_delta,
+    "response.function_call_arguments.done": StreamDecoder._arguments_done,
+    "response.custom_tool_call_input.delta": StreamDecoder._arguments_delta,
+    "response.custom_tool_call_input.done": StreamDecoder._arguments_done,
+}
