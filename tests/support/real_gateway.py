@@ -13,7 +13,7 @@ import signal
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -138,21 +138,35 @@ class RealGateway:
 
 
 @contextmanager
+def running_fake() -> Iterator[FakeProvider]:
+    """The fake provider alone, in a thread with a loop of its own, for clients that block."""
+    with _Loop() as loop:
+        fake = loop.run(FakeProvider().__aenter__())
+        try:
+            yield fake
+        finally:
+            loop.run(fake.stop())
+
+
+@contextmanager
 def running_gateway(
     folder: Path,
     *,
     timeouts: dict[str, float] | None = None,
     early_headers_s: float = 5.0,
     fingerprint: str = "",
+    nodes: Mapping[str, str] | None = None,
     **variables: str,
 ) -> Iterator[RealGateway]:
-    """Start everything; end everything. With a fingerprint all calls go through curl."""
+    """Start everything; end everything. With a fingerprint all calls go through curl. `nodes`: further ones, name to dialect."""
     with _Loop() as loop, products() as make:
         fake = loop.run(FakeProvider().__aenter__())
         blackhole = loop.run(FaultProxy("127.0.0.1", fake.port).__aenter__())
         blackhole.is_blackhole = True
         config = folder / "omniroute.yaml"
-        config.write_text(config_text(fake.port, blackhole.port, timeouts or {}, early_headers_s, fingerprint))
+        config.write_text(
+            config_text(fake.port, blackhole.port, timeouts or {}, early_headers_s, fingerprint, nodes or {})
+        )
         product = make(
             folder / "data", REAL, OMNIROUTE_CONFIG=str(config), OMNIROUTE_ADMIN_TOKEN=ADMIN_TOKEN,
             OMNIROUTE_INITIAL_KEY="sk-or-journey-key-0000", INITIAL_PASSWORD="correct horse battery", **variables,
@@ -170,7 +184,12 @@ def running_gateway(
 
 
 def config_text(
-    port: int, blackhole_port: int, timeouts: dict[str, float], early_headers_s: float, fingerprint: str = ""
+    port: int,
+    blackhole_port: int,
+    timeouts: dict[str, float],
+    early_headers_s: float,
+    fingerprint: str = "",
+    more_nodes: Mapping[str, str] | None = None,
 ) -> str:
     """The config file of the journeys. JSON is YAML."""
     base = f"http://127.0.0.1:{port}/v1"
@@ -192,11 +211,15 @@ def config_text(
         {"provider": "refusing", "name": "refusing", "api_key": "sk-node-refusing"},
         {"provider": "mute", "name": "mute", "api_key": "sk-node-mute"},
     ]
+    dialects = {**dict.fromkeys(nodes, "openai_chat"), **(more_nodes or {})}
+    for name, dialect in (more_nodes or {}).items():
+        nodes[name] = base + "beta" if dialect == "gemini" else base
+        connections.append({"provider": name, "name": name, "api_key": f"sk-node-{name}"})
     return json.dumps(
         {
             "version": 1,
             "nodes": [
-                {"id": name, "prefix": name, "dialect": "openai_chat", "base_url": url, "allow_private": True}
+                {"id": name, "prefix": name, "dialect": dialects[name], "base_url": url, "allow_private": True}
                 for name, url in nodes.items()
             ],
             "connections": [one | {"fingerprint": fingerprint} for one in connections],

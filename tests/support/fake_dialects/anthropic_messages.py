@@ -25,6 +25,7 @@ from tests.support.fake_dialects.script import (
 )
 
 NAME = "anthropic_messages"
+VERSIONS = ("2023-06-01", "2026-10-21")
 STREAM_TYPE = "text/event-stream; charset=utf-8"
 ID = "msg_01FakeDialectAnthropic1"
 _TOP = names(
@@ -50,7 +51,7 @@ _FINISH = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}
 
 def read(path: str, headers: dict[str, str], body: Any) -> Asked:
     expect("x-api-key" in headers or "authorization" in headers, "x-api-key header is required", status=401)
-    expect(headers.get("anthropic-version") == "2023-06-01", "anthropic-version: header is required")
+    expect(headers.get("anthropic-version") in VERSIONS, "anthropic-version: header is required")
     only(_TOP, body, "")
     is_counting = path.endswith("/count_tokens")
     asked = Asked(NAME, text_in(body.get("model"), "model"), is_stream=body.get("stream") is True)

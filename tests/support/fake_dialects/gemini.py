@@ -1,4 +1,4 @@
-"""Gemini's generateContent as a strict provider of it reads and writes (camelCase, as the official SDK sends it)."""
+"""Gemini's generateContent as a strict provider of it reads and writes. Field names may come in snake_case too."""
 
 import base64
 import json
@@ -25,6 +25,8 @@ from tests.support.fake_dialects.script import (
 )
 
 NAME = "gemini"
+DUMMIES = ("context_engineering_is_the_way_to_go", "skip_thought_signature_validator")
+"""Documented stand-ins where a call was not this model's own."""
 STREAM_TYPE = "text/event-stream"
 _TOP = names("contents systemInstruction tools toolConfig generationConfig safetySettings cachedContent labels")
 _GENERATION = names(
@@ -39,9 +41,10 @@ _SCHEMA = names(
     "type format title description nullable enum maxItems minItems properties required minProperties maxProperties minLength"
     " maxLength pattern example anyOf propertyOrdering default items minimum maximum"
 )
+_OPAQUE = names("args response parameters parametersJsonSchema responseSchema responseJsonSchema labels")
 _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 _FINISH = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS"}
-_PATH = re.compile(r"/v1beta/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent|countTokens)")
+_PATH = re.compile(r"/v1(?:beta)?/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent|countTokens)")
 
 
 def read(path: str, headers: dict[str, str], body: Any) -> Asked:
@@ -52,6 +55,7 @@ def read(path: str, headers: dict[str, str], body: Any) -> Asked:
     expect("x-goog-api-key" in headers, "Method doesn't allow unregistered callers", status=403)
     is_stream = match["verb"] == "streamGenerateContent"
     expect(not is_stream or "alt=sse" in query, "this fake streams events only (alt=sse)")
+    body = _camel(body)
     if match["verb"] == "countTokens":
         body = _of_count(body)
     only(_TOP, body, "")
@@ -65,6 +69,16 @@ def read(path: str, headers: dict[str, str], body: Any) -> Asked:
     asked.settings = {name: body[name] for name in sorted(_TOP & body.keys()) if name not in ("contents", "tools")}
     _read_contents(list_in(body.get("contents"), "contents"), asked)
     return asked
+
+
+def _camel(value: Any) -> Any:
+    """Names of the API's own fields in camelCase; what is the user's (arguments, results, schemas) stays."""
+    if isinstance(value, list):
+        return [_camel(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    named = {name: re.sub(r"_([a-z])", lambda found: found[1].upper(), name) for name in value}
+    return {named[name]: one if named[name] in _OPAQUE else _camel(one) for name, one in value.items()}
 
 
 def _of_count(body: Any) -> Any:
@@ -155,6 +169,8 @@ def _read_contents(contents: list[Any], asked: Asked) -> None:
         for j, part in enumerate(parts):
             _read_part(part, f"{where}.parts[{j}]", turn, before)
         if turn.calls:
+            is_signed = "thoughtSignature" in next(part for part in parts if "functionCall" in part)
+            expect(is_signed or not asked.thinks, "Function call is missing a thought_signature.", where)
             expect(before.role == "user", "a function call turn comes after a user turn", where)
         if before.calls or turn.results:
             same = [call.name for call in before.calls] == [result.name for result in turn.results]
@@ -176,8 +192,9 @@ def _read_part(part: Any, where: str, turn: Turn, before: Turn) -> None:
     signature = part.get("thoughtSignature")
     if signature is not None:
         own = (signature_of(NAME, "thought"), signature_of(NAME, "call"))
-        expect(_standard(signature, where) in own, "Thought signature is not valid.", where)
-        turn.signatures.append(_standard(signature, where))
+        is_known = signature in DUMMIES or _standard(signature, where) in own
+        expect(is_known, "Thought signature is not valid.", where)
+        turn.signatures.append(signature if signature in DUMMIES else _standard(signature, where))
     kind = data[0]
     if kind == "text":
         place = turn.thoughts if part.get("thought") else turn.texts

@@ -139,7 +139,7 @@ class _Input:
     def _message(self, item: dict[str, Any], where: str) -> None:
         role = item.get("role")
         expect(role in ("user", "assistant", "system", "developer"), f"unknown role {role!r}", f"{where}.role")
-        expect(item.get("id") is None or str(item["id"]).startswith("msg_"), "expected an id msg_…", f"{where}.id")
+        self._check_id(item, "msg_", where)
         content = item.get("content")
         kind = "output_text" if role == "assistant" else "input_text"
         parts = [{"type": kind, "text": content}] if isinstance(content, str) else list_in(content, f"{where}.content")
@@ -161,7 +161,7 @@ class _Input:
         call_id = text_in(item.get("call_id"), f"{where}.call_id")
         expect(0 < len(call_id) <= 64, "must have 1 to 64 characters", f"{where}.call_id")
         expect(call_id not in self._calls, "is there twice", f"{where}.call_id")
-        expect(item.get("id") is None or str(item["id"]).startswith("fc_"), "expected an id fc_…", f"{where}.id")
+        self._check_id(item, "fc_", where)
         arguments = json.loads(text_in(item.get("arguments"), f"{where}.arguments"))
         self._calls[call_id] = item["name"]
         self._turn("assistant").calls.append(Call(call_id, text_in(item.get("name"), f"{where}.name"), arguments))
@@ -176,6 +176,14 @@ class _Input:
             parts = list_in(output, f"{where}.output")
             output = "".join(text_in(part.get("text"), f"{where}.output") for part in parts)
         self._turn("tool").results.append(Result(call_id, self._calls[call_id], output))
+
+    def _check_id(self, item: dict[str, Any], prefix: str, where: str) -> None:
+        """What came of reasoning is known by its id, and must not stand without it."""
+        item_id = str(item.get("id") or prefix)
+        expect(item_id.startswith(prefix), f"expected an id {prefix}…", f"{where}.id")
+        if item_id.startswith(f"{prefix}fakeR"):
+            has_it = bool(self._asked.turns[-1].signatures)
+            expect(has_it, f"'{item_id}' was provided without its required 'reasoning' item", where)
 
     def _reasoning(self, item: dict[str, Any], where: str) -> None:
         expect(str(item.get("id", "rs_")).startswith("rs_"), "expected an id rs_…", f"{where}.id")
@@ -275,6 +283,7 @@ def stream_error(status: int, message: str) -> list[bytes]:
 
 def _items(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
+    mark = "fakeR" if answer.thoughts else "fake"
     if answer.thoughts:
         summary = [{"type": "summary_text", "text": "".join(answer.thoughts)}] if asked.shows_thoughts else []
         item = {"id": "rs_fake00", "type": "reasoning", "summary": summary}
@@ -284,9 +293,11 @@ def _items(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
     if answer.texts:
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}
         status = "incomplete" if answer.finish == "length" else "completed"
-        items.append({"id": "msg_fake00", "type": "message", "status": status, "role": "assistant", "content": [part]})
+        items.append(
+            {"id": f"msg_{mark}00", "type": "message", "status": status, "role": "assistant", "content": [part]}
+        )
     for i, (name, arguments) in enumerate(answer.calls):
-        call = {"id": f"fc_fake0{i}", "type": "function_call", "status": "completed", "name": name}
+        call = {"id": f"fc_{mark}0{i}", "type": "function_call", "status": "completed", "name": name}
         items.append(call | {"call_id": f"call_fakeResponses0000{i}", "arguments": json.dumps(arguments)})
     return items
 

@@ -15,7 +15,8 @@ ROME = ("get_weather", {"city": "Rome", "unit": "c"})
 TIME = ("get_time", {"zone": "Europe/Rome"})
 STRUCTURED = {"city": "Zürich", "degrees": 18}
 THOUGHTS = ("The user greets; ", "I greet back.")
-CACHED = Counts(input=120, output=7, cached=64)
+CACHED = Counts(input=120, output=7, cached=64, written=10)
+"""Only Anthropic tells what was written."""
 THOUGHT_COUNTS = Counts(input=21, output=20, reasoning=12)
 LONG_PIECES = 2000
 LONG_GAP_S = 0.02
@@ -91,6 +92,16 @@ def thinking_tools(asked: Asked) -> Answer:
     return Answer(calls=(WEATHER,), thoughts=THOUGHTS, is_signed=True, finish="tool_calls", counts=THOUGHT_COUNTS)
 
 
+def thinking_unsigned(asked: Asked) -> Answer:
+    """As thinking-tools, for callers that keep no signature: the loop goes on without it."""
+    expect(asked.thinks or asked.results(), "reasoning was not asked for")
+    _expect_tool(asked, "get_weather", "city")
+    if results := asked.results():
+        _expect_calls(asked, [WEATHER])
+        return Answer(("The tool ", "said: ", results[-1].text))
+    return Answer(calls=(WEATHER,), thoughts=THOUGHTS, is_signed=True, finish="tool_calls", counts=THOUGHT_COUNTS)
+
+
 def image(asked: Asked) -> Answer:
     expect(len(asked.pictures()) == 1, f"one picture was expected, got {asked.pictures()}")
     picture = asked.pictures()[0]
@@ -120,6 +131,7 @@ SCENARIOS: dict[str, Callable[[Asked], Answer]] = {
     "structured": structured,
     "thinking": thinking,
     "thinking-tools": thinking_tools,
+    "thinking-unsigned": thinking_unsigned,
     "image": image,
     "cached-usage": cached_usage,
     "length": length,
@@ -130,6 +142,11 @@ SCENARIOS: dict[str, Callable[[Asked], Answer]] = {
     "cut": text,
 }
 """By the model's name. The last four end badly, see `serve`."""
+
+
+def said(name: str) -> str:
+    """The text that a scenario of plain text answers with."""
+    return SCENARIOS[name](Asked("", name)).text
 
 
 def signature_of(dialect: str, what: str = "thought") -> str:

@@ -1,6 +1,7 @@
 """Which dialect a path speaks, and the answer of a scenario on the wire, well or badly ended."""
 
 import json
+import re
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.fake_dialects.scenarios import (
 from tests.support.fake_dialects.script import Asked, Refused, Streamed
 from tests.support.fake_http import Exchange
 
+_GEMINI = re.compile(r"/v1(?:beta)?/models/(?P<model>[^:]+):")
 _PIECE_BYTES = 97
 """Streams are cut here on the wire: inside lines, JSON and characters."""
 
@@ -25,15 +27,15 @@ def dialect_of(path: str) -> ModuleType:
     path = path.partition("?")[0]
     if "/messages" in path:
         return anthropic_messages
-    if path.startswith("/v1beta/models/"):
+    if _GEMINI.match(path):
         return gemini
     return openai_responses if path.endswith("/responses") else openai_chat
 
 
 def model_of(path: str, request: dict[str, Any]) -> str:
     """Gemini's stands in the path."""
-    if path.startswith("/v1beta/models/"):
-        return path.removeprefix("/v1beta/models/").partition(":")[0]
+    if match := _GEMINI.match(path):
+        return match["model"]
     return str(request.get("model", ""))
 
 
@@ -67,11 +69,9 @@ async def answer_scenario(x: Exchange, name: str) -> None:
 async def _stream(x: Exchange, name: str, dialect: ModuleType, streamed: Streamed) -> None:
     await x.head(200, dialect.STREAM_TYPE, length=None)
     if name == "long-stream":
-        await x.chunk(b"".join(streamed.opening))
-        for event in streamed.texts:
+        for event in streamed.all():
             await x.chunk(event)
             await x.pause(LONG_GAP_S)
-        await x.chunk(b"".join(streamed.closing))
         return await x.end_chunks()
     if name in ("error-stream", "cut"):
         # A moment lies between, as in real life: what came before it has been read when the stream breaks.

@@ -1,0 +1,328 @@
+"""What is asked and what must be heard, case by case: a function each, the same for every caller and provider.
+
+A function gets an `At`: the caller, the provider's dialect, and how to ask. Everything asserted here is content; the
+provider's side asserts too (`fake_dialects`), and answers 400 with the reason.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.journeys.matrix.ask import Ask, Caller, Results, Said, User
+from tests.journeys.matrix.cells import Cell
+from tests.support.fake_dialects import scenarios
+from tests.support.fake_http import RequestRecord
+from tests.support.product import wait_for
+
+WEATHER = {
+    "name": "get_weather",
+    "description": "The weather of a city",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "Where"},
+            "unit": {"type": "string", "enum": ["c", "f"]},
+            "days": {"type": "integer", "minimum": 1},
+        },
+        "required": ["city"],
+    },
+}
+TIME = {
+    "name": "get_time",
+    "description": "The time of a zone",
+    "parameters": {
+        "type": "object",
+        "properties": {"zone": {"type": "string"}, "pattern": {"type": "string"}},
+        "required": ["zone"],
+    },
+}
+PING = {"name": "ping", "description": "Is it there", "parameters": {"type": "object", "properties": {}}}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
+    "required": ["city", "degrees"],
+    "additionalProperties": False,
+}
+RESULT = '18 °C, "clear" ☀\n'
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) + b"\xfb\xff"
+PICTURE_URL = "https://pictures.example/cat.png"
+
+FINISH = {
+    "openai_chat": {"stop": "stop", "tool_calls": "tool_calls", "length": "length"},
+    "openai_responses": {"stop": "completed", "tool_calls": "completed", "length": "incomplete/max_output_tokens"},
+    "anthropic_messages": {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"},
+    "gemini": {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS"},
+    "ollama": {"stop": "stop", "tool_calls": "stop", "length": "length"},
+}
+RAISED = {
+    "openai_chat": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIError"},
+    "openai_responses": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIError"},
+    "anthropic_messages": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIStatusError"},
+    "gemini": {400: "ClientError", 429: "ClientError", "stream": "ServerError"},
+    "ollama": {400: "OllamaError", 429: "OllamaError", "stream": "OllamaError"},
+}
+TEXT = "".join(scenarios.TEXT)
+THOUGHTS = "".join(scenarios.THOUGHTS)
+HELLO = User("Hello")
+PLAIN = scenarios.Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger must hold of a request; None = not looked at."""
+
+    request_id: str
+    status: int = 200
+    error: str = ""
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    written: int | None = None
+
+
+@dataclass(slots=True)
+class At:
+    """A cell being played. `model_of` gives the name under which a scenario is asked for."""
+
+    cell: Cell
+    caller: Caller
+    records: Callable[[], list[RequestRecord]]
+    model_of: Callable[[str], str]
+    rows: list[Row] = field(default_factory=list)
+    request_id: str = ""
+    """Of the request last asked."""
+    _asked: int = 0
+
+    @property
+    def provider(self) -> str:
+        return self.cell.provider
+
+    @property
+    def streams(self) -> bool:
+        return self.cell.case.streams
+
+    @property
+    def is_same(self) -> bool:
+        """The dialect of caller and provider is one, so bytes pass unchanged."""
+        return self.cell.caller == self.provider
+
+    def ask(self, scenario: str, *turns: User | Said | Results, **fields: Any) -> Ask:
+        self._asked += 1
+        self.request_id = f"{self.cell.id}:{self._asked}"
+        return Ask(self.model_of(scenario), turns or (HELLO,), headers={"x-request-id": self.request_id}, **fields)
+
+    def say(
+        self, scenario: str, *turns: User | Said | Results, counts: scenarios.Counts = PLAIN, **fields: Any
+    ) -> Said:
+        """Ask, hear, check what every good answer has, and note the row that is due."""
+        ask = self.ask(scenario, *turns, **fields)
+        heard: list[str] = []
+        said = self.caller.say(ask, streams=self.streams, hear=heard.append)
+        assert "".join(heard) == (said.text if self.streams else "")
+        assert said.model == (scenario if self.is_same else ask.model)
+        tokens = said.tokens
+        assert tokens is not None
+        assert (tokens.input, tokens.output) == (counts.input, counts.output)
+        assert tokens.cached in (None, counts.cached)
+        assert tokens.reasoning in (None, counts.reasoning)
+        written = counts.written if self.provider == "anthropic_messages" else 0
+        row = Row(
+            self.request_id,
+            input=counts.input,
+            output=counts.output,
+            cached=counts.cached,
+            written=written,
+        )
+        self.rows.append(row)
+        return said
+
+    def fail(self, scenario: str, *turns: User, **fields: Any) -> tuple[list[str], Any]:
+        """Ask, and give what was heard before the SDK raised, and what it raised."""
+        ask = self.ask(scenario, *turns, **fields)
+        heard: list[str] = []
+        with pytest.raises(Exception) as caught:  # of what kind is for the case to say
+            self.caller.say(ask, streams=self.streams, hear=heard.append)
+        return heard, self.caller.wrong(caught.value)
+
+    def asked(self) -> dict[str, Any]:
+        """The latest request, as the provider understood it."""
+        found = self.records()[-1].asked
+        assert found is not None
+        assert found["dialect"] == self.provider
+        return found
+
+    def finish(self, word: str) -> str:
+        return FINISH[self.cell.caller][word]
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+def text(at: At) -> None:
+    said = at.say("text", User("Hello, Grüße"), system="Be brief.", max_tokens=64, temperature=0.5)
+    assert said.text == TEXT
+    assert said.thoughts == ""
+    assert said.calls == []
+    assert said.finish == at.finish("stop")
+    asked = at.asked()
+    assert asked["system"] == ["Be brief."]
+    assert [turn["texts"] for turn in asked["turns"]] == [["Hello, Grüße"]]
+    assert (asked["max_tokens"], asked["temperature"]) == (64, 0.5)
+    assert asked["is_stream"] == at.streams
+
+
+def tools(at: At) -> None:
+    said = at.say("tool-loop", tools=(WEATHER,))
+    assert (said.text, said.finish) == ("", at.finish("tool_calls"))
+    assert [(call.name, call.arguments) for call in said.calls] == [scenarios.WEATHER]
+    assert at.asked()["tools"]["get_weather"] == WEATHER["parameters"]
+    after = at.say("tool-loop", HELLO, said, Results(((said.calls[0], RESULT),)), tools=(WEATHER,))
+    assert after.text == f"The tool said: {RESULT}"
+    assert (after.calls, after.finish) == ([], at.finish("stop"))
+
+
+def parallel(at: At) -> None:
+    said = at.say("parallel-tools", tools=(WEATHER, TIME))
+    assert (said.text, said.finish) == ("Let me look.", at.finish("tool_calls"))
+    wanted = [scenarios.WEATHER, scenarios.ROME, scenarios.TIME]
+    assert [(call.name, call.arguments) for call in said.calls] == wanted
+    if at.cell.caller != "ollama" and (at.cell.caller, at.provider) != ("gemini", "gemini"):  # these need no ids
+        assert len({call.id for call in said.calls} - {""}) == 3
+    results = list(zip(said.calls, ["18 °C", "24 °C", "12:30"], strict=True))
+    if at.cell.caller in ("openai_chat", "openai_responses", "anthropic_messages"):
+        results.reverse()  # they tell results by their call's id
+    after = at.say("parallel-tools", HELLO, said, Results(tuple(results)), tools=(WEATHER, TIME))
+    quotes = ["Europe/Rome=12:30", "Paris/c=18 °C", "Rome/c=24 °C"]
+    assert sorted(after.text.strip("; ").split("; ")) == quotes
+    before = ["".join(turn["texts"]) for turn in at.asked()["turns"]]
+    assert before[:2] == ["Hello", "Let me look."]
+
+
+def no_arguments(at: At) -> None:
+    said = at.say("no-arguments", tools=(PING,))
+    assert [(call.name, call.arguments) for call in said.calls] == [("ping", {})]
+    after = at.say("no-arguments", HELLO, said, Results(((said.calls[0], "pong"),)), tools=(PING,))
+    assert after.text == "pinged: pong"
+
+
+def structured(at: At) -> None:
+    said = at.say("structured", schema=SCHEMA)
+    assert json.loads(said.text) == scenarios.STRUCTURED
+    assert said.finish == at.finish("stop")
+    assert at.asked()["schema"] == SCHEMA
+
+
+def thinking(at: At) -> None:
+    said = at.say("thinking", thinks=True, counts=scenarios.THOUGHT_COUNTS)
+    assert said.text == TEXT
+    assert said.thoughts == THOUGHTS
+    after = at.say("thinking", HELLO, said, User("And now?"), thinks=True)
+    assert after.text == "I remember my thoughts."
+    turns = at.asked()["turns"]
+    assert ["".join(turn["texts"]) for turn in turns] == ["Hello", TEXT, "And now?"]
+
+
+def thinking_tools(at: At) -> None:
+    said = at.say("thinking-tools", thinks=True, tools=(WEATHER,), counts=scenarios.THOUGHT_COUNTS)
+    assert said.thoughts == THOUGHTS
+    assert [(call.name, call.arguments) for call in said.calls] == [scenarios.WEATHER]
+    result = Results(((said.calls[0], RESULT),))
+    after = at.say("thinking-tools", HELLO, said, result, thinks=True, tools=(WEATHER,))
+    assert after.text == f"The tool said: {RESULT}"
+
+
+def thinking_unsigned(at: At) -> None:
+    fields: dict[str, Any] = {"thinks": True, "tools": (WEATHER,), "keeps_state": False}
+    said = at.say("thinking-unsigned", counts=scenarios.THOUGHT_COUNTS, **fields)
+    after = at.say("thinking-unsigned", HELLO, said, Results(((said.calls[0], RESULT),)), **fields)
+    assert after.text == f"The tool said: {RESULT}"
+
+
+def image(at: At) -> None:
+    said = at.say("image", User("What is it?", picture=PICTURE))
+    assert said.text == f"image/png of {len(PICTURE)} bytes"
+
+
+def image_url(at: At) -> None:
+    said = at.say("image", User("What is it?", picture_url=PICTURE_URL))
+    assert said.text == f"a picture at {PICTURE_URL}"
+
+
+def cached(at: At) -> None:
+    assert at.say("cached-usage", counts=scenarios.CACHED).text == TEXT
+
+
+def length(at: At) -> None:
+    said = at.say("length")
+    assert (said.text, said.finish) == ("cut by the limit", at.finish("length"))
+
+
+# -- failures --------------------------------------------------------------------------------------------------------
+
+
+def error_400(at: At) -> None:
+    heard, wrong = at.fail("error-400")
+    assert heard == []
+    assert (wrong.kind, wrong.status) == (RAISED[at.cell.caller][400], 400)
+    assert scenarios.ERROR_400 in wrong.message
+    at.rows.append(Row(at.request_id, status=400, input=0, output=0))
+
+
+def error_429(at: At) -> None:
+    heard, wrong = at.fail("error-429")
+    assert heard == []
+    assert (wrong.kind, wrong.status) == (RAISED[at.cell.caller][429], 429)
+    assert scenarios.ERROR_429 in wrong.message
+    assert wrong.retry_after == str(scenarios.RETRY_AFTER_S)
+    at.rows.append(Row(at.request_id, status=429, input=0, output=0))
+
+
+def error_stream(at: At) -> None:
+    heard, wrong = at.fail("error-stream")
+    assert "".join(heard) == "".join(scenarios.TEXT[:2])
+    assert wrong.kind == RAISED[at.cell.caller]["stream"]
+    assert scenarios.ERROR_STREAM in wrong.message
+    at.rows.append(Row(at.request_id, error="provider_error_event"))
+
+
+def cut(at: At) -> None:
+    heard, wrong = at.fail("cut")
+    assert "".join(heard) == "".join(scenarios.TEXT[:2])
+    assert wrong.kind == RAISED[at.cell.caller]["stream"]
+    assert "before the answer was complete" in wrong.message
+    at.rows.append(Row(at.request_id, error="stream_reset"))
+
+
+def cancel(at: At) -> None:
+    before = len(at.records())
+    with at.caller.begin(at.ask("long-stream")) as first:
+        assert first.startswith("word0 ")
+    wait_for(lambda: at.records()[before].closed_mid_answer, 2)
+    at.rows.append(Row(at.request_id, status=499, error="caller_left"))
+
+
+# -- other calls -----------------------------------------------------------------------------------------------------
+
+
+def count(at: At) -> None:
+    """Two dialects count themselves; for the others it is estimated."""
+    counted = at.caller.count(at.ask("text", User("How many tokens are these?")))
+    told = {"anthropic_messages": 41, "gemini": 43}.get(at.provider)
+    assert counted == told if told else 3 <= counted <= 60
+
+
+def play(at: At) -> None:
+    """Play the cell's case."""
+    _PLAYS[at.cell.case.play](at)
+
+
+_PLAYS: dict[str, Callable[[At], None]] = {
+    one.__name__: one
+    for one in (
+        text, tools, parallel, no_arguments, structured, thinking, thinking_tools, thinking_unsigned, image, image_url,
+        cached, length, error_400, error_429, error_stream, cut, cancel, count,
+    )
+}  # fmt: skip
