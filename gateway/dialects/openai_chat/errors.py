@@ -35,3 +35,10 @@ def encode_error(
 def encode_stream_error(status: int, code: str, message: str, details: dict[str, object] | None = None) -> bytes:
     """An error as an event of a stream. The official SDKs raise on a `data` object with `error`; no `[DONE]` follows."""
     return b"data: " + encode_error(status, code, message, None, details) + b"\n\n"
+
+
+def encode_error_event(
+    status: int, code: str, message: str, param: str | None = None, details: dict[str, object] | None = None
+) -> bytes:
+    """As `encode_stream_error`, with the place of the fault."""
+    return b"data: " + encode_error(status, code, message, param, details) + b"\n\n"

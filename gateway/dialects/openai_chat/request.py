@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.codec import Arrival, Head
 from gateway.dialects.splice import append_member, drop_members, replace_member, replace_model
 from gateway.domain.errors import BadRequest
 
@@ -22,21 +23,14 @@ class _Body(msgspec.Struct, frozen=True):
     reasoning_effort: Any = None
 
 
-class ChatHead(msgspec.Struct, frozen=True):
-    """What routing and relay need. `wants_usage`: the caller asked for the usage chunk itself."""
-
-    model: str
-    is_stream: bool
-    wants_usage: bool
-    has_stream_options: bool
-    is_reasoning: bool
-
+ChatHead = Head
+"""The name of it here."""
 
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def read_head(body: bytes) -> ChatHead:
-    """Read the routing fields of a request. Raises BadRequest, naming what is wrong."""
+def read_head(body: bytes, _arrival: Arrival | None = None) -> Head:
+    """Read the routing fields of a request; all of them are in the body. Raises BadRequest, naming what is wrong."""
     try:
         fields = _decode(body)
     except msgspec.ValidationError as error:
@@ -58,7 +52,7 @@ def read_head(body: bytes) -> ChatHead:
     if fields.stream is not None and not isinstance(fields.stream, bool):
         raise BadRequest("stream must be true or false", code="invalid_stream", param="stream")
     options = fields.stream_options
-    return ChatHead(
+    return Head(
         model=model,
         is_stream=fields.stream is True,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
@@ -67,7 +61,7 @@ def read_head(body: bytes) -> ChatHead:
     )
 
 
-def pass_on(body: bytes, head: ChatHead, model: str, *, asks_usage: bool, drop_fields: tuple[str, ...] = ()) -> bytes:
+def pass_on(body: bytes, head: Head, model: str, *, asks_usage: bool, drop_fields: tuple[str, ...] = ()) -> bytes:
     """The body for a provider of this dialect: the model's name changes, and a stream asks for its usage.
 
     `asks_usage` is False for a target known to refuse `stream_options`.

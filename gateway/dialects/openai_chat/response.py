@@ -1,26 +1,19 @@
 """Chat Completions answers that are not streamed: is it an answer at all, and what did it use."""
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from gateway.dialects.openai_chat.stream import error_text, usage_of
-from gateway.domain.usage import Usage
+from gateway.dialects.codec import Reading
+from gateway.dialects.openai_chat.stream import error_text
+from gateway.dialects.openai_chat.usage import usage_in
 
 
 class _Answer(msgspec.Struct, frozen=True):
     choices: list[msgspec.Raw] | None = None
     error: Any = None
     usage: Any = None
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """`kind` is `answer`, or what came in its place under a status of 200; `error_status` is a status it names."""
-
-    kind: Literal["answer", "error", "empty", "not_json"]
-    usage: Usage | None = None
-    message: str = ""
-    error_status: int = 0
+    x_groq: Any = None
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -35,13 +28,13 @@ def read_answer(body: bytes) -> Reading:
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         return Reading(kind="not_json", message="the provider's answer is not a completion")
     if answer.error:
-        return Reading(kind="error", message=error_text(body), error_status=_status_in(answer.error))
+        return Reading(kind="error", message=error_text(body), error_status=status_in(answer.error))
     if not answer.choices:
         return Reading(kind="empty", message="the provider's answer has no choices")
-    return Reading(kind="answer", usage=usage_of(answer.usage))
+    return Reading(kind="answer", usage=usage_in(answer.usage, answer.x_groq))
 
 
-def _status_in(error: object) -> int:
+def status_in(error: object) -> int:
     """Some providers put the real status inside: `{"error": {"code": 429, …}}` (OpenRouter's documents)."""
     if isinstance(error, dict):
         for name in ("status", "code"):

@@ -6,14 +6,14 @@ be content.
 """
 
 import re
-from typing import Any, Literal, TypeGuard
+from typing import Any
 
 import msgspec
 
+from gateway.dialects.codec import EventClass
+from gateway.dialects.openai_chat.usage import usage_in
 from gateway.dialects.sse import EventSplitter, data_of
 from gateway.domain.usage import Usage
-
-EventClass = Literal["noise", "useful", "error", "terminal"]
 
 _DONE = b"[DONE]"
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
@@ -28,6 +28,7 @@ class _Chunk(msgspec.Struct, frozen=True):
     choices: list[dict[str, Any]] | None = None
     error: Any = None
     usage: Any = None
+    x_groq: Any = None
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -55,36 +56,6 @@ def classify(event: bytes) -> EventClass:
         if choice.get("finish_reason"):
             return "terminal"
     return "noise"
-
-
-def usage_of(raw: object) -> Usage | None:
-    """The five counts of a `usage` object; None when it is not one.
-
-    Each count is read by itself, so one odd field does not lose the others. Negative or absurd figures are not
-    believed. `prompt_cache_hit_tokens` is DeepSeek's name for cached ones.
-    """
-    if not isinstance(raw, dict) or not any(
-        _is_number(raw.get(name)) for name in ("prompt_tokens", "completion_tokens")
-    ):
-        return None
-    details_in = raw.get("prompt_tokens_details")
-    details_out = raw.get("completion_tokens_details")
-    cached = _count(details_in.get("cached_tokens")) if isinstance(details_in, dict) else 0
-    return Usage(
-        input=_count(raw.get("prompt_tokens")),
-        output=_count(raw.get("completion_tokens")),
-        cache_read=cached or _count(raw.get("prompt_cache_hit_tokens")),
-        cache_write=_count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0,
-        reasoning=_count(details_out.get("reasoning_tokens")) if isinstance(details_out, dict) else 0,
-    )
-
-
-def _count(value: object) -> int:
-    return int(value) if _is_number(value) and 0 <= value <= 1_000_000_000 else 0
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class StreamTap:
@@ -145,7 +116,7 @@ class StreamTap:
             except _UNREADABLE:
                 kept.append(event)
                 continue
-            found = usage_of(chunk.usage)
+            found = usage_in(chunk.usage, chunk.x_groq)
             if found is not None:
                 self.usage = found
             if not (self._hides_usage_chunk and found is not None and not chunk.choices and not chunk.error):

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.dialects.openai_chat.request import pass_on, read_head
 from gateway.dialects.openai_chat.response import read_answer
-from gateway.dialects.openai_chat.stream import StreamTap, classify, usage_of
+from gateway.dialects.openai_chat.stream import StreamTap, classify
+from gateway.dialects.openai_chat.usage import usage_in, usage_of
 from gateway.dialects.sse import EventSplitter, data_of
 from gateway.relay.classify import of_status
 
@@ -49,8 +50,16 @@ def told_usage(stream: bytes) -> dict[str, Any] | None:
     for line in stream.decode().split("\n"):
         text = line.strip().removeprefix("data:").strip()
         if text.startswith("{"):
-            found = json.loads(text).get("usage") or found
+            chunk = json.loads(text)
+            found = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage") or found
     return found
+
+
+def told_output(usage: dict[str, Any]) -> int:
+    """All of the answer's tokens: xAI counts its reasoning beside `completion_tokens`."""
+    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    is_beside = usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] + reasoning
+    return int(usage["completion_tokens"] + (reasoning if is_beside else 0))
 
 
 @pytest.mark.parametrize("row", recorded("stream"))
@@ -64,7 +73,7 @@ def test_a_stream_passes_unchanged_and_is_understood(row: dict[str, Any]) -> Non
         assert tap.usage == (usage_of(usage) if usage else None)
         if usage:
             assert tap.usage is not None
-            assert (tap.usage.input, tap.usage.output) == (usage["prompt_tokens"], usage["completion_tokens"])
+            assert (tap.usage.input, tap.usage.output) == (usage["prompt_tokens"], told_output(usage))
         assert tap.is_complete is ("mid-stream-error" not in features)
         assert tap.is_done is ("no-done" not in features)
         assert bool(tap.error) is ("mid-stream-error" in features)
@@ -113,7 +122,7 @@ def test_an_answer_is_told_from_an_error(row: dict[str, Any]) -> None:
     assert reading.usage == (usage_of(answer["usage"]) if answer.get("usage") else None)
     if reading.usage:
         assert reading.usage.input == answer["usage"]["prompt_tokens"]
-        assert reading.usage.output == answer["usage"]["completion_tokens"]
+        assert reading.usage.output == told_output(answer["usage"])
 
 
 @pytest.mark.parametrize("row", recorded("request"))

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.openai_chat.stream import StreamTap, classify, error_text, usage_of
+from gateway.dialects.openai_chat.stream import StreamTap, classify, error_text
+from gateway.dialects.openai_chat.usage import usage_of
 from gateway.domain.usage import Usage
 
 CALM = settings(deadline=None, database=None, max_examples=150)
@@ -229,6 +230,15 @@ def test_an_unfinished_event_is_held_and_given_at_the_end() -> None:
                 "completion_tokens_details": {"reasoning_tokens": 2},
             },
             Usage(input=7, output=3, cache_read=5, cache_write=1, reasoning=2),
+        ),
+        (
+            {
+                "prompt_tokens": 12,
+                "completion_tokens": 2,
+                "total_tokens": 354,
+                "completion_tokens_details": {"reasoning_tokens": 340},
+            },
+            Usage(input=12, output=342, reasoning=340),
         ),
         ({"prompt_tokens": 7, "prompt_cache_hit_tokens": 4}, Usage(input=7, cache_read=4)),
         ({"prompt_tokens": 7, "completion_tokens": None, "prompt_tokens_details": None}, Usage(input=7)),

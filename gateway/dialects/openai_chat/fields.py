@@ -1,0 +1,63 @@
+"""Fields of a request read one by one, so that what is wrong is named by its place (`messages[3].content[1].type`)."""
+
+from typing import Any
+
+from gateway.domain.errors import BadRequest
+
+Json = dict[str, Any]
+
+
+def wrong(param: str, should: str, *, code: str = "invalid_value") -> BadRequest:
+    return BadRequest(f"{param} {should}", code=code, param=param)
+
+
+def an_object(value: object, param: str) -> Json:
+    if not isinstance(value, dict):
+        raise wrong(param, "must be an object", code="invalid_type")
+    return value
+
+
+def a_list(value: object, param: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise wrong(param, "must be an array", code="invalid_type")
+    return value
+
+
+def text_in(fields: Json, name: str, param: str) -> str:
+    """The text of a required field."""
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise wrong(f"{param}.{name}" if param else name, "must be a string", code="invalid_type")
+    return value
+
+
+def optional_text(fields: Json, name: str, param: str = "") -> str:
+    value = fields.get(name)
+    return "" if value is None else text_in(fields, name, param)
+
+
+def optional_number(fields: Json, name: str) -> float | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise wrong(name, "must be a number", code="invalid_type")
+    return value
+
+
+def optional_int(fields: Json, name: str, *, least: int | None = None) -> int | None:
+    value = optional_number(fields, name)
+    if value is None:
+        return None
+    if value != int(value):
+        raise wrong(name, "must be a whole number", code="invalid_type")
+    if least is not None and value < least:
+        raise wrong(name, f"must be at least {least}")
+    return int(value)
+
+
+def optional_bool(fields: Json, name: str) -> bool | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise wrong(name, "must be true or false", code="invalid_type")
+    return value

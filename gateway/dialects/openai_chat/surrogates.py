@@ -1,0 +1,69 @@
+r"""Halves of surrogate pairs. JSON may spell one alone (`\ud83d`), UTF-8 cannot hold it, and msgspec refuses to read it.
+
+JavaScript clients that cut a text in the middle of an emoji send such halves, and providers that stream by UTF-16 units
+send the two halves of one character in two deltas. Both are rare, so the fast path tries msgspec first.
+"""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+_LONE = re.compile("[\ud800-\udfff]")
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def read_json(data: bytes) -> Any:
+    """The value of a JSON text; lone halves in it become U+FFFD. Raises ValueError or RecursionError."""
+    try:
+        return _decode(data)
+    except msgspec.DecodeError:
+        if b"\\u" not in data:
+            raise
+        return _cleaned(json.loads(data))
+
+
+def read_json_with_halves(data: bytes) -> Any:
+    """The same, with lone halves in its strings: for texts that come in pieces. Raises ValueError or RecursionError."""
+    return json.loads(data)
+
+
+def json_text(value: object) -> bytes:
+    """A value as JSON in UTF-8, whatever strings it holds."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return _encode(_cleaned(value))
+
+
+class HalfJoiner:
+    """Joins a text that may be cut between two halves of a character. A half in the middle becomes U+FFFD, at the end nothing."""
+
+    __slots__ = ("_high",)
+
+    def __init__(self) -> None:
+        self._high = ""
+
+    def feed(self, text: str) -> str:
+        if not self._high and text.isascii():
+            return text
+        text = self._high + text
+        self._high = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return _cleaned_text(text[: len(text) - len(self._high)])
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return _cleaned_text(value)
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {_cleaned_text(name): _cleaned(item) for name, item in value.items()}
+    return value
+
+
+def _cleaned_text(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _LONE.search(text) else text

@@ -1,0 +1,60 @@
+"""The `usage` object of Chat Completions, read and written."""
+
+from typing import Any, TypeGuard
+
+from gateway.domain.usage import Usage
+
+
+def usage_in(usage: object, x_groq: object = None) -> Usage | None:
+    """The counts of a chunk; Groq tells them under `x_groq` too, alone when nobody asked for usage."""
+    if usage is None and isinstance(x_groq, dict):
+        usage = x_groq.get("usage")
+    return usage_of(usage)
+
+
+def usage_of(raw: object) -> Usage | None:
+    """The five counts of a `usage` object; None when it is not one.
+
+    Each count is read by itself, so one odd field does not lose the others. Negative or absurd figures are not
+    believed. `prompt_cache_hit_tokens` is DeepSeek's name for cached ones. xAI counts reasoning beside
+    `completion_tokens`, all others within (recorded: 12 + 2 with 340 of reasoning is a total of 354).
+    """
+    if not isinstance(raw, dict) or not any(
+        _is_number(raw.get(name)) for name in ("prompt_tokens", "completion_tokens")
+    ):
+        return None
+    details_in = raw.get("prompt_tokens_details")
+    details_out = raw.get("completion_tokens_details")
+    cached = _count(details_in.get("cached_tokens")) if isinstance(details_in, dict) else 0
+    prompt, completion, total = (_count(raw.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    reasoning = _count(details_out.get("reasoning_tokens")) if isinstance(details_out, dict) else 0
+    is_beside = reasoning > 0 and (total == prompt + completion + reasoning or reasoning > completion)
+    return Usage(
+        input=prompt,
+        output=completion + (reasoning if is_beside else 0),
+        cache_read=cached or _count(raw.get("prompt_cache_hit_tokens")),
+        cache_write=_count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0,
+        reasoning=reasoning,
+    )
+
+
+def _count(value: object) -> int:
+    return int(value) if _is_number(value) and 0 <= value <= 1_000_000_000 else 0
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """As callers read it; the SDK's type needs the three totals."""
+    details: dict[str, Any] = {"cached_tokens": usage.cache_read}
+    if usage.cache_write:
+        details["cache_write_tokens"] = usage.cache_write
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+        "prompt_tokens_details": details,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
