@@ -11,7 +11,7 @@ import pytest
 from gateway.dialects.openai_chat.request import pass_on, read_head
 from gateway.dialects.openai_chat.response import read_answer
 from gateway.dialects.openai_chat.stream import StreamTap, classify
-from gateway.dialects.openai_chat.usage import usage_in, usage_of
+from gateway.dialects.openai_chat.usage import usage_of
 from gateway.dialects.sse import EventSplitter, data_of
 from gateway.relay.classify import of_status
 
