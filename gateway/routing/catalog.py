@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.config.snapshot import Alias, Combo, Snapshot
 from gateway.domain.target import Connection
-from gateway.providers.spec import ProviderSpec
+from gateway.providers.spec import ModelSpec, ProviderSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Catalog:
     offers: Mapping[str, tuple[str, ...]]
     listed: tuple[tuple[str, str], ...]
     """(name a caller can send, owner) of every model that can be listed, combos first."""
+    facts: Mapping[tuple[str, str], ModelSpec]
+    """What the data files know of (provider, model), of connected providers."""
 
 
 def compile_catalog(
@@ -58,6 +60,9 @@ def compile_catalog(
         connections=ordered,
         offers=_offers(models),
         listed=_listed(snapshot, specs, models),
+        facts={
+            (provider, model.id): model for provider in ordered if provider in specs for model in specs[provider].models
+        },
     )
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from gateway.config.snapshot import SCHEMA, Connection, Node, Snapshot
+from gateway.providers.spec import ModelSpec, ProviderSpec
 from gateway.routing.catalog import compile_pattern
 from gateway.routing.plan import make_plan
 from gateway.routing.resolve import resolve
@@ -61,6 +62,12 @@ def test_the_list_holds_combos_models_and_exact_aliases_once() -> None:
     assert tables.listed == (
         ("always-on", "combo"), ("local/m1", "local"), ("local/m2", "local"), ("fast", "alias"),
     )  # fmt: skip
+
+
+def test_what_the_data_files_know_of_a_model_is_kept_for_connected_providers() -> None:
+    big = ModelSpec("big", context=200_000, max_output=32_000)
+    specs = [ProviderSpec(id=name, name=name, base_url="https://x.test", models=(big,)) for name in ("acme", "other")]
+    assert catalog(connection("acme"), connection("local"), specs=specs).facts == {("acme", "big"): big}
 
 
 async def test_ten_thousand_connections_compile_and_resolve() -> None:
