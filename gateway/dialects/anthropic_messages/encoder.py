@@ -1,6 +1,7 @@
 """Events → a Messages stream. Blocks never overlap on this wire, but calls of other dialects interleave.
 
 While a call is open whatever else comes is held, and written when the call is done: in the order in which it came.
+Pictures have no place in an answer of this dialect; its callers have no way to ask for one.
 """
 
 from collections import deque
@@ -12,7 +13,6 @@ from gateway.dialects.anthropic_messages import carried
 from gateway.dialects.anthropic_messages.errors import encode_stream_error
 from gateway.dialects.anthropic_messages.response import (
     answer_id,
-    picture_text,
     shows_thinking,
     stop_reason_of,
     usage_or_estimate,
@@ -27,7 +27,6 @@ from gateway.domain.events import (
     CitationAdded,
     Event,
     Finished,
-    ImageMade,
     RefusalDelta,
     Started,
     StreamFailed,
@@ -187,15 +186,10 @@ class MessagesEncoder:
             self._thought(event.text, out)
         elif isinstance(event, ThinkingDone):
             self._end_thought(event, out)
-        elif isinstance(event, CitationAdded):
-            if self._open in ("text", "cited"):  # a citation is about its whole block: the next text begins another
-                citation = written_citation(event.citation, self._stamp.envelopes)
-                self._delta({"type": "citations_delta", "citation": citation}, out)
-                self._open = "cited"
-        elif isinstance(event, ImageMade):
-            self._close(out)
-            self._text(picture_text(event.image), out)
-            self._close(out)
+        elif isinstance(event, CitationAdded) and self._open in ("text", "cited"):
+            citation = written_citation(event.citation, self._stamp.envelopes)
+            self._delta({"type": "citations_delta", "citation": citation}, out)
+            self._open = "cited"  # a citation is about its whole block: the next text begins another
 
     def _text(self, text: str, out: list[bytes]) -> None:
         if text:

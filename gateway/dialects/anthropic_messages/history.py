@@ -57,6 +57,8 @@ class History:
     def turns(self, raw: msgspec.Raw) -> tuple[Turn, ...]:
         """The turns in order; a system turn whose blocks are all left out is left out."""
         messages: list[_Message] = decode_member(_decode_messages, raw, "messages")
+        if not messages:
+            raise _bad("messages", "at least one message is needed")
         turns = []
         for at, message in enumerate(messages):
             role = _ROLES.get(message.role)
@@ -144,9 +146,10 @@ class History:
         cache = cache_ttl(block.cache_control)
         if source.type == "base64":
             data = _base64(source, place)
-            return Image(
-                media_type=sniff_image(data) or normal_media_type(source.media_type or ""), data=data, cache=cache
-            )
+            media_type = sniff_image(data)
+            if not media_type:
+                raise _bad(f"{place}.source.data", "is no picture")
+            return Image(media_type=media_type, data=data, cache=cache)
         if source.type == "url":
             return Image(url=_required(source.url, f"{place}.source.url"), cache=cache)
         if source.type == "file":

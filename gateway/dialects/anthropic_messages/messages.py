@@ -33,13 +33,13 @@ def sendable(turns: tuple[Turn, ...], destination: Destination, notes: list[str]
     return joined
 
 
-def without_thoughts(turns: tuple[Turn, ...], notes: list[str]) -> tuple[Turn, ...]:
-    """For a request that does not think: thoughts may not stand in its last turn, and help in no other."""
-    if not any(isinstance(part, Thinking) for turn in turns for part in turn.parts):
+def without_last_thoughts(turns: tuple[Turn, ...], notes: list[str]) -> tuple[Turn, ...]:
+    """For a request that does not think: Anthropic then refuses thoughts in a begun answer. Elsewhere it skips them."""
+    if not is_prefilled(turns) or not any(isinstance(part, Thinking) for part in turns[-1].parts):
         return turns
-    notes.append("thinking: that of the history is left out, thinking is off")
-    stripped = (Turn(turn.role, tuple(part for part in turn.parts if not isinstance(part, Thinking))) for turn in turns)
-    return merged(tuple(turn for turn in stripped if turn.parts))
+    notes.append("thinking: left out of the begun answer, thinking is off")
+    rest = tuple(part for part in turns[-1].parts if not isinstance(part, Thinking))
+    return (*turns[:-1], Turn("assistant", rest)) if rest else turns[:-1]
 
 
 def is_prefilled(turns: tuple[Turn, ...]) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.anthropic_messages.caching import Marks
-from gateway.dialects.anthropic_messages.messages import encode_messages, is_prefilled, sendable, without_thoughts
+from gateway.dialects.anthropic_messages.messages import encode_messages, is_prefilled, sendable, without_last_thoughts
 from gateway.dialects.anthropic_messages.schemas import strict_schema
 from gateway.dialects.anthropic_messages.thinking import (
     ADAPTIVE,
@@ -43,7 +43,7 @@ def encode_request(request: ChatRequest, destination: Destination) -> Encoded:
     obstacle = _obstacle(request, turns, destination, is_forced=is_forced(choice))
     limits = limits_of(request.reasoning, request.max_tokens, destination, obstacle, notes)
     if not limits.thinks:
-        turns = without_thoughts(turns, notes)
+        turns = without_last_thoughts(turns, notes)
     system = _system(system_texts, request.output_format, destination, marks, notes)
     body: dict[str, Any] = {"model": destination.model, "max_tokens": limits.max_tokens}
     if request.is_stream:

@@ -24,7 +24,6 @@ from gateway.domain.chat import (
     ChatRequest,
     Citation,
     Finish,
-    Image,
     Part,
     Refusal,
     Signature,
@@ -135,7 +134,7 @@ def _status_in(error: object) -> int:
 
 
 def encode_response(answer: Answer, stamp: Stamp) -> bytes:
-    """A whole answer. Pictures become a line of text; thoughts that the caller did not ask for keep their signature only."""
+    """A whole answer. Pictures have no place; of thoughts that the caller did not ask for the signature stays."""
     shows = shows_thinking(stamp.request)
     content = [block for part in answer.parts for block in _blocks_of(part, stamp.envelopes, shows=shows)]
     has_calls = any(isinstance(part, ToolCall) for part in answer.parts)
@@ -182,10 +181,10 @@ def stop_reason_of(finish: Finish, native: str, *, has_calls: bool, is_refused: 
 
 
 def usage_or_estimate(usage: Usage | None, stamp: Stamp, chars: int) -> Usage:
-    """What the provider told; where it told nothing an estimate, never 0."""
-    if usage is None:
-        return Usage(input=stamp.input_tokens, output=max(chars // _CHARS_A_TOKEN, 1), estimated=True)
-    return msgspec.structs.replace(usage, input=stamp.input_tokens) if not usage.input else usage
+    """What the provider told; an estimate where it told nothing at all."""
+    if usage is not None:
+        return usage
+    return Usage(input=stamp.input_tokens, output=max(chars // _CHARS_A_TOKEN, 1), estimated=True)
 
 
 def written_citation(citation: Citation, envelopes: Envelopes) -> dict[str, Any]:
@@ -210,13 +209,6 @@ def written_citation(citation: Citation, envelopes: Envelopes) -> dict[str, Any]
         "end_char_index": len(citation.quote),
         "file_id": carried.sealed(None, envelopes),
     }
-
-
-def picture_text(image: Image) -> str:
-    """An answer has no pictures in this dialect: the caller is told that there was one."""
-    if image.url:
-        return f"[picture: {image.url}]"
-    return f"[a picture of type {image.media_type or 'unknown'}, which Anthropic Messages cannot carry]"
 
 
 def input_of(arguments: str) -> msgspec.Raw:
@@ -246,9 +238,9 @@ def _blocks_of(part: Part, envelopes: Envelopes, *, shows: bool) -> list[dict[st
         arguments = wrapped(part.arguments) if part.kind == "custom" else part.arguments
         block = {"type": "tool_use", "id": call_id, "name": part.name, "input": input_of(arguments)}
         return [block] if part.signature is None else [carried.call_block(call_id, part.signature, envelopes), block]
-    if isinstance(part, Refusal):
-        return [{"type": "text", "text": part.text}] if part.text else []
-    return [{"type": "text", "text": picture_text(part)}] if isinstance(part, Image) else []
+    if isinstance(part, Refusal) and part.text:
+        return [{"type": "text", "text": part.text}]
+    return []
 
 
 def _text_blocks(part: Text, envelopes: Envelopes) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import msgspec
 from gateway.dialects.anthropic_messages.history import decode_member
 from gateway.dialects.anthropic_messages.schemas import input_schema
 from gateway.dialects.anthropic_messages.wire import CacheControl, cache_ttl
-from gateway.dialects.codec import Unsupported
+from gateway.dialects.built_in import own_tools
 from gateway.dialects.tool_names import WRAPPED_SCHEMA, WireNames
 from gateway.domain.chat import BuiltInTool, CacheTtl, ChatRequest, Tool, ToolCall, ToolChoice
 from gateway.domain.errors import BadRequest
@@ -43,7 +43,7 @@ _WITHOUT_A_HOME = ("defer_loading", "allowed_callers", "eager_input_streaming", 
 
 
 def decode_tools(raw: msgspec.Raw) -> tuple[tuple[Tool, ...], tuple[BuiltInTool, ...], list[str]]:
-    """Tools of the caller, tools that Anthropic knows or runs itself, and notes. A tool without a name is left out."""
+    """Tools of the caller, tools that Anthropic knows or runs itself, and notes. A tool with a blank name is left out."""
     tools: list[Tool] = []
     built_in: list[BuiltInTool] = []
     notes: list[str] = []
@@ -52,8 +52,11 @@ def decode_tools(raw: msgspec.Raw) -> tuple[tuple[Tool, ...], tuple[BuiltInTool,
         if tool.type not in (None, "custom"):
             built_in.append(BuiltInTool(tool.type, "anthropic_messages"))
             continue
-        if not tool.name or not tool.name.strip():
-            notes.append(f"tools[{at}]: it has no name")
+        if tool.name is None:
+            place = f"tools[{at}].name"
+            raise BadRequest(f"{place}: Field required", code="invalid_tools", param=place)
+        if not tool.name.strip():
+            notes.append(f"tools[{at}]: its name is blank")
             continue
         notes += [f"tools.{name}" for name in _WITHOUT_A_HOME if getattr(tool, name)]
         tools.append(
@@ -107,9 +110,7 @@ def encode_tools(
             continue
         written.append(_written(tool, names, notes))
         marks.append(tool.cache)
-    for built_in in request.built_in_tools:
-        if built_in.dialect != "anthropic_messages":
-            raise Unsupported(f"the built-in tool {built_in.type} is not known to Anthropic Messages", "tools")
+    for built_in in own_tools(request, "anthropic_messages", notes):
         written.append({"type": built_in.type, "name": built_in.type.rpartition("_")[0]})
         marks.append("")
     if not written:

@@ -129,18 +129,10 @@ class Counts:
         self._told: dict[str, int] = {}
 
     def take(self, raw: object) -> None:
-        """`usage` of `message_start`, `message_delta` or of a whole answer. Odd figures are not believed.
-
-        A last event that says 0 for all of the input does not undo what the first one told.
-        """
+        """`usage` of `message_start`, `message_delta` or of a whole answer. Odd figures are not believed."""
         if not isinstance(raw, dict):
             return
-        told = {name: int(raw[name]) for name in _COUNTS if _is_count(raw.get(name))}
-        if not any(told.get(name) for name in _INPUT_COUNTS):
-            for name in _INPUT_COUNTS:
-                if self._told.get(name):
-                    told.pop(name, None)
-        self._told |= told
+        self._told |= {name: int(raw[name]) for name in _COUNTS if _is_count(raw.get(name))}
         details = raw.get("output_tokens_details")
         if isinstance(details, dict) and _is_count(details.get("thinking_tokens")):
             self._told["thinking_tokens"] = int(details["thinking_tokens"])
@@ -182,8 +174,7 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     return fields
 
 
-_INPUT_COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-_COUNTS = (*_INPUT_COUNTS, "output_tokens")
+_COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
 
 
 def _text(value: object) -> str:
