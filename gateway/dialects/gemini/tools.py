@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import Destination, Unsupported
+from gateway.dialects.built_in import own_tools
+from gateway.dialects.codec import Destination
 from gateway.dialects.gemini.fields import Place, camel
 from gateway.dialects.gemini.openapi import to_json_schema
 from gateway.dialects.gemini.schema import level_down
@@ -46,10 +47,7 @@ def write_tools(request: ChatRequest, names: WireNames, destination: Destination
     notes: list[str] = []
     declared = [_function(tool, names, destination, notes) for tool in request.tools if tool.name.strip()]
     entries: list[Any] = [{"functionDeclarations": declared}] if declared else []
-    for tool in request.built_in_tools:
-        if tool.dialect != "gemini":
-            raise Unsupported(f"the built-in tool `{tool.type}` is not one of this provider", param="tools")
-        entries.append({camel(tool.type): {}})
+    entries += [{camel(tool.type): {}} for tool in own_tools(request, "gemini", notes)]
     if any(tool.strict for tool in request.tools):
         notes.append("strict")
     return entries, notes

@@ -2,21 +2,18 @@
 
 from typing import Any
 
+from gateway.dialects.built_in import own_tools
 from gateway.dialects.codec import Unsupported
 from gateway.dialects.tool_names import WRAPPED_SCHEMA, WireNames
 from gateway.domain.chat import ChatRequest, OutputFormat, Tool
 
 Json = dict[str, Any]
 
-_SEARCHES = frozenset(
-    {"web_search", "web_search_preview", "web_search_20250305", "web_search_20260209", "google_search"}
-)
-"""What coding clients add to every request. Beside other tools the model does without."""
-
 
 def write_tools(body: Json, request: ChatRequest, names: WireNames, quirks: frozenset[str], notes: list[str]) -> None:
     """Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. Raises Unsupported for a tool of others."""
-    _leave_searches(request, notes)
+    for tool in own_tools(request, "openai_chat", notes):
+        raise Unsupported(f"the tool {tool.type} is run by another kind of provider", "tools")
     choice = request.tool_choice
     tools = request.tools
     if choice is not None and choice.mode == "allowed" and "openai_fields" not in quirks:
@@ -42,14 +39,6 @@ def output_format(shape: OutputFormat) -> Json:
     if shape.strict is not None:
         inner["strict"] = shape.strict
     return {"type": "json_schema", "json_schema": inner}
-
-
-def _leave_searches(request: ChatRequest, notes: list[str]) -> None:
-    chosen = request.tool_choice.names if request.tool_choice is not None else ()
-    for tool in request.built_in_tools:
-        if tool.type not in _SEARCHES or not request.tools or tool.type in chosen:
-            raise Unsupported(f"the tool {tool.type} is run by another kind of provider", "tools")
-        notes.append(f"tool {tool.type}")
 
 
 def _tool(tool: Tool, names: WireNames, quirks: frozenset[str], notes: list[str]) -> Json:
