@@ -92,6 +92,8 @@ class Decoder:
         self._detail_chars = 0
         self._has_shown = False
         self._has_halves = False
+        self._is_named = False
+        """The thoughts come in a field of their own; the details repeat them."""
         self._finish_word: str | None = None
         self._usage: Usage | None = None
         self._sources: tuple[Any, Any] = (None, None)
@@ -205,7 +207,10 @@ class Decoder:
         thought = first_text(delta.reasoning_content, delta.reasoning, delta.reasoning_text)
         if details:
             self._keep_details(details)
-            thought = thought or details_text(details)
+            self._is_named = self._is_named or bool(thought)
+            thought = thought if self._is_named else details_text(details)
+        elif thought:
+            self._is_named = True
         if thought:
             self._add_thought(thought, events)
         if isinstance(content, list):

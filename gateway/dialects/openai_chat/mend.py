@@ -49,9 +49,12 @@ class StreamMender:
         self._mend = mend
         self._splitter = EventSplitter()
         self._paths = [_in_chunk(path) for path in mend.strip_fields]
-        self._marks = [json_text(path[-1]) for path in self._paths]
-        self._words = [json_text(word) for word in mend.finish_map if word]
-        self._counts = [json_text(path.split(".")[0]) for path in mend.usage_map.values()]
+        tags = [b"<", b"\\u003"] if mend.think_tags else []
+        self._marks = [*tags, *(json_text(path[-1]) for path in self._paths)]
+        words = [json_text(word) for word in mend.finish_map if word]
+        counts = [json_text(path.split(".")[0]) for path in mend.usage_map.values()]
+        self._fields = [(b'"finish_reason"', words), (b'"usage"', counts)]
+        self._fields = [(field, values) for field, values in self._fields if values]
         self._tags: dict[int, ThinkTags] = {}
         self._is_idle = True
         self._head: Json = {}
@@ -93,14 +96,17 @@ class StreamMender:
         return rest
 
     def _may_need(self, data: bytes) -> bool:
-        mend = self._mend
-        return (
-            not self._is_idle
-            or (mend.think_tags and (b"<" in data or b"\\u003" in data))
-            or any(mark in data for mark in self._marks)
-            or (bool(self._words) and b'"finish_reason"' in data and any(word in data for word in self._words))
-            or (bool(self._counts) and b'"usage"' in data and any(count in data for count in self._counts))
-        )
+        if not self._is_idle:
+            return True
+        for mark in self._marks:
+            if mark in data:
+                return True
+        for field, words in self._fields:
+            if field in data:
+                for word in words:
+                    if word in data:
+                        return True
+        return False
 
     def _mended(self, event: bytes) -> bytes:
         if not self._may_need(event):

@@ -86,7 +86,8 @@ class StreamCalls:
             call.is_custom = True
         if not call.name and isinstance(name, str) and name.strip():
             call.name = name
-        call.state = state_of(entry.get("extra_content")) or call.state
+        if "extra_content" in entry:
+            call.state = state_of(entry["extra_content"]) or call.state
         if isinstance(value, dict):
             value = whole_arguments(value)
         if isinstance(value, str) and value and not call.is_done:
