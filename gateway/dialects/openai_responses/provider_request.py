@@ -67,7 +67,7 @@ def encode_request(request: ChatRequest, destination: Destination) -> Encoded:
     body["store"] = False
     is_reasoning = items.has_reasoning or _wants_reasoning(request.reasoning)
     _put_include(body, request, is_reasoning=is_reasoning)
-    _put_tools(body, request, names, keeps_namespaces=keeps_namespaces)
+    _put_tools(body, request, names, notes, keeps_namespaces=keeps_namespaces)
     _put_settings(body, request, destination, notes)
     _note_rest(request, notes)
     return Encoded(body=_encode(body), notes=tuple(dict.fromkeys(notes)), names=names.restore)
@@ -224,8 +224,10 @@ def _put_include(body: dict[str, Any], request: ChatRequest, *, is_reasoning: bo
         body["include"] = include
 
 
-def _put_tools(body: dict[str, Any], request: ChatRequest, names: WireNames, *, keeps_namespaces: bool) -> None:
-    tools = write_tools(request, names, keeps_namespaces=keeps_namespaces)
+def _put_tools(
+    body: dict[str, Any], request: ChatRequest, names: WireNames, notes: list[str], *, keeps_namespaces: bool
+) -> None:
+    tools = write_tools(request, names, notes, keeps_namespaces=keeps_namespaces)
     if not tools:
         return
     body["tools"] = tools

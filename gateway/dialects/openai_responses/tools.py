@@ -7,6 +7,7 @@ unchanged.
 from collections.abc import Iterable
 from typing import Any
 
+from gateway.dialects.built_in import own_tools
 from gateway.dialects.codec import Unsupported
 from gateway.dialects.openai_responses.fields import boolean, mapping, needed_text, text, wrong
 from gateway.dialects.tool_names import WireNames
@@ -145,7 +146,9 @@ def _chosen(raw: dict[str, Any], at: str) -> str:
     return needed_text(nested if isinstance(nested, dict) else raw, "name", at)
 
 
-def write_tools(request: ChatRequest, names: WireNames, *, keeps_namespaces: bool) -> list[dict[str, Any]]:
+def write_tools(
+    request: ChatRequest, names: WireNames, notes: list[str], *, keeps_namespaces: bool
+) -> list[dict[str, Any]]:
     """The tools for a provider, in their order. Raises Unsupported for a built-in tool that it cannot have."""
     written: list[dict[str, Any]] = []
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -158,10 +161,10 @@ def write_tools(request: ChatRequest, names: WireNames, *, keeps_namespaces: boo
         else:
             groups[tool.namespace] = [value]
             written.append(_group(tool.namespace, groups[tool.namespace]))
-    for index, built_in in enumerate(request.built_in_tools):
-        if built_in.dialect != "openai_responses" or built_in.type not in _BARE_BUILT_IN:
+    for index, built_in in enumerate(own_tools(request, "openai_responses", notes)):
+        if built_in.type not in _BARE_BUILT_IN:
             raise Unsupported(
-                f"the tool {built_in.type} runs at its own provider and cannot be asked of this one",
+                f"the built-in tool {built_in.type} runs at its own provider and cannot be asked of this one",
                 f"tools[{len(request.tools) + index}].type",
             )
         written.append({"type": built_in.type} | _BARE_BUILT_IN[built_in.type])
