@@ -214,7 +214,8 @@ def _reasoning(settings: _Settings) -> tuple[Reasoning | None, list[str]]:
                 raise BadRequest(
                     "thinking.budget_tokens: Field required", code="invalid_thinking", param="thinking.budget_tokens"
                 )
-            return Reasoning(budget=max(thinking.budget_tokens, 1), shows=shows), notes
+            # Unasked, this kind is shown; of the adaptive kind it depends on the model.
+            return Reasoning(budget=max(thinking.budget_tokens, 1), shows=shows is not False), notes
         case "adaptive":
             return Reasoning(effort=effort, is_adaptive=True, shows=shows), []
         case "between_tools":

@@ -122,8 +122,10 @@ class _Writer:
         said, was_text, mark = "", True, ""
         for part in parts:
             if isinstance(part, Text | Refusal):
-                said += part.text if was_text or not said else f"\n\n{part.text}"
-                was_text, mark = True, part.cache or mark
+                if part.text:
+                    said += part.text if was_text or not said else f"\n\n{part.text}"
+                    was_text = True
+                mark = part.cache or mark
                 if isinstance(part, Text) and part.signature is not None:
                     self._is_own(part.signature)
             else:
