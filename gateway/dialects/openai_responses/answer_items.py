@@ -1,5 +1,6 @@
 """What a provider says in an output item or at the end of an answer, for streams and whole answers alike."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -7,6 +8,8 @@ import msgspec
 from gateway.dialects.codec import Origin
 from gateway.dialects.media import sniff_image, standard_base64
 from gateway.domain.chat import Finish, Image, Signature
+
+BROKEN_ARGUMENTS = "the provider called a tool with arguments that are no JSON object"
 
 _STATUSES = {
     "rate_limit_exceeded": 429,
@@ -75,6 +78,14 @@ def ordinary_arguments(text: str) -> str:
         if not inner:
             return "{}"
     return "{}" if text.strip() == "null" else text
+
+
+def is_object(text: str) -> bool:
+    """Whether a call's arguments are JSON text of an object, half characters and control characters within strings too."""
+    try:
+        return isinstance(json.loads(text, strict=False), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def image_of(item: dict[str, Any]) -> Image | None:

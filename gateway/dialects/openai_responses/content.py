@@ -62,9 +62,12 @@ def _read_image(raw: dict[str, Any], at: str) -> Image | File:
     if url[:5].lower() != "data:":
         return Image(url=url, detail=detail)
     found = from_data_url(url)
-    if found is None:
-        raise BadRequest(f"{at}image_url is not base64", code="invalid_value", param=f"{at}image_url")
-    return Image(media_type=sniff_image(found[1]) or found[0], data=found[1], detail=detail)
+    media_type = sniff_image(found[1]) if found else ""
+    if found is None or not media_type:
+        raise BadRequest(
+            f"{at}image_url holds no picture in base64 that we know", code="invalid_image", param=f"{at}image_url"
+        )
+    return Image(media_type=media_type, data=found[1], detail=detail)
 
 
 def _read_file(raw: dict[str, Any], at: str) -> File:
@@ -128,7 +131,7 @@ def citation_of(raw: object) -> Citation | None:
     )
 
 
-_CITING = frozenset({"url_citation", "file_citation", "container_file_citation"})
+_CITING = ("url_citation", "file_citation", "container_file_citation")
 
 
 def annotation_of(citation: Citation, length: int) -> dict[str, object]:

@@ -13,10 +13,12 @@ import msgspec
 
 from gateway.dialects.codec import Origin
 from gateway.dialects.openai_responses.answer_items import (
+    BROKEN_ARGUMENTS,
     answered,
     call_id_of,
     error_of,
     image_of,
+    is_object,
     json_object,
     ordinary_arguments,
     reasoning_text,
@@ -107,9 +109,12 @@ class StreamDecoder:
         self._origin = origin
         self._splitter = EventSplitter()
         self._slots: dict[int | str, _Slot] = {}
-        self._last: int | str | None = None
+        self._last: int | str = 0
         self._thinking: _Slot | None = None
         self._is_started = False
+        self._has_text = False
+        """Citations are about a text; one that comes before any is left out."""
+        self._has_broken_call = False
         self._is_over = False
         self._calls = 0
         self._call_ids: set[str] = set()
@@ -124,7 +129,7 @@ class StreamDecoder:
             self._read(raw, events)
             if self._is_over:
                 return events
-        if len(self._splitter.rest) > MAX_EVENT_BYTES:
+        if self._splitter.held_bytes > MAX_EVENT_BYTES:
             self._fail(events, StreamFailed("the provider sent an event that is larger than the gateway holds"))
         return events
 
@@ -182,6 +187,9 @@ class StreamDecoder:
         if usage is not None:
             events.append(UsageTold(usage))
         incomplete = event.type == "response.incomplete" or response.get("status") == "incomplete"
+        if self._has_broken_call and not incomplete:
+            self._fail(events, StreamFailed(BROKEN_ARGUMENTS, code="invalid_tool_arguments"))
+            return
         finish, native = answered(response, is_incomplete=incomplete, has_calls=self._calls > 0)
         events.append(Finished(finish=finish, native_finish=native))
         self._is_over = True
@@ -204,18 +212,18 @@ class StreamDecoder:
 
     # -- items --------------------------------------------------------------------------------------------------------
 
-    def _slot(self, event: _StreamEvent) -> _Slot:
-        """By index; by id where a provider leaves it out; else the last one."""
+    def _slot(self, event: _StreamEvent, *, is_new: bool = False) -> _Slot:
+        """By index; by id where a provider leaves it out; else the last one. An index used again is a new item."""
         key: int | str | None = event.output_index
         if key is None:
             key = event.item_id
         if key is None and isinstance(event.item, dict) and isinstance(event.item.get("id"), str):
             key = event.item["id"]
         if key is None:
-            key = self._last or 0
+            key = f"#{len(self._slots)}" if is_new else self._last
         self._last = key
         slot = self._slots.get(key)
-        if slot is None:
+        if slot is None or (is_new and slot.is_closed):
             slot = self._slots[key] = _Slot()
         return slot
 
@@ -230,7 +238,7 @@ class StreamDecoder:
         item = event.item
         if not isinstance(item, dict):
             return
-        slot = self._slot(event)
+        slot = self._slot(event, is_new=not is_done)
         slot.kind = slot.kind or str(item.get("type") or "message")
         if slot.kind in ("function_call", "custom_tool_call"):
             self._learn_call(slot.call, item, is_custom=slot.kind == "custom_tool_call")
@@ -270,12 +278,15 @@ class StreamDecoder:
         if not isinstance(delta, str) or not delta:
             return
         slot = self._slot(event)
+        if slot.is_closed:
+            return
         slot.kind = slot.kind or "message"
         slot.said.add(event.content_index)
         self._start(events)
         if self._thinking is not None:
             self._stop_thinking(events)
         if text := self._joined(slot, delta):
+            self._has_text = True
             events.append(TextDelta(text))
 
     def _text_done(self, event: _StreamEvent, events: list[Event]) -> None:
@@ -288,6 +299,8 @@ class StreamDecoder:
         if not isinstance(delta, str) or not delta:
             return
         slot = self._slot(event)
+        if slot.is_closed:
+            return
         slot.kind = slot.kind or "message"
         slot.said.add(event.content_index)
         self._start(events)
@@ -304,8 +317,7 @@ class StreamDecoder:
         slot = self._slot(event)
         slot.citations += 1
         citation = citation_of(event.annotation)
-        if citation is not None:
-            self._start(events)
+        if citation is not None and self._has_text:
             self._stop_thinking(events)
             events.append(CitationAdded(citation))
 
@@ -319,11 +331,12 @@ class StreamDecoder:
                     value = part.get(name)
                     if isinstance(value, str) and value:
                         self._stop_thinking(events)
-                        events.append(kind(self._joined(slot, value)))
+                        self._has_text = self._has_text or kind is TextDelta
+                        events.append(kind(value))
             annotations = part.get("annotations")
             if not slot.citations and isinstance(annotations, list):
                 found = (citation_of(annotation) for annotation in annotations)
-                events += [CitationAdded(citation) for citation in found if citation is not None]
+                events += [CitationAdded(citation) for citation in found if citation is not None and self._has_text]
 
     # -- reasoning ----------------------------------------------------------------------------------------------------
 
@@ -339,6 +352,8 @@ class StreamDecoder:
         if not isinstance(delta, str) or not delta:
             return
         slot = self._slot(event)
+        if slot.is_closed:
+            return
         slot.kind = slot.kind or "reasoning"
         if slot.part is not None and slot.part[0] != part[0]:
             return
@@ -380,7 +395,7 @@ class StreamDecoder:
         if text or signature is not None:
             self._stop_thinking(events)
             if text:
-                events.append(ThinkingDelta(self._joined(slot, text)))
+                events.append(ThinkingDelta(text))
             events.append(ThinkingDone(signature, is_redacted=not text))
 
     # -- calls --------------------------------------------------------------------------------------------------------
@@ -430,6 +445,8 @@ class StreamDecoder:
             return
         self._start(events)
         slot = self._slot(event)
+        if slot.is_closed:
+            return
         self._argument_chars += len(delta)
         if self._argument_chars > MAX_ARGUMENT_CHARS:
             self._fail(events, StreamFailed("the arguments of a tool call are larger than the gateway holds"))
@@ -470,6 +487,8 @@ class StreamDecoder:
             rest = whole[len(passed) :] if whole.strip() else "{}"
         if rest:
             events.append(ToolCallDelta(call.index, rest))
+        if not call.is_custom and not is_object(rest if call.is_held else passed + rest):
+            self._has_broken_call = True
         events.append(ToolCallDone(call.index))
         call.pieces, call.arguments = [], ""
 

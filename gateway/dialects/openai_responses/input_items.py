@@ -92,7 +92,9 @@ class _Reader:
         kind = item.get("type")
         if kind is None and "role" in item:
             kind = "message"
-        read = _READ.get(kind) if isinstance(kind, str) else None
+        if not isinstance(kind, str):
+            raise wrong(f"{at}.type", "a string")
+        read = _READ.get(kind)
         if read is not None:
             read(self, item, at)
         elif kind in _UNREADABLE:
@@ -259,13 +261,20 @@ def _arguments(raw: object, at: str) -> str:
 def _output(raw: object, at: str) -> tuple[Text | Image | File, ...]:
     if isinstance(raw, str):
         return (Text(text=raw),) if raw else ()
-    if isinstance(raw, list) and all(isinstance(part, dict) and part.get("type") in READ_PARTS for part in raw):
+    if isinstance(raw, list) and all(map(_is_part, raw)):
         return tuple(Text(text=part.text) if isinstance(part, Refusal) else part for part in read_content(raw, at))
     if isinstance(raw, dict) and isinstance(raw.get("image_url"), str):
         return tuple(
             part for part in read_content([raw | {"type": "input_image"}], at) if not isinstance(part, Refusal)
         )
+    if raw is not None and not isinstance(raw, dict | list):
+        raise wrong(at, "a string or an array of parts")
     return () if raw is None else (Text(text=_encode(raw).decode()),)
+
+
+def _is_part(raw: object) -> bool:
+    kind = raw.get("type") if isinstance(raw, dict) else None
+    return isinstance(kind, str) and kind in READ_PARTS
 
 
 def _texts(raw: object, at: str) -> str:

@@ -7,10 +7,12 @@ import msgspec
 from gateway.dialects.codec import BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.estimate import estimated_tokens, text_tokens
 from gateway.dialects.openai_responses.answer_items import (
+    BROKEN_ARGUMENTS,
     answered,
     call_id_of,
     error_of,
     image_of,
+    is_object,
     ordinary_arguments,
     reasoning_text,
     signature_of,
@@ -87,6 +89,8 @@ def decode_response(body: bytes, origin: Origin) -> Answer:
         if isinstance(item, dict):
             reader.read(item)
     finish, native = answered(response, is_incomplete=status == "incomplete", has_calls=bool(reader.call_ids))
+    if reader.has_broken_call and finish == "tool_calls":
+        raise BrokenAnswer(BROKEN_ARGUMENTS)
     return Answer(
         parts=tuple(reader.parts),
         finish=finish,
@@ -105,6 +109,7 @@ class _Output:
         self._origin = origin
         self.parts: list[Part] = []
         self.call_ids: set[str] = set()
+        self.has_broken_call = False
 
     def read(self, item: dict[str, Any]) -> None:
         kind = item.get("type") or "message"
@@ -139,11 +144,13 @@ class _Output:
             return
         raw = item.get("input" if is_custom else "arguments")
         text = _encode(raw).decode() if isinstance(raw, dict) else raw if isinstance(raw, str) else ""
+        arguments = text if is_custom else ordinary_arguments(text)
+        self.has_broken_call = self.has_broken_call or not (is_custom or is_object(arguments))
         self.parts.append(
             ToolCall(
                 id=self._unique(call_id_of(item)),
                 name=name,
-                arguments=text if is_custom else ordinary_arguments(text),
+                arguments=arguments,
                 kind="custom" if is_custom else "function",
                 namespace=str(item.get("namespace") or ""),
             )
@@ -185,6 +192,8 @@ class _Written:
         self._content: list[dict[str, Any]] = []
 
     def done(self, status: ItemStatus) -> list[dict[str, Any]]:
+        if not self._items and not self._content:  # an answer of nothing is one all the same
+            self._content.append(text_part(""))
         self._end_message()
         if self._items and "status" in self._items[-1]:
             self._items[-1]["status"] = status

@@ -9,17 +9,22 @@ _MOST = 1_000_000_000
 
 
 def usage_of(raw: object) -> Usage | None:
-    """The five counts of a `usage` object; None when it is not one. One odd field does not lose the others."""
+    """The five counts of a `usage` object; None when it is not one. One odd field does not lose the others.
+
+    A part is never larger than its whole.
+    """
     if not isinstance(raw, dict) or not any(_is_number(raw.get(name)) for name in ("input_tokens", "output_tokens")):
         return None
     details_in = raw.get("input_tokens_details")
     details_out = raw.get("output_tokens_details")
+    told, said = _count(raw.get("input_tokens")), _count(raw.get("output_tokens"))
+    read = min(_detail(details_in, "cached_tokens"), told)
     return Usage(
-        input=_count(raw.get("input_tokens")),
-        output=_count(raw.get("output_tokens")),
-        cache_read=_count(details_in.get("cached_tokens")) if isinstance(details_in, dict) else 0,
-        cache_write=_count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0,
-        reasoning=_count(details_out.get("reasoning_tokens")) if isinstance(details_out, dict) else 0,
+        input=told,
+        output=said,
+        cache_read=read,
+        cache_write=min(_detail(details_in, "cache_write_tokens"), told - read),
+        reasoning=min(_detail(details_out, "reasoning_tokens"), said),
     )
 
 
@@ -32,6 +37,10 @@ def usage_object(usage: Usage) -> dict[str, object]:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.input + usage.output,
     }
+
+
+def _detail(details: object, name: str) -> int:
+    return _count(details.get(name)) if isinstance(details, dict) else 0
 
 
 def _count(value: object) -> int:
