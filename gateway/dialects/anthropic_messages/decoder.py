@@ -126,7 +126,7 @@ class MessagesDecoder:
             return events
         for raw in self._splitter.feed(data):
             self._take(raw, events)
-        if len(self._splitter.rest) > MAX_EVENT_BYTES:
+        if self._splitter.held_bytes > MAX_EVENT_BYTES:
             self._splitter.rest = b""
             self._fail(events, "the provider sent an event that is too long")
         return events

@@ -80,7 +80,7 @@ class StreamTap:
 
     @property
     def held_bytes(self) -> int:
-        return len(self._splitter.rest)
+        return self._splitter.held_bytes
 
     def feed(self, data: bytes) -> bytes:
         out = self._splitter.feed_joined(data)

@@ -103,10 +103,11 @@ def usage_of(raw: object) -> Usage | None:
     if not any(_is_number(raw.get(name)) for name in ("promptTokenCount", "candidatesTokenCount", "totalTokenCount")):
         return None
     thoughts = _count(raw.get("thoughtsTokenCount"))
+    told = _count(raw.get("promptTokenCount")) + _count(raw.get("toolUsePromptTokenCount"))
     return Usage(
-        input=_count(raw.get("promptTokenCount")) + _count(raw.get("toolUsePromptTokenCount")),
+        input=told,
         output=_count(raw.get("candidatesTokenCount")) + thoughts,
-        cache_read=_count(raw.get("cachedContentTokenCount")),
+        cache_read=min(_count(raw.get("cachedContentTokenCount")), told),
         reasoning=thoughts,
     )
 

@@ -69,7 +69,7 @@ class StreamMender:
         out = joined
         if joined and self._may_need(joined):
             out = b"".join([self._mended(event) for event in EventSplitter().feed(joined)])
-        if len(self._splitter.rest) > MAX_HELD_BYTES:
+        if self._splitter.held_bytes > MAX_HELD_BYTES:
             self._is_passing = True
             out += self._take_rest()
         return out

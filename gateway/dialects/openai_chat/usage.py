@@ -17,7 +17,8 @@ def usage_of(raw: object) -> Usage | None:
 
     Each count is read by itself, so one odd field does not lose the others. Negative or absurd figures are not
     believed. `prompt_cache_hit_tokens` is DeepSeek's name for cached ones. xAI counts reasoning beside
-    `completion_tokens`, all others within (recorded: 12 + 2 with 340 of reasoning is a total of 354).
+    `completion_tokens`, all others within (recorded: 12 + 2 with 340 of reasoning is a total of 354). Azure told 387
+    cached tokens of a prompt of 293: no more than the prompt is believed.
     """
     if not isinstance(raw, dict) or not any(
         _is_number(raw.get(name)) for name in ("prompt_tokens", "completion_tokens")
@@ -28,12 +29,16 @@ def usage_of(raw: object) -> Usage | None:
     cached = _count(details_in.get("cached_tokens")) if isinstance(details_in, dict) else 0
     prompt, completion, total = (_count(raw.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
     reasoning = _count(details_out.get("reasoning_tokens")) if isinstance(details_out, dict) else 0
+    written = _count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0
+    read = min(cached or _count(raw.get("prompt_cache_hit_tokens")), prompt)
     is_beside = reasoning > 0 and (total == prompt + completion + reasoning or reasoning > completion)
+    written = _count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0
+    read = min(cached or _count(raw.get("prompt_cache_hit_tokens")), prompt)
     return Usage(
         input=prompt,
         output=completion + (reasoning if is_beside else 0),
-        cache_read=cached or _count(raw.get("prompt_cache_hit_tokens")),
-        cache_write=_count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0,
+        cache_read=read,
+        cache_write=min(written, prompt - read),
         reasoning=reasoning,
     )
 
