@@ -11,6 +11,7 @@ import structlog
 
 from gateway.config.envelope import parse_encryption_key
 from gateway.config.settings import Settings, load_settings
+from gateway.dialects.envelope import Envelopes
 from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.asgi import Edge, Health, Scope
 from gateway.edge.body import Receive
@@ -35,6 +36,7 @@ from gateway.upstream.curl import CurlTransport
 from gateway.upstream.deadlines import Wheel
 from gateway.upstream.demo import DemoTransport
 from gateway.upstream.direct import DirectTransport
+from gateway.upstream.fetch import PictureFetcher
 
 _log = structlog.get_logger()
 
@@ -80,7 +82,9 @@ class App:
         self._curl = CurlTransport(resolver)
         self._demo = DemoTransport()
         self._direct = DirectTransport(resolver)
-        attempts = Attempts({"direct": self._direct, "curl": self._curl, "demo": self._demo}, Wheel())
+        transports = {"direct": self._direct, "curl": self._curl, "demo": self._demo}
+        self._pictures = pictures = PictureFetcher(Resolver())
+        attempts = Attempts(transports, Wheel(), pictures)
         self._tools = Tools(
             runtimes=runtimes,
             keyring=keyring,
@@ -90,6 +94,8 @@ class App:
             worker=worker,
             requires_key=settings.require_api_key,
             chance=random.random,
+            grammar_sample=settings.grammar_sample,
+            envelopes=Envelopes(settings.api_key_secret.encode()),
             open_exchanges=self._open_exchanges,
         )
         self._relay = AdminRelay(settings.admin_socket) if self._relays else None
@@ -131,6 +137,7 @@ class App:
     async def _stop(self) -> None:
         """After the server has answered all requests. Records are safe already; keys and metrics are kept."""
         await self._runner.stop()
+        await self._pictures.close()
         await self._direct.close()
         await self._curl.close()
         if self._relay is not None:

@@ -2,10 +2,10 @@
 
   1 edge        gives `Inbound` (who asks, what, the bytes) and a `Reply`
   2 admission   secret → Caller; may this key use that model?          `keyring`, `permit`
-  3 dialects    bytes → what routing must know                         `read_head`
+  3 dialects    bytes → what routing must know                         `CallerCodec.read_head`
   4 routing     name → targets in order                                `Runtime.resolve`, `make_plan`
   5 relay       targets until one commits                              `relay` (6 upstream: one call)
-  7 dialects    the answer's bytes, watched but not changed            `StreamTap`
+  7 dialects    the answer's bytes: watched and passed on, or translated   `Tap`, `Translation`
   8 accounting  the record, handed over before the last byte is sent   `holds.settle`
 
 Commit is the first useful byte sent to the caller: before it any failure may go to the next target, after it a
@@ -22,10 +22,13 @@ import structlog
 
 from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.admission.permit import permitted
-from gateway.dialects.openai_chat.errors import encode_stream_error
-from gateway.dialects.openai_chat.request import ChatHead, read_head
-from gateway.dialects.openai_chat.stream import StreamTap
+from gateway.dialects.codec import Arrival, Head, Origin, Stamp, Tap
+from gateway.dialects.envelope import Envelopes
+from gateway.dialects.estimate import estimated_tokens
+from gateway.dialects.gemini.array import ArrayTap
+from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES
+from gateway.dialects.translation import Translation
 from gateway.domain.caller import ANONYMOUS, Caller
 from gateway.domain.errors import CallerGone, GatewayError, Unauthorized, UpstreamFailed
 from gateway.domain.inbound import Inbound
@@ -44,8 +47,8 @@ from gateway.upstream.seam import UpstreamFault
 
 _log = structlog.get_logger()
 
-KEEP_ALIVE = b": keep-alive\n\n"
-"""An SSE comment; the OpenAI SDKs (Python 3.52 seen) skip it. Sent only while nothing useful has come."""
+MAX_DROPPED_BYTES = 1_000
+"""Of the header that says what a target's dialect could not say; the ledger has all of it."""
 
 LINGER_S = 2.0
 """After the terminator a provider has so long to close its answer; then its connection is dropped, not reused."""
@@ -63,6 +66,8 @@ class Tools:
     worker: str
     requires_key: bool
     chance: Callable[[], float]
+    envelopes: Envelopes
+    grammar_sample: float
     open_exchanges: set[Exchange]
 
 
@@ -89,11 +94,12 @@ async def run_chat(
 
     `watch_caller` begins to look out for the caller leaving; it calls `Exchange.caller_left`.
     """
-    asked = ""
+    asked = inbound.path_model
+    arrival = Arrival(inbound.path_model, inbound.path_streams, inbound.wants_array, inbound.session)
     try:
-        head = read_head(inbound.body)
+        head = CALLERS[inbound.dialect].read_head(inbound.body, arrival)
         asked = head.model
-        passage = await _admit(inbound, head, caller, reply, tools)
+        passage = await _admit(inbound, arrival, head, caller, reply, tools)
     except GatewayError as error:
         await _record_refusal(inbound, caller, asked, error, tools)
         raise
@@ -108,16 +114,23 @@ async def run_chat(
         tools.attempts.wheel.release(exchange.watch)
 
 
-async def _admit(inbound: Inbound, head: ChatHead, caller: Caller, reply: Reply, tools: Tools) -> "_Passage":
+async def _admit(
+    inbound: Inbound, arrival: Arrival, head: Head, caller: Caller, reply: Reply, tools: Tools
+) -> "_Passage":
     """Rooms 2 and 4: where can it go, and may it; then the hold is taken."""
     runtime = tools.runtimes.current()
     resolution = runtime.resolve(inbound.pinned_provider, head.model)
     plan = permitted(caller, head.model, make_plan(resolution, runtime.catalog, tools.chance()))
     exchange = Exchange(
         request_id=inbound.request_id,
+        caller=CALLERS[inbound.dialect],
+        arrival=arrival,
         head=head,
         body=inbound.body,
+        envelopes=tools.envelopes,
         forwarded=inbound.forwarded,
+        forwarded_anywhere=inbound.forwarded_anywhere,
+        does_without_tools=inbound.does_without_tools,
         timeouts=runtime.settings.timeouts,
         started_at=inbound.started_at,
         task=asyncio.current_task(),
@@ -199,18 +212,21 @@ class _Passage:
         exchange.usage = committed.usage
         exchange.answer_bytes = len(committed.held)
         body = committed.held
+        if committed.answer is not None:
+            body = exchange.caller.encode_response(committed.answer, self._stamp())
         await self._settle(200, len(body))
         await self._reply.whole(200, self._headers(committed, b"application/json"), body)
 
     async def _forward_stream(self, committed: Committed) -> None:
         """Pass the stream on, whole events a write. The last bytes wait for the record."""
-        exchange, reply, call = self.exchange, self._reply, committed.call
-        tap = StreamTap(hides_usage_chunk=committed.hides_usage_chunk)
+        exchange, reply, call, mender = self.exchange, self._reply, committed.call, committed.mender
+        tap = self._tap(committed)
         gap_s = exchange.timeouts.gap_s
         exchange.watch.enter("gap_timeout", time.monotonic() + gap_s, gap_s)
         if not reply.has_started:
-            await reply.start(200, self._headers(committed, b"text/event-stream; charset=utf-8"))
+            await reply.start(200, self._headers(committed, exchange.caller.stream_type(exchange.arrival)))
         data = committed.held
+        last = b""
         try:
             while data:
                 out = tap.feed(data)
@@ -218,37 +234,79 @@ class _Passage:
                     out += tap.take_rest()
                 exchange.chunks = tap.chunks
                 if tap.is_done:
+                    last = out
                     break
                 if out:
                     exchange.watch.sending_since = time.monotonic()
                     await reply.write(out)
                     exchange.watch.sending_since = 0.0
                 data = await call.read()
+                if mender is not None:
+                    data = mender.feed(data) if data else mender.end()
+            last += tap.take_rest()
         except UpstreamFault as fault:
             exchange.usage = tap.usage
-            await self._end_cut(fault.kind, str(fault))
+            await self._end_cut(fault.kind, str(fault), tap)
             return
         finally:
             exchange.usage = tap.usage  # also when the caller leaves: a provider may tell it before its end
+        if isinstance(tap, Translation) and (violations := tap.violations()):
+            self._tools.metrics.grammar_violations.add((exchange.caller.dialect,))
+            _log.warning("stream_out_of_order", request_id=exchange.request_id, found=violations)
         if tap.error:
             exchange.error = "provider_error_event"
-        if not tap.is_complete and not tap.error:
-            await self._end_cut("reset", "the provider ended the stream before the answer was complete")
+        elif not tap.is_complete:
+            await self._end_cut("reset", "the provider ended the stream before the answer was complete", tap)
             return
         exchange.watch.enter("gap_timeout", time.monotonic() + LINGER_S)
-        last = (out if tap.is_done else b"") + tap.take_rest()
         await self._settle(200, len(last))
         await reply.finish(last)
 
-    async def _end_cut(self, kind: str, message: str) -> None:
-        """After commit nothing is silently wrong: the dialect's error event, and no clean terminator."""
+    def _tap(self, committed: Committed) -> Tap:
+        """What looks at the stream on its way: a watcher of bytes that pass, or a translator."""
+        exchange, asking = self.exchange, committed.asking
+        if not asking.is_native:
+            origin = Origin(committed.target.connection.provider, exchange.request_id)
+            encoder = exchange.caller.make_encoder(self._stamp(estimates=True))
+            grammar = (
+                GRAMMARS.get(exchange.caller.dialect) if self._tools.chance() < self._tools.grammar_sample else None
+            )
+            has_events = not exchange.arrival.wants_array
+            return Translation(
+                asking.codec.make_decoder(origin), encoder, asking.names, grammar() if grammar and has_events else None
+            )
+        tap = asking.codec.make_tap(hides_usage_chunk=committed.hides_usage_chunk)
+        return ArrayTap(tap) if exchange.arrival.wants_array else tap
+
+    def _stamp(self, *, estimates: bool = False) -> Stamp:
+        exchange = self.exchange
+        request = exchange.request()
+        return Stamp(
+            request_id=exchange.request_id,
+            created_at=int(self._note.at),
+            model=exchange.head.model,
+            envelopes=exchange.envelopes,
+            request=request,
+            arrival=exchange.arrival,
+            input_tokens=estimated_tokens(request) if estimates else 0,
+        )
+
+    async def _end_cut(self, kind: str, message: str, tap: Tap) -> None:
+        """After commit there is no other target: the dialect's error event, and no clean terminator."""
         exchange = self.exchange
         exchange.error = f"stream_{kind}"
         self._tools.metrics.streams_interrupted.add(("gateway" if kind == "draining" else "provider",))
         code = "shutting_down" if kind == "draining" else "upstream_cut"
-        last = encode_stream_error(502, code, message, self._details())
+        fail = tap.fail if isinstance(tap, Translation | ArrayTap) else self._stream_error
+        last = fail(502, code, message, self._details())
         await self._settle(200, len(last))
         await self._reply.finish(last)
+
+    def _stream_error(self, status: int, code: str, message: str, details: dict[str, object] | None) -> bytes:
+        exchange = self.exchange
+        if exchange.arrival.wants_array:
+            return b"[" + exchange.caller.encode_error(status, code, message, None, details) + b"]"
+        return exchange.caller.encode_stream_error(status, code, message, None, details)
 
     async def _end_failed(self, error: UpstreamFailed) -> None:
         exchange = self.exchange
@@ -256,7 +314,7 @@ class _Passage:
         if not self._reply.has_started:
             await self._settle(error.status)
             raise error
-        last = encode_stream_error(error.status, error.code, error.message, self._details())
+        last = self._stream_error(error.status, error.code, error.message, self._details())
         await self._settle(error.status, len(last))
         await self._reply.finish(last)
 
@@ -286,15 +344,19 @@ class _Passage:
 
     async def _send_early_headers(self) -> None:
         """Headers alone are not commit: they keep the caller and what stands between from giving up."""
+        exchange = self.exchange
         if not self._reply.has_started:
-            headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-            await self._reply.start(200, headers)
-        await self._reply.write(KEEP_ALIVE)
+            content_type = exchange.caller.stream_type(exchange.arrival)
+            await self._reply.start(200, [(b"content-type", content_type), (b"cache-control", b"no-cache")])
+        if exchange.caller.keep_alive:
+            await self._reply.write(exchange.caller.keep_alive)
 
     def _headers(self, committed: Committed, content_type: bytes) -> Headers:
-        target = committed.target
+        target, asking = committed.target, committed.asking
+        if asking.is_native and not self.exchange.arrival.wants_array:
+            content_type = committed.call.headers.get("content-type", "").encode("latin-1") or content_type
         headers = [
-            (b"content-type", committed.call.headers.get("content-type", "").encode("latin-1") or content_type),
+            (b"content-type", content_type),
             (b"x-omniroute-provider", target.connection.provider.encode()),
             (b"x-omniroute-model", _header_value(target.model)),
             (b"x-omniroute-attempts", b"%d" % len(self.exchange.attempts)),
@@ -302,6 +364,8 @@ class _Passage:
         if self.exchange.head.is_stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))
+        if asking.notes:
+            headers.append((b"x-omniroute-dropped", _header_value("; ".join(asking.notes))[:MAX_DROPPED_BYTES]))
         return headers
 
     def _details(self) -> dict[str, object]:

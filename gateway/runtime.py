@@ -13,14 +13,22 @@ import structlog
 from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
 from gateway.config.snapshot import Node, RoutingSettings, Snapshot
+from gateway.dialects.registry import PROVIDERS
 from gateway.domain.errors import Unavailable
+from gateway.domain.mend import Mend
 from gateway.domain.target import Connection
 from gateway.providers.spec import (
     BearerAuth,
     DropFields,
+    FinishMap,
     HeaderAuth,
     ProviderSpec,
+    Quirk,
     RefuseStreamOptions,
+    StripFields,
+    ThinkTags,
+    UsageMap,
+    WriteAs,
 )
 from gateway.routing.catalog import Catalog, compile_catalog
 from gateway.routing.resolve import Resolution, resolve, resolve_at
@@ -29,8 +37,6 @@ _log = structlog.get_logger()
 
 _SLICE = 50
 """Connections compiled before the loop gets its turn: about 1 ms."""
-
-_DEFAULT_PATHS = {"chat": "/chat/completions", "models": "/models"}
 
 
 MAX_RESOLUTIONS = 10_000
@@ -141,11 +147,27 @@ def _compile(
         drop_request_fields=tuple(name for quirk in quirks if isinstance(quirk, DropFields) for name in quirk.fields),
         refuses_stream_options=any(isinstance(quirk, RefuseStreamOptions) for quirk in quirks),
         is_limited_by_model=spec.is_limited_by_model,
+        speaks={dialect: _whole_url(spec.base_url, path) for dialect, path in spec.speaks.items()},
+        written_as=tuple((frozenset(one.names), one.models) for one in quirks if isinstance(one, WriteAs)),
+        mend=_mend_of(quirks),
+        max_outputs={model.id: model.max_output for model in spec.models if model.max_output},
     )
+
+
+def _mend_of(quirks: tuple[Quirk, ...]) -> Mend | None:
+    """What must be mended in Chat Completions answers; None for most providers."""
+    mend = Mend(
+        strip_fields=tuple(name for quirk in quirks if isinstance(quirk, StripFields) for name in quirk.fields),
+        think_tags=any(isinstance(quirk, ThinkTags) for quirk in quirks),
+        finish_map={old: new for quirk in quirks if isinstance(quirk, FinishMap) for old, new in quirk.map.items()},
+        usage_map={name: at for quirk in quirks if isinstance(quirk, UsageMap) for name, at in quirk.map.items()},
+    )
+    return None if mend == Mend() else mend
 
 
 def _spec_of(node: Node) -> ProviderSpec:
     """A user's node is a provider without a data file. Anthropic-like nodes get their key in `x-api-key`."""
+    codec = PROVIDERS[node.dialect]
     auths = {"anthropic_messages": HeaderAuth(name="x-api-key"), "gemini": HeaderAuth(name="x-goog-api-key")}
     return ProviderSpec(
         id=node.id,
@@ -153,12 +175,16 @@ def _spec_of(node: Node) -> ProviderSpec:
         base_url=node.base_url,
         dialect=node.dialect,
         auth=auths.get(node.dialect, BearerAuth()),
-        paths=_DEFAULT_PATHS,
+        paths={"chat": "" if codec.is_model_in_path else codec.path("", False), "models": "/models"},
     )
 
 
 def _urls(base_url: str, paths: Mapping[str, str]) -> dict[str, str]:
-    return {operation: base_url.rstrip("/") + path for operation, path in paths.items()}
+    return {operation: _whole_url(base_url, path) for operation, path in paths.items()}
+
+
+def _whole_url(base_url: str, path: str) -> str:
+    return path if "://" in path else base_url.rstrip("/") + path
 
 
 def _headers(spec: ProviderSpec, secret: str) -> tuple[bytes, ...]:

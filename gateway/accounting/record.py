@@ -19,7 +19,7 @@ def note_of(inbound: Inbound, caller: Caller, *, at: float, worker: str, model: 
         at=at,
         worker=worker,
         endpoint=inbound.endpoint,
-        dialect="openai_chat",
+        dialect=inbound.dialect,
         requested_model=model,
         request_id=inbound.caller_request_id,
         key_id=caller.key_id,

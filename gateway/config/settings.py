@@ -69,6 +69,8 @@ class Settings:
     no_open: bool = False
     is_demo_enabled: bool = True
     semantic_cache_max_size: int = 100
+    grammar_sample: float = 0.0
+    """Share of translated streams whose events are checked against their dialect's grammar."""
 
     @property
     def admin_socket(self) -> Path:
@@ -149,6 +151,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         no_open=_boolean(values, "OMNIROUTE_NO_OPEN", False),
         is_demo_enabled=_boolean(values, "OMNIROUTE_DEMO", True),
         semantic_cache_max_size=_integer(values, "SEMANTIC_CACHE_MAX_SIZE", 100, low=0, high=10_000_000),
+        grammar_sample=_share(values, "OMNIROUTE_GRAMMAR_SAMPLE"),
     )
     if not settings.require_api_key and not settings.is_loopback and not settings.allow_open:
         raise BadSetting(
@@ -209,6 +212,17 @@ def _seconds(values: Mapping[str, str], name: str, default: float) -> float:
         number = -1.0
     if not 0 <= number <= 86_400:
         raise BadSetting(f"{name} must be seconds from 0 to 86400, not {text!r}")
+    return number
+
+
+def _share(values: Mapping[str, str], name: str) -> float:
+    text = values.get(name, "")
+    try:
+        number = float(text or 0)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise BadSetting(f"{name} must be a share from 0 to 1, not {text!r}")
     return number
 
 

@@ -6,7 +6,7 @@ decoders of answers raise BrokenAnswer; stream decoders never raise for a provid
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -164,6 +164,17 @@ class Tap(Protocol):
     def take_rest(self) -> bytes: ...
 
 
+class Grammar(Protocol):
+    """The order of a dialect's events, as its official SDK needs it. `violations` are short texts, at most 20."""
+
+    violations: list[str]
+
+    def feed(self, event: bytes) -> None:
+        """One whole event (or line)."""
+
+    def end(self) -> None: ...
+
+
 class EncodeError(Protocol):
     """An error body in the dialect. `details` are ours (attempts, near names), where the dialect has room for them."""
 
@@ -213,4 +224,12 @@ class ProviderCodec:
     """Pictures by URL are fetched before `encode_request`."""
 
 
-Json = dict[str, Any]
+@dataclass(frozen=True, slots=True)
+class Count:
+    """An endpoint that counts a request's tokens. `url` makes its URL of the chat operation's and the model."""
+
+    decode: Callable[[bytes, Arrival, Envelopes], ChatRequest]
+    encode: Callable[[int], bytes]
+    url: Callable[[str, str], str]
+    pass_on: Callable[[bytes, str, str], bytes]
+    """The body for a provider of this dialect: body, model asked for, model there."""

@@ -10,7 +10,10 @@ from gateway.domain.usage import Usage
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One try at one target. `outcome` is a word of `domain/outcome.py`; times in ms."""
+    """One try at one target. `outcome` is a word of `domain/outcome.py`; times in ms.
+
+    `dropped` is what the request said and the target's dialect cannot.
+    """
 
     provider: str
     connection_id: str
@@ -19,6 +22,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int = 0
     duration_ms: float = 0.0
     error: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True):

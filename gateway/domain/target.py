@@ -1,9 +1,11 @@
 """Where a request can go: a connection (an account or key at a provider), and a model there."""
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from gateway.domain.dialect import ProviderDialect
+from gateway.domain.mend import Mend
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +33,24 @@ class Connection:
     drop_request_fields: tuple[str, ...] = ()
     refuses_stream_options: bool = False
     is_limited_by_model: bool = False
+    speaks: dict[ProviderDialect, str] = field(default_factory=dict)
+    """Other dialects it serves as well: whole URLs of their chat operation."""
+    written_as: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = ()
+    """Names that change how requests are written (`providers/spec.py`), and the patterns of the models they are for."""
+    mend: Mend | None = None
+    max_outputs: dict[str, int] = field(default_factory=dict)
+    """Tokens a model can write, where known."""
     header_block: bytes = field(init=False, repr=False)
     """`headers` as they stand in a request, each with its end of line."""
+
+    def quirks_of(self, model: str) -> frozenset[str]:
+        """The names that count for a model."""
+        return frozenset(
+            name
+            for names, patterns in self.written_as
+            if not patterns or any(fnmatchcase(model, pattern) for pattern in patterns)
+            for name in names
+        )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "header_block", b"".join(line + b"\r\n" for line in self.headers))

@@ -14,6 +14,8 @@ import structlog
 
 from gateway.config.addresses import is_host_allowed
 from gateway.config.settings import Settings
+from gateway.dialects.ollama.tags import encode_version
+from gateway.domain.caller import Caller
 from gateway.domain.dialect import CallerDialect
 from gateway.domain.errors import (
     CallerGone,
@@ -30,13 +32,20 @@ from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers
 from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.body import BodyReader, Receive, throw_away
-from gateway.edge.credentials import forwarded_headers, secret_of
+from gateway.edge.credentials import (
+    does_without_tools,
+    forwarded_anywhere,
+    forwarded_headers,
+    secret_of,
+    session_of,
+)
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
 from gateway.edge.peer import peer_address
 from gateway.edge.reply import AsgiReply, Send
 from gateway.edge.rescue import rescue
 from gateway.journey import Tools, identify, run_chat
+from gateway.journey_count import run_count
 from gateway.relay.exchange import Exchange
 
 _log = structlog.get_logger()
@@ -151,30 +160,50 @@ class Edge:
         except GatewayError:
             await throw_away(receive)
             raise
-        catalog = self._tools.runtimes.current().catalog
-        json_type: Headers = [(b"content-type", b"application/json")]
-        if endpoint.operation == "list_models":
-            await reply.whole(200, json_type, list_models(catalog, caller))
-        elif endpoint.operation == "get_model":
-            await reply.whole(200, json_type, get_model(catalog, caller, endpoint.argument))
+        if endpoint.operation not in ("chat", "count_tokens"):
+            body = self._list(endpoint, caller, scope, named)
+            await reply.whole(200, [(b"content-type", b"application/json")], body)
+            return
+        started_at = time.monotonic()
+        is_gemini = endpoint.dialect == "gemini"
+        inbound = Inbound(
+            request_id=request_id,
+            caller_request_id=caller_request_id,
+            endpoint=endpoint.template,
+            dialect=endpoint.dialect,
+            body=await self.bodies.read(
+                receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")
+            ),
+            forwarded=forwarded_headers(scope["headers"], endpoint.dialect),
+            forwarded_anywhere=forwarded_anywhere(scope["headers"]),
+            started_at=started_at,
+            pinned_provider="" if is_gemini else endpoint.argument,
+            path_model=endpoint.argument if is_gemini else "",
+            path_streams=endpoint.streams,
+            wants_array=endpoint.streams is True and b"alt=sse" not in scope["query_string"],
+            session=session_of(named),
+            does_without_tools=does_without_tools(named),
+        )
+        if endpoint.operation == "count_tokens":
+            await run_count(inbound, caller, reply, self._tools)
         else:
-            started_at = time.monotonic()
-            inbound = Inbound(
-                request_id=request_id,
-                caller_request_id=caller_request_id,
-                endpoint=endpoint.template,
-                body=await self.bodies.read(
-                    receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")
-                ),
-                forwarded=forwarded_headers(scope["headers"], "openai_chat"),
-                started_at=started_at,
-                pinned_provider=endpoint.argument,
-            )
             watch = _CallerWatch(receive)
             try:
                 await run_chat(inbound, caller, reply, self._tools, watch.begin)
             finally:
                 watch.end()
+
+    def _list(self, endpoint: Endpoint, caller: Caller, scope: Scope, named: dict[bytes, bytes]) -> bytes:
+        """Models in the shape of who asks: `/v1/models` is OpenAI's path and Anthropic's, told apart by a header."""
+        if endpoint.operation == "version":
+            return encode_version()
+        catalog = self._tools.runtimes.current().catalog
+        dialect = endpoint.dialect
+        if dialect == "openai_chat" and b"anthropic-version" in named:
+            dialect = "anthropic_messages"
+        if endpoint.operation == "get_model":
+            return get_model(catalog, caller, endpoint.argument, dialect)
+        return list_models(catalog, caller, dialect, scope["query_string"])
 
     async def _relay_to_admin(self, scope: Scope, receive: Receive, reply: AsgiReply) -> None:
         if self._relay is None:

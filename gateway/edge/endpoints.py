@@ -12,17 +12,21 @@ import msgspec
 
 from gateway.domain.dialect import CallerDialect
 
-Operation = Literal["chat", "list_models", "get_model", "later", "websocket_refused"]
+Operation = Literal["chat", "count_tokens", "list_models", "get_model", "list_tags", "version", "later"]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """What a path means. `template` names it in metrics and records; `argument` is the model or provider in it."""
+    """What a path means. `template` names it in metrics and records; `argument` is the model or provider in it.
+
+    `streams` is what Gemini's path says; None where the body does.
+    """
 
     template: str
     dialect: CallerDialect
     operation: Operation
     methods: tuple[str, ...] = ("POST",)
     argument: str = ""
+    streams: bool | None = None
 
 
 _EXACT = {
@@ -30,25 +34,39 @@ _EXACT = {
     for endpoint in (
         Endpoint("/v1/models", "openai_chat", "list_models", ("GET",)),
         Endpoint("/v1/chat/completions", "openai_chat", "chat"),
-        Endpoint("/v1/messages", "anthropic_messages", "later"),
-        Endpoint("/v1/messages/count_tokens", "anthropic_messages", "later"),
-        Endpoint("/v1/responses", "openai_responses", "later", ("POST", "GET")),
+        Endpoint("/v1/messages", "anthropic_messages", "chat"),
+        Endpoint("/v1/messages/count_tokens", "anthropic_messages", "count_tokens"),
+        Endpoint("/v1/responses", "openai_responses", "chat"),
+        Endpoint("/v1/responses/input_tokens", "openai_responses", "count_tokens"),
         Endpoint("/v1/embeddings", "openai_chat", "later", ("POST", "GET")),
         Endpoint("/v1/images/generations", "openai_chat", "later", ("POST", "GET")),
         Endpoint("/v1/audio/transcriptions", "openai_chat", "later"),
         Endpoint("/v1/audio/speech", "openai_chat", "later"),
         Endpoint("/v1/moderations", "openai_chat", "later"),
         Endpoint("/v1/rerank", "openai_chat", "later"),
-        Endpoint("/v1beta/models", "gemini", "later", ("GET",)),
-        Endpoint("/v1/api/chat", "ollama", "later"),
-        Endpoint("/api/chat", "ollama", "later"),
-        Endpoint("/api/tags", "ollama", "later", ("GET",)),
-        Endpoint("/api/version", "ollama", "later", ("GET",)),
+        Endpoint("/v1beta/models", "gemini", "list_models", ("GET",)),
+        Endpoint("/v1/api/chat", "ollama", "chat"),
+        Endpoint("/api/chat", "ollama", "chat"),
+        Endpoint("/api/tags", "ollama", "list_tags", ("GET",)),
+        Endpoint("/api/version", "ollama", "version", ("GET",)),
     )
 }
 
-_GEMINI_VERBS = "generateContent|streamGenerateContent|countTokens|embedContent"
-_PINNED = re.compile(r"/v1/providers/(?P<argument>[^/]+)/(?P<operation>chat/completions|embeddings|images/generations)")
+_GEMINI_OPERATIONS: dict[str, tuple[Operation, bool | None]] = {
+    "generateContent": ("chat", False),
+    "streamGenerateContent": ("chat", True),
+    "countTokens": ("count_tokens", None),
+    "embedContent": ("later", None),
+}
+_GEMINI_VERBS = "|".join(_GEMINI_OPERATIONS)
+_PINNED_OPERATIONS: dict[str, tuple[CallerDialect, Operation]] = {
+    "chat/completions": ("openai_chat", "chat"),
+    "responses": ("openai_responses", "chat"),
+    "messages": ("anthropic_messages", "chat"),
+    "embeddings": ("openai_chat", "later"),
+    "images/generations": ("openai_chat", "later"),
+}
+_PINNED = re.compile(rf"/v1/providers/(?P<argument>[^/]+)/(?P<operation>{'|'.join(_PINNED_OPERATIONS)})")
 _GEMINI_MODEL = re.compile(rf"/(?P<version>v1beta|v1)/(?:models/)?(?P<argument>[^:]+):(?P<verb>{_GEMINI_VERBS})")
 _GEMINI_GET = re.compile(r"/v1beta/models/(?P<argument>.+)")
 _MODEL = re.compile(r"/v1/models/(?P<argument>.+)")
@@ -65,15 +83,15 @@ def find_endpoint(raw_path: str) -> Endpoint | None:
         return exact
     if match := _PINNED.fullmatch(path):
         operation = match["operation"]
-        kind: Operation = "chat" if operation == "chat/completions" else "later"
-        return Endpoint(
-            f"/v1/providers/{{provider}}/{operation}", "openai_chat", kind, argument=unquote(match["argument"])
-        )
+        dialect, kind = _PINNED_OPERATIONS[operation]
+        return Endpoint(f"/v1/providers/{{provider}}/{operation}", dialect, kind, argument=unquote(match["argument"]))
     if match := _GEMINI_MODEL.fullmatch(path):
-        template = f"/{match['version']}/models/{{model}}:{match['verb']}"
-        return Endpoint(template, "gemini", "later", argument=unquote(match["argument"]))
+        verb, model = match["verb"], unquote(match["argument"])
+        template = f"/{match['version']}/models/{{model}}:{verb}"
+        operation_of_verb, streams = _GEMINI_OPERATIONS[verb]
+        return Endpoint(template, "gemini", operation_of_verb, argument=model, streams=streams)
     if match := _GEMINI_GET.fullmatch(path):
-        return Endpoint("/v1beta/models/{model}", "gemini", "later", ("GET",), unquote(match["argument"]))
+        return Endpoint("/v1beta/models/{model}", "gemini", "get_model", ("GET",), unquote(match["argument"]))
     if match := _MODEL.fullmatch(path):
         return Endpoint("/v1/models/{id}", "openai_chat", "get_model", ("GET",), unquote(match["argument"]))
     return None
@@ -101,4 +119,6 @@ def dialect_of_area(raw_path: str) -> CallerDialect:
     path = canonical(raw_path)
     if path.startswith("/v1beta"):
         return "gemini"
+    if path.startswith("/v1/responses"):
+        return "openai_responses"
     return "anthropic_messages" if path.startswith("/v1/messages") else "openai_chat"

@@ -1,21 +1,11 @@
 """Any error → status, headers and body in the caller's dialect. The only place that does this."""
 
 import math
-from collections.abc import Callable, Mapping
 
-from gateway.dialects.anthropic_messages.errors import encode_error as anthropic_error
-from gateway.dialects.gemini.errors import encode_error as gemini_error
-from gateway.dialects.ollama.errors import encode_error as ollama_error
-from gateway.dialects.openai_chat.errors import encode_error as openai_error
+from gateway.dialects.registry import CALLERS
 from gateway.domain.dialect import CallerDialect
 from gateway.domain.errors import GatewayError, UpstreamFailed
 from gateway.domain.reply import Headers
-
-_ENCODERS: Mapping[CallerDialect, Callable[[int, str, str], bytes]] = {
-    "anthropic_messages": anthropic_error,
-    "gemini": gemini_error,
-    "ollama": ollama_error,
-}
 
 
 def rescue(error: GatewayError, dialect: CallerDialect, request_id: str) -> tuple[int, Headers, bytes]:
@@ -35,13 +25,10 @@ def rescue(error: GatewayError, dialect: CallerDialect, request_id: str) -> tupl
 
 
 def _body(error: GatewayError, dialect: CallerDialect, request_id: str) -> bytes:
-    encode = _ENCODERS.get(dialect)
-    if encode is not None:
-        return encode(error.status, error.code, error.message)
     details: dict[str, object] = {"request_id": request_id}
     if isinstance(error, UpstreamFailed):
         details["attempts"] = error.attempts
-    return openai_error(error.status, error.code, error.message, error.param, details)
+    return CALLERS[dialect].encode_error(error.status, error.code, error.message, error.param, details)
 
 
 def _attempt_headers(error: UpstreamFailed) -> Headers:

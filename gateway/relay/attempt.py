@@ -9,15 +9,17 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from gateway.dialects.openai_chat.request import pass_on
-from gateway.dialects.openai_chat.response import read_answer
-from gateway.dialects.openai_chat.stream import classify, error_text
+from gateway.dialects.codec import BrokenAnswer, Origin, Unsupported
+from gateway.dialects.openai_chat.mend import StreamMender, mend_answer
 from gateway.dialects.sse import EventSplitter, data_of
+from gateway.dialects.tool_names import restored_answer
+from gateway.domain.chat import Answer
 from gateway.domain.errors import CallerGone
 from gateway.domain.outcome import Outcome
-from gateway.domain.target import Target
+from gateway.domain.target import Connection, Target
 from gateway.domain.usage import Usage
-from gateway.relay.classify import of_bad_answer, of_fault, of_status, refuses_stream_options
+from gateway.relay.asking import Asking, Pictures, asking_of
+from gateway.relay.classify import UNSUPPORTED, of_bad_answer, of_fault, of_status, refuses_stream_options
 from gateway.relay.exchange import Exchange
 from gateway.upstream.deadlines import Wheel
 from gateway.upstream.seam import Nudge, Transport, UpstreamCall, UpstreamFault, UpstreamRequest
@@ -29,32 +31,44 @@ MAX_REMEMBERED_TARGETS = 10_000
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The target answers. `held` is what has come so far; for an unstreamed answer it is the whole body."""
+    """The target answers. `held` is what has come so far; for an unstreamed answer it is the whole body.
+
+    `answer` is that body decoded, when it must be written in another dialect. `mender` goes on with a stream's bytes.
+    """
 
     target: Target
+    asking: Asking
     call: UpstreamCall
     held: bytes
     hides_usage_chunk: bool = False
     usage: Usage | None = None
+    answer: Answer | None = None
+    mender: StreamMender | None = None
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The target did not answer. `body` is the provider's own error, at most MAX_ERROR_BYTES."""
+    """The target did not answer. `body` is the provider's own error, at most MAX_ERROR_BYTES, if the caller can read it."""
 
     outcome: Outcome
     message: str
     status: int = 0
     body: bytes = b""
     content_type: str = ""
+    refuses_usage: bool = False
+    """It would not have the `stream_options` that the gateway added."""
 
 
 class Attempts:
     """Makes attempts; remembers, bounded, which targets refuse `stream_options`."""
 
-    def __init__(self, transports: Mapping[str, Transport], wheel: Wheel) -> None:
+    def __init__(self, transports: Mapping[str, Transport], wheel: Wheel, pictures: Pictures) -> None:
         self._transports = transports
+        self._pictures = pictures
         self.wheel = wheel
         self.refusing: dict[tuple[str, str], None] = {}
+
+    def transport_of(self, connection: Connection) -> Transport:
+        return self._transports[connection.transport]
 
     async def make(
         self, exchange: Exchange, target: Target, on_nudge: Callable[[], Awaitable[None]], *, is_last: bool
@@ -66,8 +80,7 @@ class Attempts:
         key = (target.connection.id, target.model)
         asks_usage = not target.connection.refuses_stream_options and key not in self.refusing
         result = await self._once(exchange, target, on_nudge, asks_usage=asks_usage, is_last=is_last)
-        added = exchange.head.is_stream and asks_usage and not exchange.head.wants_usage
-        if isinstance(result, Failed) and added and refuses_stream_options(result.status, result.body):
+        if isinstance(result, Failed) and result.refuses_usage:
             if len(self.refusing) >= MAX_REMEMBERED_TARGETS:
                 del self.refusing[next(iter(self.refusing))]
             self.refusing[key] = None
@@ -84,17 +97,18 @@ class Attempts:
         is_last: bool,
     ) -> Committed | Failed:
         connection, head, timeouts = target.connection, exchange.head, exchange.timeouts
-        request = UpstreamRequest(
-            connection=connection,
-            url=connection.paths["chat"],
-            headers=exchange.forwarded,
-            body=pass_on(
-                exchange.body, head, target.model, asks_usage=asks_usage, drop_fields=connection.drop_request_fields
-            ),
-            connect_s=timeouts.connect_s,
-        )
         try:
-            call = await self._transports[connection.transport].start(request)
+            asking = await asking_of(exchange, target, self._pictures, asks_usage=asks_usage)
+            request = UpstreamRequest(
+                connection=connection,
+                url=asking.url,
+                headers=asking.headers,
+                body=asking.body,
+                connect_s=timeouts.connect_s,
+            )
+            call = await self.transport_of(connection).start(request)
+        except Unsupported as error:
+            return Failed(UNSUPPORTED, error.message)
         except UpstreamFault as fault:
             return Failed(of_fault(fault.kind), str(fault))
         exchange.call = call
@@ -104,18 +118,24 @@ class Attempts:
         patience_s = timeouts.first_event_reasoning_s if is_last or head.is_reasoning else timeouts.first_event_s
         headers_s = patience_s if is_last or head.is_reasoning else timeouts.headers_s
         exchange.watch.begin(call, "headers_timeout", now + headers_s, now + timeouts.total_s)
-        reader = _Reader(call, on_nudge)
+        mender = (
+            StreamMender(connection.mend)
+            if connection.mend is not None and asking.codec.dialect == "openai_chat"
+            else None
+        )
+        reader = _Reader(call, on_nudge, asking, mender)
+        added_usage = head.is_stream and asks_usage and not head.wants_usage
         try:
             await reader.head()
             if call.status != 200:
-                return await _failed_by_status(reader, target)
+                return await _failed_by_status(reader, target, added_usage=added_usage)
             if not head.is_stream:
                 # Headers may leave long before the answer is made; once its bytes flow, a gap is a gap.
                 patience_s = max(timeouts.first_event_reasoning_s, timeouts.gap_s)
                 exchange.watch.enter("gap_timeout", time.monotonic() + patience_s, timeouts.gap_s)
-                return await _whole(reader, target)
+                return await _whole(reader, target, exchange.request_id)
             exchange.watch.enter("first_event_timeout", time.monotonic() + patience_s)
-            return await _first_useful(reader, target, hides_usage_chunk=asks_usage and not head.wants_usage)
+            return await _first_useful(reader, target, hides_usage_chunk=added_usage)
         except UpstreamFault as fault:
             return Failed(of_fault(fault.kind), str(fault), status=call.status)
 
@@ -123,8 +143,16 @@ class Attempts:
 class _Reader:
     """Reads a call, sending early headers when it is nudged."""
 
-    def __init__(self, call: UpstreamCall, on_nudge: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        call: UpstreamCall,
+        on_nudge: Callable[[], Awaitable[None]],
+        asking: Asking,
+        mender: StreamMender | None,
+    ) -> None:
         self.call = call
+        self.asking = asking
+        self.mender = mender
         self._on_nudge = on_nudge
 
     async def head(self) -> None:
@@ -154,8 +182,8 @@ class _Reader:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _failed_by_status(reader: _Reader, target: Target) -> Failed:
-    call = reader.call
+async def _failed_by_status(reader: _Reader, target: Target, *, added_usage: bool) -> Failed:
+    call, asking = reader.call, reader.asking
     try:
         body = await reader.read_to_end(MAX_ERROR_BYTES)
     except UpstreamFault:
@@ -163,39 +191,54 @@ async def _failed_by_status(reader: _Reader, target: Target) -> Failed:
     outcome = of_status(call.status, call.headers, body, is_limited_by_model=target.connection.is_limited_by_model)
     return Failed(
         outcome,
-        f"the provider answered {call.status}: {error_text(body)}",
+        f"the provider answered {call.status}: {asking.codec.error_text(body)}",
         status=call.status,
-        body=body,
+        body=body if asking.is_native else b"",
         content_type=call.headers.get("content-type", ""),
+        refuses_usage=added_usage and refuses_stream_options(call.status, body),
     )
 
 
-async def _whole(reader: _Reader, target: Target) -> Committed | Failed:
+async def _whole(reader: _Reader, target: Target, request_id: str) -> Committed | Failed:
+    asking = reader.asking
     body = await reader.read_to_end(MAX_ANSWER_BYTES)
-    reading = read_answer(body)
+    if reader.mender is not None and target.connection.mend is not None:
+        body = mend_answer(body, target.connection.mend)
+    reading = asking.codec.read_answer(body)
     if reading.kind != "answer":
         return Failed(of_bad_answer(reading.kind, reading.error_status), reading.message, status=200)
-    return Committed(target, reader.call, body, usage=reading.usage)
+    if asking.is_native:
+        return Committed(target, asking, reader.call, body, usage=reading.usage)
+    try:
+        answer = asking.codec.decode_response(body, Origin(target.connection.provider, request_id))
+    except BrokenAnswer as error:
+        return Failed(of_bad_answer("not_json", 0), str(error), status=200)
+    answer = restored_answer(answer, asking.names)
+    return Committed(target, asking, reader.call, body, usage=answer.usage or reading.usage, answer=answer)
 
 
 async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: bool) -> Committed | Failed:
     """Read events until one is useful. An end before that, an error or a page is a failure, never an empty answer."""
     splitter, size = EventSplitter(), 0
+    codec, mender = reader.asking.codec, reader.mender
     held: list[bytes] = []
     while True:
         data = await reader.read()
         if not data:
-            return _ended_early(held, splitter.rest)
+            return _ended_early(reader, held, splitter.rest)
         size += len(data)
+        if mender is not None:
+            data = mender.feed(data)
         held.append(data)
         for event in splitter.feed(data):
-            verdict = classify(event)
+            verdict = codec.classify(event)
             if verdict == "error":
                 reader.call.cancel()
-                reading = read_answer(data_of(event))
-                return Failed(of_bad_answer("error", reading.error_status), error_text(data_of(event)), status=200)
+                reading = codec.read_answer(data_of(event))
+                text = codec.error_text(data_of(event))
+                return Failed(of_bad_answer("error", reading.error_status), text, status=200)
             if verdict == "useful":
-                return Committed(target, reader.call, b"".join(held), hides_usage_chunk)
+                return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
             if verdict == "terminal":
                 return _terminal_first(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
         if size > MAX_HELD_BYTES:
@@ -204,7 +247,13 @@ async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: b
                 return Failed(
                     of_bad_answer("not_json", 0), "the provider's answer is not a stream of events", status=200
                 )
-            return Committed(target, reader.call, b"".join(held), hides_usage_chunk)
+            return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
+
+
+def _committed(reader: _Reader, target: Target, held: list[bytes], *, hides_usage_chunk: bool) -> Committed:
+    return Committed(
+        target, reader.asking, reader.call, b"".join(held), hides_usage_chunk=hides_usage_chunk, mender=reader.mender
+    )
 
 
 def _terminal_first(
@@ -217,13 +266,13 @@ def _terminal_first(
     if b"[DONE]" in event:
         reader.call.cancel()
         return Failed(of_bad_answer("empty", 0), "the provider's stream ended without an answer", status=200)
-    return Committed(target, reader.call, b"".join(held), hides_usage_chunk)
+    return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
 
 
-def _ended_early(held: list[bytes], rest: bytes) -> Failed:
+def _ended_early(reader: _Reader, held: list[bytes], rest: bytes) -> Failed:
     body = b"".join(held)
     if rest.strip() and not body.lstrip().startswith((b"data:", b"event:", b":")):
-        reading = read_answer(body)
+        reading = reader.asking.codec.read_answer(body)
         if reading.kind != "answer":
             return Failed(of_bad_answer(reading.kind, reading.error_status), reading.message, status=200)
         return Failed(of_bad_answer("not_json", 0), "the provider answered a stream with a single object", status=200)

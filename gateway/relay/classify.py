@@ -56,6 +56,10 @@ _BY_FAULT: Mapping[FaultKind, tuple[str, Scope, Next, int, str]] = {
 }
 
 
+UNSUPPORTED = Outcome(name="unsupported", cools="nothing", then="next", status=400, code="unsupported_by_target")
+"""The target cannot do what the request asks for; it was not called."""
+
+
 def of_status(status: int, headers: Mapping[str, str], body: bytes, *, is_limited_by_model: bool) -> Outcome:
     """Judge an answer with a status other than 200. `body` is at most its first 64 KiB."""
     text = body[:4096].decode("utf-8", "replace").lower()

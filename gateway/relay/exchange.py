@@ -3,7 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from gateway.dialects.openai_chat.request import ChatHead
+from msgspec import structs
+
+from gateway.dialects.codec import Arrival, CallerCodec, Head
+from gateway.dialects.envelope import Envelopes
+from gateway.dialects.turns import check_calls
+from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import CallerGone
 from gateway.domain.record import AttemptRecord, RequestRecord
 from gateway.domain.target import Target
@@ -21,9 +26,16 @@ class Exchange:
     """One request under way. `note` is what the ledger writes if the worker dies now, until it is settled. Instants are of `time.monotonic`, in seconds (uvloop's own clock counts whole ms)."""
 
     request_id: str
-    head: ChatHead
+    caller: CallerCodec
+    arrival: Arrival
+    head: Head
     body: bytes
+    envelopes: Envelopes
     forwarded: tuple[bytes, ...]
+    """Header lines for a provider of the caller's dialect."""
+    forwarded_anywhere: tuple[bytes, ...]
+    """Those for any provider."""
+    does_without_tools: bool
     timeouts: Timeouts
     started_at: float
     watch: Watch = field(init=False)
@@ -37,10 +49,25 @@ class Exchange:
     answer_bytes: int = 0
     error: str = ""
     has_caller_left: bool = False
+    carries_state: bool | None = None
+    pictures: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Fetched for this request, by URL: (media type, base64)."""
+    _request: ChatRequest | None = None
     task: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self.watch = Watch(CALLER_STALL_S, self.caller_stalled)
+
+    def request(self) -> ChatRequest:
+        """The request in no dialect, decoded once. Raises BadRequest."""
+        if self._request is None:
+            request = self.caller.decode_request(self.body, self.arrival, self.envelopes)
+            check_calls(request)
+            if self.does_without_tools and request.built_in_tools:
+                left_out = tuple(f"tool {tool.type}" for tool in request.built_in_tools)
+                request = structs.replace(request, built_in_tools=(), notes=request.notes + left_out)
+            self._request = request
+        return self._request
 
     def caller_left(self) -> None:
         """The caller is gone: the provider's connection is closed at once, in every phase."""

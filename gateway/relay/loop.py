@@ -30,7 +30,7 @@ async def relay(
             raise
         if isinstance(result, Committed):
             exchange.target = target
-            _note(exchange, target, "committed", started_at, time.monotonic(), None, metrics)
+            _note(exchange, target, "committed", started_at, time.monotonic(), None, metrics, result.asking.notes)
             return result
         _note(exchange, target, result.outcome.name, started_at, time.monotonic(), result, metrics)
         first = first or result
@@ -52,6 +52,7 @@ def _note(
     ended_at: float,
     failed: Failed | None,
     metrics: Metrics,
+    dropped: tuple[str, ...] = (),
 ) -> None:
     metrics.attempts.add((target.connection.provider, outcome))
     exchange.attempts.append(
@@ -63,6 +64,7 @@ def _note(
             status=failed.status if failed else 0,
             duration_ms=round((ended_at - started_at) * 1000, 2),
             error=failed.message[:300] if failed else "",
+            dropped=dropped,
         )
     )
 

@@ -44,6 +44,7 @@ DEFINITIONS = (
     Definition("omniroute_attempts", "counter", ("provider", "outcome"), "Upstream attempts by how they ended."),
     Definition("omniroute_auth_refusals", "counter", ("reason",), "Requests refused before they had a valid key."),
     Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault."),
+    Definition("omniroute_grammar_violations", "counter", ("dialect",), "Sampled translated streams out of order."),
     Definition("omniroute_records", "counter", ("path",), "Usage records handed over: stream, spool or lost."),
     Definition("omniroute_snapshot_failures", "counter", ("reason",), "Published snapshots that could not be used."),
     Definition("omniroute_redis_errors", "counter", ("operation",), "Trips to Redis that failed or ran out of time."),
@@ -113,6 +114,7 @@ class Metrics:
         self.attempts = Counter()
         self.auth_refusals = Counter()
         self.streams_interrupted = Counter()
+        self.grammar_violations = Counter()
         self.records = Counter()
         self.snapshot_failures = Counter()
         self.redis_errors = Counter()

@@ -385,47 +385,56 @@ class TestPaths:
 
     @pytest.mark.parametrize(
         "path",
-        ["/v1/responses", "/codex/responses", "/responses", "/v1/embeddings", "/v1/images/generations",
-         "/v1/audio/transcriptions", "/v1/audio/speech", "/v1/moderations", "/v1/rerank",
-         "/v1/providers/local/embeddings", "/v1/providers/local/images/generations"],
+        ["/v1/embeddings", "/v1/images/generations", "/v1/audio/transcriptions", "/v1/audio/speech", "/v1/moderations",
+         "/v1/rerank", "/v1/providers/local/embeddings", "/v1/providers/local/images/generations"],
     )  # fmt: skip
-    def test_what_comes_later_is_501_in_openais_shape(self, gateway, path):
+    def test_what_comes_later_is_501(self, gateway, path):
         assert error_of(gateway.post(b"{}", path), 501)["code"] == "not_implemented"
+        embedding = gateway.post(b"{}", "/v1beta/models/m1:embedContent")
+        assert (embedding.status_code, embedding.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
+
+    @pytest.mark.parametrize("path", ["/v1/responses", "/codex/responses", "/responses"])
+    def test_a_bad_request_is_400_in_openais_shape(self, gateway, path):
+        assert error_of(gateway.post(b"{}", path), 400)["param"] == "model"
 
     @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/v1/messages"])
-    def test_what_comes_later_is_501_in_anthropics_shape(self, gateway, path):
+    def test_a_bad_request_is_400_in_anthropics_shape(self, gateway, path):
         answer = gateway.post(b"{}", path)
-        assert answer.status_code == 501
+        assert answer.status_code == 400
         assert answer.json()["type"] == "error"
-        assert set(answer.json()["error"]) >= {"type", "message"}
+        assert answer.json()["error"]["type"] == "invalid_request_error"
 
     @pytest.mark.parametrize(
-        ("method", "path"),
+        "path",
         [
-            ("GET", "/v1beta/models"),
-            ("GET", "/v1beta/models/gemini-x"),
-            ("POST", "/v1beta/models/local/m1:generateContent"),
-            ("POST", "/v1beta/models/m1:streamGenerateContent?alt=sse"),
-            ("POST", "/v1beta/models/m1:countTokens"),
-            ("POST", "/v1beta/models/m1:embedContent"),
-            ("POST", "/v1/models/m1:generateContent"),
-            ("POST", "/v1beta/local/m1:generateContent"),
+            "/v1beta/models/local/m1:generateContent",
+            "/v1beta/models/local/m1:streamGenerateContent?alt=sse",
+            "/v1beta/models/local/m1:countTokens",
+            "/v1/models/local/m1:generateContent",
+            "/v1beta/local/m1:generateContent",
         ],
     )
-    def test_what_comes_later_is_501_in_geminis_shape(self, gateway, method, path):
-        answer = gateway.client.request(method, path, json={} if method == "POST" else None)
-        assert answer.status_code == 501
-        assert answer.json()["error"]["code"] == 501
-        assert answer.json()["error"]["status"] == "UNIMPLEMENTED"
+    def test_a_bad_request_is_400_in_geminis_shape(self, gateway, path):
+        answer = gateway.post(b"[", path)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
 
-    @pytest.mark.parametrize(
-        ("method", "path"),
-        [("POST", "/v1/api/chat"), ("POST", "/api/chat"), ("GET", "/api/tags"), ("GET", "/api/version")],
-    )
-    def test_what_comes_later_is_501_in_ollamas_shape(self, gateway, method, path):
-        answer = gateway.client.request(method, path, json={} if method == "POST" else None)
-        assert answer.status_code == 501
+    @pytest.mark.parametrize("path", ["/v1/api/chat", "/api/chat"])
+    def test_a_bad_request_is_400_in_ollamas_shape(self, gateway, path):
+        answer = gateway.post(b"{}", path)
+        assert answer.status_code == 400
         assert isinstance(answer.json()["error"], str)
+
+    def test_each_dialect_has_its_list_of_models(self, gateway):
+        def ids(path: str, name: str, **headers: str) -> list[str]:
+            body = gateway.client.get(path, headers=headers).json()
+            return [entry[name] for entry in body.get("models") or body["data"]]
+
+        assert "one/shared-model" in ids("/v1/models", "id")
+        assert "one/shared-model" in ids("/v1/models", "id", **{"anthropic-version": "2023-06-01"})
+        assert "models/one/shared-model" in ids("/v1beta/models", "name")
+        assert "one/shared-model" in ids("/api/tags", "model")
+        assert gateway.client.get("/api/version").json()["version"]
 
     def test_an_unknown_path_is_404_in_the_dialect_of_its_area(self, gateway):
         for path in (

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.config.snapshot import SCHEMA, Alias, Combo, ComboModel, Node, RoutingSettings, Snapshot
+from gateway.domain.dialect import ProviderDialect
 from gateway.domain.target import Connection, Target
 from gateway.providers.spec import ProviderSpec
 from gateway.routing.catalog import Catalog, compile_catalog
@@ -16,6 +17,7 @@ def connection(
     priority: int = 1,
     url: str = "http://127.0.0.1:9/v1/chat/completions",
     headers: tuple[bytes, ...] = (b"Authorization: Bearer sk-upstream",),
+    dialect: ProviderDialect = "openai_chat",
     **more: object,
 ) -> Connection:
     fields = {"prefix": provider, "allow_private": True} | more
@@ -23,7 +25,7 @@ def connection(
         id=f"{provider}-{name}",
         name=name,
         provider=provider,
-        dialect="openai_chat",
+        dialect=dialect,
         paths={"chat": url},
         headers=headers,
         priority=priority,

@@ -43,4 +43,6 @@ PROVIDER = ProviderCodec(
     decode_response=decode_response,
     make_decoder=GeminiDecoder,
     error_text=error_text,
+    is_model_in_path=True,
+    needs_picture_bytes=True,
 )

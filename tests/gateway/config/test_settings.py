@@ -58,7 +58,7 @@ def test_every_variable_reaches_its_setting(tmp_path):
         ("PORT", "65536"), ("PORT", "-1"), ("PORT", "http"), ("OMNIROUTE_WORKERS", "0"), ("OMNIROUTE_WORKERS", "257"),
         ("SHUTDOWN_TIMEOUT_S", "-1"), ("SHUTDOWN_DELAY_S", "nan"), ("SHUTDOWN_DELAY_S", "inf"), ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"), ("REQUIRE_API_KEY", "maybe"), ("OMNIROUTE_TRUSTED_PROXIES", "10.0.0.1/8"),
-        ("OMNIROUTE_TRUSTED_PROXIES", "proxy"), ("SEMANTIC_CACHE_MAX_SIZE", "1e9"),
+        ("OMNIROUTE_TRUSTED_PROXIES", "proxy"), ("SEMANTIC_CACHE_MAX_SIZE", "1e9"), ("OMNIROUTE_GRAMMAR_SAMPLE", "1.5"),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_refused_by_its_name(name, value, tmp_path):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 
 from gateway.config.settings import Settings
 from gateway.config.snapshot import RoutingSettings
+from gateway.dialects.envelope import Envelopes
+from gateway.domain.dialect import ProviderDialect
 from gateway.domain.record import RequestRecord, decode_record
 from gateway.edge.asgi import Edge, Health
 from gateway.journey import Tools
@@ -21,6 +23,7 @@ from gateway.state.resp import RespClient
 from gateway.state.spool import Spool, adoptable
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.deadlines import Wheel
+from tests.gateway.relay.test_attempt import NoPictures
 from tests.support.catalogs import catalog, connection
 from tests.support.scripted_transport import ScriptedTransport, cut, data, head, stream, whole
 
@@ -52,7 +55,14 @@ class Answer:
 class Worker:
     """A worker without a server. `scripts` say what the provider `local` does, by connection."""
 
-    def __init__(self, folder: Path, *, require_api_key: bool = False, **scripts: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        require_api_key: bool = False,
+        dialects: Mapping[str, ProviderDialect] | None = None,
+        **scripts: Any,
+    ) -> None:
         redis = RespClient("unix:///tmp/no-such-server.sock")
         self.sends: Callable[[dict[str, Any]], bool] = lambda message: True
         self.folder, self.metrics, self.health = folder, Metrics(), Health()
@@ -63,14 +73,22 @@ class Worker:
             runtimes=RuntimeHolder(),
             keyring=keyring,
             holds=Holds(redis, keyring, self.spool, "w", self.metrics, asyncio.get_running_loop().time),
-            attempts=Attempts({"direct": self.transport}, Wheel()),
+            attempts=Attempts({"direct": self.transport}, Wheel(), NoPictures()),
             metrics=self.metrics,
             worker="w",
             requires_key=require_api_key,
             chance=lambda: 0.0,
+            envelopes=Envelopes(b"key"),
+            grammar_sample=1.0,
             open_exchanges=set(),
         )
-        tables = catalog(*(connection(name=name, models=["m1"], priority=at) for at, name in enumerate(scripts)))
+        spoken = dialects or {}
+        tables = catalog(
+            *(
+                connection(name=name, models=["m1"], priority=at, dialect=spoken.get(name, "openai_chat"))
+                for at, name in enumerate(scripts)
+            )
+        )
         self.tools.runtimes.swap(Runtime(1, tables, RoutingSettings()))
         settings = Settings(data_dir=folder, redis_url="unix:///x", require_api_key=require_api_key)
         self.edge = Edge(settings, self.tools, self.health, None, bytes)
@@ -80,7 +98,7 @@ class Worker:
     ) -> Answer:
         lines = {"host": "localhost:1"} | {name.replace("_", "-"): value for name, value in headers.items()}
         scope = {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": path.partition("?")[2].encode(),
             "headers": [(name.encode(), value.encode()) for name, value in lines.items()], "client": ("127.0.0.1", 5),
         }  # fmt: skip
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])

@@ -3,17 +3,21 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
-from gateway.dialects.openai_chat.request import read_head
+from gateway.dialects.codec import Arrival
+from gateway.dialects.envelope import Envelopes
+from gateway.dialects.registry import CALLERS
 from gateway.domain.errors import CallerGone
 from gateway.domain.timeouts import Timeouts
 from gateway.relay import attempt as attempt_module
 from gateway.relay.attempt import MAX_HELD_BYTES, MAX_REMEMBERED_TARGETS, Attempts, Committed, Failed
 from gateway.relay.exchange import Exchange
 from gateway.upstream.deadlines import Wheel
+from gateway.upstream.fetch import Picture
 from gateway.upstream.seam import UpstreamFault
 from tests.support.catalogs import target
 from tests.support.scripted_transport import ScriptedTransport, cut, data, end, head, stream, whole
@@ -29,14 +33,27 @@ REFUSAL = b'{"error":{"message":"Unrecognized request argument supplied: stream_
 
 def exchange(*, streamed: bool = True, timeouts: Timeouts = Timeouts(), **fields: object) -> Exchange:  # noqa: B008  (frozen)
     body = json.dumps({"model": "local/m1", "messages": [], "stream": streamed, **fields}).encode()
+    caller = CALLERS["openai_chat"]
     return Exchange(
         request_id="r",
-        head=read_head(body),
+        caller=caller,
+        arrival=Arrival(),
+        head=caller.read_head(body, Arrival()),
         body=body,
+        envelopes=Envelopes(b"key"),
         forwarded=(b"Content-Type: application/json",),
+        forwarded_anywhere=(b"Content-Type: application/json",),
+        does_without_tools=False,
         timeouts=timeouts,
         started_at=time.monotonic(),
     )
+
+
+class NoPictures:
+    """Nothing may be fetched."""
+
+    async def fetch_all(self, urls: Iterable[str], *, within_s: float) -> Mapping[str, Picture]:
+        raise AssertionError(tuple(urls))
 
 
 async def silent() -> None:
@@ -47,7 +64,7 @@ async def make(script: Any, asked: Exchange | None = None, **more: Any) -> tuple
     scripts = script if isinstance(script[0], list | UpstreamFault) else [script]
     transport = ScriptedTransport({"a": scripts})
     asked = asked or exchange()
-    attempts = Attempts({"direct": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     attempts.wheel.add(asked.watch)
     result = await attempts.make(asked, target(**more), silent, is_last=False)
     attempts.wheel.release(asked.watch)
@@ -171,7 +188,7 @@ async def test_no_answer_under_200_is_a_failed_attempt(script: Any, name: str) -
 
 async def test_a_refusal_of_stream_options_is_asked_again_without_and_remembered() -> None:
     transport = ScriptedTransport({"a": [whole(400, REFUSAL), stream(HELLO, DONE)]})
-    attempts = Attempts({"direct": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     aim = target()
     first = await attempts.make(exchange(), aim, silent, is_last=True)
     second = await attempts.make(exchange(), aim, silent, is_last=True)
@@ -198,7 +215,7 @@ async def test_a_target_known_to_refuse_is_not_asked() -> None:
 
 async def test_the_memory_of_refusals_is_bounded() -> None:
     transport = ScriptedTransport({"a": [whole(400, REFUSAL), stream(HELLO, DONE)]})
-    attempts = Attempts({"direct": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     attempts.refusing = {("c", str(i)): None for i in range(MAX_REMEMBERED_TARGETS)}
     await attempts.make(exchange(), target(), silent, is_last=True)
     await transport.close()
@@ -229,7 +246,7 @@ async def test_silence_before_commit_is_a_failed_attempt(script: Any, name: str)
 async def test_the_last_target_is_waited_for_longer() -> None:
     limits = Timeouts(headers_s=0.01, first_event_s=0.01, first_event_reasoning_s=30)
     transport = ScriptedTransport({"a": [[0.2, head(), 0.2, data(HELLO)]]})
-    attempts, asked = Attempts({"direct": transport}, Wheel()), exchange(timeouts=limits)
+    attempts, asked = Attempts({"direct": transport}, Wheel(), NoPictures()), exchange(timeouts=limits)
     attempts.wheel.add(asked.watch)
     assert isinstance(await attempts.make(asked, target(), silent, is_last=True), Committed)
     thoughtful = exchange(timeouts=limits, reasoning_effort="high")
@@ -248,7 +265,7 @@ async def test_the_total_limit_covers_a_trickle() -> None:
 @pytest.mark.parametrize("script", [[60.0], [head(), 60.0], [head(), data(ROLE), 60.0]])
 async def test_a_caller_who_leaves_cancels_the_call_at_once(script: Any) -> None:
     transport, asked = ScriptedTransport({"a": [script]}), exchange()
-    attempts = Attempts({"direct": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     making = asyncio.ensure_future(attempts.make(asked, target(), silent, is_last=True))
     await asyncio.sleep(0.02)
     asked.caller_left()
@@ -267,7 +284,7 @@ async def test_a_caller_who_left_while_the_call_began_is_noticed() -> None:
 
 async def test_early_headers_are_sent_while_nothing_useful_has_come() -> None:
     transport, asked = ScriptedTransport({"a": [[0.05, head(), 0.05, data(HELLO)]]}), exchange()
-    attempts = Attempts({"direct": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     sent: list[float] = []
 
     async def on_nudge() -> None:

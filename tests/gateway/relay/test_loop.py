@@ -12,7 +12,7 @@ from gateway.relay.loop import relay
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.deadlines import Wheel
 from gateway.upstream.seam import UpstreamFault
-from tests.gateway.relay.test_attempt import DONE, HELLO, exchange, silent
+from tests.gateway.relay.test_attempt import DONE, HELLO, NoPictures, exchange, silent
 from tests.support.catalogs import target
 from tests.support.scripted_transport import ScriptedTransport, cut, head, stream, whole
 
@@ -24,7 +24,7 @@ WRONG = whole(400, b'{"error":{"message":"bad temperature"}}', content_type="app
 
 async def run(asked: Exchange, metrics: Metrics | None = None, **scripts: Any) -> tuple[Committed, ScriptedTransport]:
     transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
-    attempts = Attempts({"direct": transport}, Wheel())
+    attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     plan = tuple(target(name) for name in scripts)
     try:
         return await relay(asked, plan, attempts, metrics or Metrics(), silent), transport
