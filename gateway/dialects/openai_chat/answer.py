@@ -46,7 +46,7 @@ def decode_response(body: bytes, origin: Origin) -> Answer:
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
         raise BrokenAnswer("the provider's answer has no choices")
-    word = choice.get("finish_reason")
+    word = native(choice.get("finish_reason"))
     if answer.get("error") or word in FAILURES:
         raise BrokenAnswer("the provider's answer says that it failed")
     message = choice.get("message") or choice.get("delta") or {"content": choice.get("text")}
@@ -58,7 +58,7 @@ def decode_response(body: bytes, origin: Origin) -> Answer:
         finish=finish_of(word, has_calls=any(isinstance(part, ToolCall) for part in parts)),
         id=native(answer.get("id")),
         model=native(answer.get("model")),
-        native_finish=native(word),
+        native_finish=word,
         usage=usage_in(answer.get("usage"), answer.get("x_groq")),
         service_tier=native(answer.get("service_tier")),
     )

@@ -8,6 +8,9 @@ from gateway.domain.chat import BuiltInTool, CacheTtl, Tool, ToolChoice
 LEGACY_NOTE = "functions: answered as function_call"
 """The note by which the encoders of an answer know that the caller speaks the shape before `tools`."""
 
+_BUILT_IN = ("web_search", "code_interpreter", "openrouter:", "plugin:")
+"""Beginnings of what providers of this dialect call the tools that they run themselves."""
+
 
 def cache_of(fields: Json) -> CacheTtl:
     """`cache_control` as OpenRouter's and LiteLLM's clients write it on parts, messages and tools."""
@@ -29,9 +32,11 @@ def read_tools(fields: Json, notes: list[str]) -> tuple[tuple[Tool, ...], tuple[
             tool = _custom_tool(entry, where)
         elif kind in {"function", "custom"}:
             tool = _function(entry, where)
-        else:
+        elif kind.startswith(_BUILT_IN):
             built_in.append(BuiltInTool(kind, "openai_chat"))
             continue
+        else:
+            raise wrong(f"{where}.type", "must be function or custom")
         if tool.name.strip():
             tools.append(tool)
         else:
@@ -72,6 +77,8 @@ def read_choice(fields: Json) -> ToolChoice | None:
 def _function(entry: Json, where: str) -> Tool:
     """`{type, function: {…}}`; the flat form of Responses and Anthropic's `input_schema` occur too."""
     nested = entry.get("function")
+    if nested is None and not where.startswith("functions") and "name" not in entry:
+        raise wrong(f"{where}.function", "must be an object", code="invalid_type")
     if nested is None:
         function, place = entry, where
     else:
@@ -82,7 +89,7 @@ def _function(entry: Json, where: str) -> Tool:
         an_object(schema, f"{place}.parameters")
     strict = function.get("strict")
     return Tool(
-        name=optional_text(function, "name", place),
+        name=text_in(function, "name", place),
         description=_description(function),
         schema=schema,
         strict=strict if isinstance(strict, bool) else None,
@@ -95,7 +102,7 @@ def _custom_tool(entry: Json, where: str) -> Tool:
     custom, place = (entry, where) if nested is None else (an_object(nested, f"{where}.custom"), f"{where}.custom")
     shape = custom.get("format")
     return Tool(
-        name=optional_text(custom, "name", place),
+        name=text_in(custom, "name", place),
         description=_description(custom),
         kind="custom",
         format=None if shape is None else an_object(shape, f"{place}.format"),

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from gateway.dialects.envelope import Envelopes
-from gateway.dialects.media import from_data_url, normal_media_type, standard_base64
+from gateway.dialects.media import from_data_url, normal_media_type, sniff_image, standard_base64
 from gateway.dialects.openai_chat.asked_tools import cache_of
 from gateway.dialects.openai_chat.fields import Json, a_list, an_object, optional_text, text_in, wrong
 from gateway.dialects.openai_chat.signatures import opened, state_of, thoughts_of
@@ -56,7 +56,7 @@ class _Reader:
 
     def read(self, value: object, where: str, index: int) -> None:
         message = an_object(value, where)
-        role = message.get("role")
+        role = text_in(message, "role", where)
         if not _KNOWN_FIELDS.issuperset(message):
             self._notes += [f"{where}.{name}" for name in message if name not in _KNOWN_FIELDS and message[name]]
         if role == "tool":
@@ -95,7 +95,7 @@ class _Reader:
             self._is_answering = True
 
     def _result(self, message: Json, where: str) -> ToolResult | None:
-        call_id = optional_text(message, "tool_call_id", where)
+        call_id = text_in(message, "tool_call_id", where)
         if call_id in self._dropped:
             self._notes.append(f"{where}: the result of a call without a name")
             return None
@@ -169,9 +169,11 @@ class _Reader:
 
     def _call(self, entry: Json, where: str, made_up: str) -> ToolCall | None:
         call_id = optional_text(entry, "id", where)
-        kind = "custom" if entry.get("type") == "custom" else "function"
+        kind = optional_text(entry, "type", where) or "function"
+        if kind not in {"function", "custom"}:
+            raise wrong(f"{where}.type", "must be function or custom")
         function = an_object(entry.get(kind), f"{where}.{kind}")
-        name = optional_text(function, "name", f"{where}.{kind}")
+        name = text_in(function, "name", f"{where}.{kind}")
         if not name.strip():
             self._dropped.add(call_id)
             self._notes.append(f"{where}: a call without a name")
@@ -285,7 +287,10 @@ def _image(entry: Json, where: str, cache: Any) -> Image:
     url, detail = text_in(image, "url", place), optional_text(image, "detail", place)
     if url[:5].lower() != "data:":
         return Image(url=url, detail=detail, cache=cache)
-    media_type, data = _inline(url, f"{place}.url")
+    _, data = _inline(url, f"{place}.url")
+    media_type = sniff_image(data)
+    if not media_type:
+        raise wrong(f"{place}.url", "holds no picture that is known here", code="invalid_image")
     return Image(media_type=media_type, data=data, detail=detail, cache=cache)
 
 

@@ -18,7 +18,7 @@ from gateway.dialects.openai_chat.stream_calls import StreamCalls, TooLarge
 from gateway.dialects.openai_chat.surrogates import HalfJoiner, read_json_with_halves
 from gateway.dialects.openai_chat.usage import usage_in
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, data_of
-from gateway.domain.chat import Signature, Text, Thinking
+from gateway.domain.chat import Citation, Signature, Text, Thinking
 from gateway.domain.events import (
     CitationAdded,
     Event,
@@ -99,6 +99,7 @@ class Decoder:
         self._sources: tuple[Any, Any] = (None, None)
         self._has_text = False
         self._has_citations = False
+        self._citations: list[Citation] = []
         self._content_halves = HalfJoiner()
         self._thought_halves = HalfJoiner()
 
@@ -287,21 +288,30 @@ class Decoder:
             events += found
 
     def _take_extras(self, delta: _Delta, events: list[Event]) -> None:
-        for citation in citations_in(delta.annotations):
-            self._has_citations = True
-            self._end_thinking(events)
-            events.append(CitationAdded(citation))
+        self._citations += citations_in(delta.annotations)
+        if self._has_text:
+            self._cite(events)
         for image in images_in(delta.images):
             self._end_thinking(events)
             events.append(ImageMade(image))
+
+    def _cite(self, events: list[Event]) -> None:
+        """Citations wait for the text that they are about."""
+        if self._citations:
+            self._has_citations = True
+            self._end_thinking(events)
+            events += map(CitationAdded, self._citations)
+            self._citations = []
 
     def _finish(self, events: list[Event]) -> None:
         """Once: what was held back, then the end."""
         self._is_over = True
         self._start(None, events)
         self._end_thinking(events)
-        if self._has_text and not self._has_citations:
-            events += [CitationAdded(citation) for citation in sources_in(*self._sources)]
+        if self._has_text:
+            if not self._has_citations:
+                self._citations += sources_in(*self._sources)
+            self._cite(events)
         self._calls.finish(events)
         word = self._finish_word
         self._finish_word = None

@@ -37,9 +37,11 @@ _WORDS: dict[Finish, str] = {
 
 
 def finish_of(word: object, *, has_calls: bool) -> Finish:
-    """Ours. Some providers say `stop` though there are calls."""
+    """Ours. Some providers say `stop` though there are calls, or the other way round."""
     finish = _FINISHES.get(word, "stop") if isinstance(word, str) else "stop"
-    return "tool_calls" if finish == "stop" and has_calls else finish
+    if finish in {"stop", "tool_calls"}:
+        return "tool_calls" if has_calls else "stop"
+    return finish
 
 
 def word_of(finish: Finish, *, is_legacy: bool = False) -> str:

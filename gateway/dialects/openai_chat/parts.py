@@ -1,5 +1,6 @@
 """Pieces of an answer that whole answers and streams have alike: arguments, citations, pictures, texts in parts."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,20 +22,22 @@ def call_id(request_id: str, index: int) -> str:
 
 
 def whole_arguments(value: object) -> str:
-    """Arguments as the text of an object: nothing is `{}`, an object is written, a quoted text is opened."""
+    """Arguments as the text of an object: nothing is `{}`, an object is written, a quoted text is opened.
+
+    Anything else, such as bare words, becomes the one argument `input`.
+    """
     if isinstance(value, dict):
         return json_text(value).decode()
     if not isinstance(value, str) or not value.strip():
         return "{}"
     if value.lstrip()[:1] == "{":
         return value
-    try:
+    inner: object = value
+    with contextlib.suppress(*_UNREADABLE):
         inner = msgspec.json.decode(value)
-    except _UNREADABLE:
-        return value
     if inner is None or inner == "":
         return "{}"
-    return inner if isinstance(inner, str) and inner.lstrip()[:1] == "{" else value
+    return inner if isinstance(inner, str) and inner.lstrip()[:1] == "{" else json_text({"input": inner}).decode()
 
 
 def is_whole_object(text: str) -> bool:

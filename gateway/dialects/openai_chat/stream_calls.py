@@ -32,7 +32,20 @@ class TooLarge(Exception):
 
 
 class _Call:
-    __slots__ = ("at", "given", "id", "index", "is_custom", "is_done", "joiner", "kept", "name", "state", "waits")
+    __slots__ = (
+        "at",
+        "given",
+        "id",
+        "index",
+        "is_custom",
+        "is_done",
+        "is_whole",
+        "joiner",
+        "kept",
+        "name",
+        "state",
+        "waits",
+    )
 
     def __init__(self, at: int | None) -> None:
         self.at = at
@@ -45,10 +58,17 @@ class _Call:
         self.name = ""
         self.is_custom = False
         self.is_done = False
+        self.is_whole = False
+        """Its arguments came as an object, not as text."""
         self.waits = True
         self.kept: list[str] = []
         self.state = ""
         self.joiner = HalfJoiner()
+
+    @property
+    def may_go(self) -> bool:
+        text = self.text().strip()
+        return self.is_custom or (text[:1] == "{" and text != "{}")
 
     def text(self) -> str:
         if len(self.kept) > 1:
@@ -76,7 +96,7 @@ class StreamCalls:
         if not isinstance(entry, dict):
             return
         custom = entry.get("custom")
-        is_custom = entry.get("type") == "custom" and isinstance(custom, dict)
+        is_custom = isinstance(custom, dict) and (entry.get("type") == "custom" or "function" not in entry)
         inner = custom if is_custom else entry.get("function")
         function: Json = inner if isinstance(inner, dict) else {}
         name = function.get("name")
@@ -89,7 +109,10 @@ class StreamCalls:
         if "extra_content" in entry:
             call.state = state_of(entry["extra_content"]) or call.state
         if isinstance(value, dict):
-            value = whole_arguments(value)
+            value = "" if call.is_whole else whole_arguments(value or None)
+            call.is_whole = value != "{}"
+        elif call.is_whole:
+            value = ""
         if isinstance(value, str) and value and not call.is_done:
             self._add(call, value, events)
         elif call.index < 0 and call.name and call.id:
@@ -158,6 +181,8 @@ class StreamCalls:
         self._chars += len(text)
         if self._chars > MAX_ARGUMENT_CHARS:
             raise TooLarge
+        if call.waits and call.text().strip() == "{}" and text.lstrip()[:1] == "{":
+            call.kept = []  # an empty object first, then the real one
         call.kept.append(text)
         if call.index < 0:
             if call.name:
@@ -165,7 +190,7 @@ class StreamCalls:
             return
         if not call.waits:
             events.append(ToolCallDelta(call.index, text))
-        elif call.is_custom or call.text().lstrip()[:1] == "{":
+        elif call.may_go:
             self._release(call, events)
 
     def _start(self, call: _Call, events: list[Event]) -> None:
@@ -175,7 +200,7 @@ class StreamCalls:
             call.id = call_id(self._request_id, call.index)
         kind: ToolKind = "custom" if call.is_custom else "function"
         events.append(ToolCallStarted(call.index, call.id, call.name, kind))
-        if call.kept and (call.is_custom or call.text().lstrip()[:1] == "{"):
+        if call.kept and call.may_go:
             self._release(call, events)
 
     def _release(self, call: _Call, events: list[Event]) -> None:
