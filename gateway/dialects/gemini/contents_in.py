@@ -12,11 +12,17 @@ from gateway.dialects.envelope import Envelopes
 from gateway.dialects.gemini.fields import Place, wrong_type
 from gateway.dialects.gemini.signatures import Carried, read_signature
 from gateway.dialects.gemini.wire import fenced
-from gateway.dialects.media import normal_media_type, standard_base64
+from gateway.dialects.media import normal_media_type, sniff_image, standard_base64
 from gateway.domain.chat import File, Image, Part, Role, Signature, Text, Thinking, ToolCall, ToolResult, Turn
 from gateway.domain.errors import BadRequest
 
 _ROLES: dict[str, Role] = {"": "user", "user": "user", "model": "assistant", "function": "user", "system": "system"}
+
+_MISPLACED: dict[Role, tuple[type[Part], ...]] = {
+    "user": (ToolCall,),
+    "assistant": (ToolResult,),
+    "system": (ToolCall, ToolResult),
+}
 
 _ONLY_NOTED = ("videoMetadata", "mediaResolution", "mediaProcessing", "partMetadata")
 _SERVER_TOOLS = ("toolCall", "toolResponse")
@@ -32,13 +38,11 @@ class ContentsReader:
         self._envelopes = envelopes
         self.notes: list[str] = []
         self._open: list[ToolCall] = []
-        self._wire_ids: dict[str, str] = {}
-        self._taken: set[str] = set()
         self._count = 0
 
     def turn(self, content: Place) -> Turn:
         role = content.get("role")
-        if role is not None and role not in _ROLES:
+        if role is not None and (not isinstance(role, str) or role not in _ROLES):
             raise BadRequest(
                 f"{content.at}.role must be `user` or `model`", code="invalid_role", param=content.path("role")
             )
@@ -47,6 +51,14 @@ class ContentsReader:
             self._take(part, parts)
         is_call = any(isinstance(part, ToolCall) for part in parts)
         turn_role: Role = "assistant" if role is None and is_call else _ROLES[role or ""]
+        misplaced = next((part for part in parts if isinstance(part, _MISPLACED[turn_role])), None)
+        if misplaced is not None:
+            kind = "functionCall" if isinstance(misplaced, ToolCall) else "functionResponse"
+            raise BadRequest(
+                f"a {kind} cannot stand in a content of the role `{role}`",
+                code="misplaced_part",
+                param=content.path("role"),
+            )
         if turn_role == "user":
             parts.sort(key=lambda part: not isinstance(part, ToolResult))
         return Turn(turn_role, tuple(parts))
@@ -69,7 +81,10 @@ class ContentsReader:
                     self._take(part, parts)
             else:
                 self._take(Place(value, place), parts)
-        return Turn("system", tuple(parts)) if parts else None
+        if not all(isinstance(part, Text) for part in parts):
+            self._note("system instructions that are no text")
+        texts = tuple(part for part in parts if isinstance(part, Text))
+        return Turn("system", texts) if texts else None
 
     def _take(self, part: Place, parts: list[Part]) -> None:
         value = part.value
@@ -155,10 +170,7 @@ class ContentsReader:
             raise BadRequest(f"{call.at} has no name", code="missing_name", param=call.path("name"))
         arguments = call.object("args")
         wire_id = call.text("id")
-        call_id = wire_id if wire_id and wire_id not in self._taken else self._made_up()
-        self._taken.add(call_id)
-        if wire_id:
-            self._wire_ids[wire_id] = call_id
+        call_id = wire_id or self._made_up()
         text = _ARGUMENTS.encode(arguments.value).decode() if arguments is not None else "{}"
         made = ToolCall(id=call_id, name=name, arguments=text, signature=signature)
         self._open.append(made)
@@ -167,7 +179,7 @@ class ContentsReader:
     def _result(self, response: Place) -> ToolResult:
         name = response.text("name")
         wire_id = response.text("id")
-        call = self._answered(self._wire_ids.get(wire_id, ""), name)
+        call = self._answered(wire_id, name)
         content, is_error = _outcome(response)
         return ToolResult(
             call_id=call.id if call is not None else wire_id or name or self._made_up(),
@@ -176,13 +188,17 @@ class ContentsReader:
             is_error=is_error,
         )
 
-    def _answered(self, call_id: str, name: str) -> ToolCall | None:
-        """The call that a response is for: by its id, else the first open one of that name, else the first open one."""
-        found = next((call for call in self._open if call.id == call_id), None)
-        if found is None and not call_id:
-            found = next((call for call in self._open if call.name == name), None)
-            if found is None and not name and self._open:
-                found = self._open[0]
+    def _answered(self, wire_id: str, name: str) -> ToolCall | None:
+        """The call that a response is for: by its id, else the first open one of that name, else the first open one.
+
+        A response may have an id though its call had none; an id that another call should have fits no other.
+        """
+        found = next((call for call in self._open if call.id == wire_id), None)
+        if found is None:
+            free = [call for call in self._open if not wire_id or call.id.startswith(MADE_UP)]
+            found = next((call for call in free if call.name == name), None)
+            if found is None and not name:
+                found = free[0] if free else None
         if found is not None:
             self._open.remove(found)
         return found
@@ -203,6 +219,8 @@ class ContentsReader:
             self.notes.append(note)
 
 
+_SNIFFED = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+
 MADE_UP = "call_at_"
 """Begins ids made of a call's place in the conversation; a provider of this dialect is not told them."""
 
@@ -215,9 +233,12 @@ def _inline(blob: Place) -> Image | File:
         raise BadRequest(
             f"{blob.path('data')} is not base64", code="invalid_base64", param=blob.path("data")
         ) from error
-    if kind.startswith("image/"):
-        return Image(media_type=kind, data=data)
-    return File(media_type=kind, data=data, name=blob.text("displayName"))
+    if not kind.startswith("image/"):
+        return File(media_type=kind, data=data, name=blob.text("displayName"))
+    found = sniff_image(data)
+    if not found and kind in _SNIFFED:
+        raise BadRequest(f"{blob.path('data')} is no picture", code="invalid_image", param=blob.path("data"))
+    return Image(media_type=found or kind, data=data)
 
 
 def _by_address(file: Place) -> Image | File:

@@ -83,7 +83,7 @@ class GeminiDecoder:
         events: list[Event] = []
         for event in self._splitter.feed(data):
             self._take(event, events)
-        if len(self._splitter.rest) > MAX_EVENT_BYTES and not self._has_failed:
+        if self._splitter.held_bytes > MAX_EVENT_BYTES and not self._has_failed:
             self._splitter.rest = b""
             self._fail(events, f"the provider sent an event of more than {MAX_EVENT_BYTES >> 20} MiB")
         return events

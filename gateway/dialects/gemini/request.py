@@ -13,7 +13,7 @@ from gateway.dialects.envelope import Envelopes
 from gateway.dialects.gemini.config import read_config, write_config
 from gateway.dialects.gemini.contents_in import ContentsReader
 from gateway.dialects.gemini.contents_out import ContentsWriter
-from gateway.dialects.gemini.fields import Place, wrong_type
+from gateway.dialects.gemini.fields import Place, camel, wrong_type
 from gateway.dialects.gemini.tools import read_tools, write_choice, write_tools
 from gateway.dialects.splice import drop_members
 from gateway.dialects.tool_names import GEMINI_NAMES, WireNames
@@ -108,7 +108,7 @@ def chat_request(place: Place, arrival: Arrival, envelopes: Envelopes) -> ChatRe
         raise BadRequest("the request is nested too deeply", code="invalid_json") from error
     if not any(turn.role != "system" for turn in turns):
         raise BadRequest("you must provide contents", code="missing_contents", param="contents")
-    unknown = [name for name in place.names() if name not in _KNOWN]
+    unknown = [name[:64] for name, value in place.value.items() if value is not None and camel(name) not in _KNOWN]
     return ChatRequest(
         model=arrival.model.removeprefix("models/"),
         turns=turns,

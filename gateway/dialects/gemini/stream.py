@@ -93,16 +93,15 @@ class GeminiTap:
 
     @property
     def held_bytes(self) -> int:
-        return len(self._splitter.rest)
+        return self._splitter.held_bytes
 
     def feed(self, data: bytes) -> bytes:
         out = self._splitter.feed_joined(data)
         if out:
             self.chunks += out.count(b"data:")
             self._look_at(out)
-        rest = self._splitter.rest
-        if rest and rest.rstrip().endswith((b"}", b"]")):
-            self._look_at(rest)
+        if self._splitter.held_bytes and data.rstrip().endswith((b"}", b"]")):
+            self._look_at(self._splitter.rest)
         return out
 
     def take_rest(self) -> bytes:

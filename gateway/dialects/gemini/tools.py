@@ -74,6 +74,8 @@ def write_choice(request: ChatRequest, names: WireNames) -> dict[str, Any] | Non
 
 
 def _read_function(declared: Place, box: Toolbox) -> None:
+    if declared.get("name") is None:
+        raise BadRequest(f"{declared.at} has no name", code="missing_name", param=declared.path("name"))
     name = declared.text("name").strip()
     if not name:
         box.notes.append("a tool without a name")

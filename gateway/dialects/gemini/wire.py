@@ -212,9 +212,12 @@ def fenced(text: object, language: object) -> str:
 
 
 def arguments_of(raw: msgspec.Raw) -> str:
-    """The text of `args`; `{}` when they are missing or null."""
+    """The text of `args`; `{}` when they are missing, null or an empty list. What is no object stands in one: `{"input": …}`."""
     text = bytes(raw)
-    return "{}" if not text or text == b"null" else text.decode("utf-8", "replace")
+    if not text or text in (b"null", b"[]"):
+        return "{}"
+    told = text.decode("utf-8", "replace")
+    return told if text.startswith(b"{") else f'{{"input":{told}}}'
 
 
 def own_text(value: object) -> str:
