@@ -209,6 +209,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     user: str = ""
     metadata: dict[str, Any] | None = None
     includes_usage: bool = True
+    does_without_tools: bool = False
+    """Built-in tools that a provider lacks are left out instead of refused: the client said so, or is known for it."""
     notes: tuple[str, ...] = ()
 
 

@@ -63,9 +63,8 @@ class Exchange:
         if self._request is None:
             request = self.caller.decode_request(self.body, self.arrival, self.envelopes)
             check_calls(request)
-            if self.does_without_tools and request.built_in_tools:
-                left_out = tuple(f"tool {tool.type}" for tool in request.built_in_tools)
-                request = structs.replace(request, built_in_tools=(), notes=request.notes + left_out)
+            if self.does_without_tools:
+                request = structs.replace(request, does_without_tools=True)
             self._request = request
         return self._request
 
