@@ -336,7 +336,7 @@ def _read_loosely(data: bytes, error: Exception) -> _Event | None:
     try:
         if isinstance(error, msgspec.ValidationError):
             kind = _kind_decoder.decode(data).type
-            return None if kind in _KINDS or not isinstance(kind, str) else _Event(kind)
+            return _Event(kind) if isinstance(kind, str) and kind not in _KINDS else None
         if b"\\ud" in data or b"\\uD" in data:
             text = json.dumps(json.loads(data), ensure_ascii=False)
             return _event_decoder.decode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
