@@ -40,8 +40,8 @@ class EventSplitter:
     def feed(self, data: bytes) -> list[bytes]:
         """All events that are whole now, each ending in its blank line."""
         held = self._held
-        if not held and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data and len(data) > 2:
-            return [data]  # one whole event, as most providers send it
+        if not held and _is_one_event(data):
+            return [data]
         searched = max(len(held) - 3, 0)  # what was there before holds no whole blank line
         if held:
             held += data
@@ -57,7 +57,7 @@ class EventSplitter:
     def feed_joined(self, data: bytes) -> bytes:
         """As `feed`, in one piece: what may be passed on now without cutting an event."""
         held = self._held
-        if not held and data.endswith(b"\n\n"):
+        if not held and data.endswith((b"\n\n", b"\r\n\r\n")):
             return data
         searched = max(len(held) - 3, 0)
         if held:
@@ -75,6 +75,18 @@ class EventSplitter:
             del self._held[:start]
         else:
             self._held += data[start:]
+
+
+def _is_one_event(data: bytes) -> bool:
+    """Exactly one, and whole: what most reads of a paced stream hold."""
+    if data.endswith(b"\n\n"):
+        return data.find(b"\n\n") == len(data) - 2 and b"\r" not in data
+    return (
+        data.endswith(b"\r\n\r\n")
+        and data.find(b"\r\n\r\n") == len(data) - 4
+        and b"\n\n" not in data
+        and b"\r\r" not in data
+    )
 
 
 def data_of(event: bytes) -> bytes:
