@@ -112,7 +112,7 @@ class Decoder:
             if self._is_over:
                 self._splitter.rest = b""
                 return events
-        if len(self._splitter.rest) > MAX_EVENT_BYTES:
+        if self._splitter.held_bytes > MAX_EVENT_BYTES:
             self._fail(StreamFailed("the provider sent an event of more than 16 MiB"), events)
         return events
 

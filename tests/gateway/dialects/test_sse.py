@@ -42,6 +42,27 @@ def test_joined_pieces_lose_nothing_and_end_between_events(stream: bytes, places
     assert all(out.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")) for out in outs if out)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n\n",
+        b"\r\n\r\n",
+        b"a\n\n\n",
+        b"a\n\r\n\r\n",
+        b"\r\ra\n\n",
+        b"a\r\r\n\r\n",
+        b"\n\na\r\n\r\n",
+        b"a\r\n\n",
+        b"",
+        b"\n",
+    ],
+)
+def test_a_read_of_one_event_is_split_as_any_other(data: bytes) -> None:
+    whole, by_bytes = EventSplitter(), EventSplitter()
+    assert whole.feed(data) == [event for byte in data for event in by_bytes.feed(bytes([byte]))]
+    assert whole.rest == by_bytes.rest
+
+
 @pytest.mark.parametrize("method", ["feed", "feed_joined"])
 def test_an_event_of_megabytes_in_small_pieces_is_put_together_once(method: str) -> None:
     splitter = EventSplitter()
