@@ -58,9 +58,20 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The results of calls of the answer before, in order."""
+    """The results of calls of the answer before, in order. `are_errors`: the tools failed, where a dialect can say so."""
 
     of: tuple[tuple[SaidCall, str], ...]
+    are_errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A word of the system's in the middle of a conversation."""
+
+    text: str
+
+
+Turn = User | Said | Results | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +80,13 @@ class Ask:
     whole; without it, it keeps words and calls only."""
 
     model: str
-    turns: tuple[User | Said | Results, ...]
+    turns: tuple[Turn, ...]
     system: str = ""
     max_tokens: int = 4096
     temperature: float | None = None
     tools: tuple[dict[str, Any], ...] = ()
+    choice: str = ""
+    """A tool that must be called."""
     schema: dict[str, Any] | None = None
     thinks: bool = False
     keeps_state: bool = True

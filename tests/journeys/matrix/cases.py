@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.matrix.ask import Ask, Caller, Results, Said, User
-from tests.journeys.matrix.cells import Cell
+from tests.journeys.matrix.ask import Ask, Caller, Note, Results, Said, Turn, User
+from tests.journeys.matrix.cells import PROVIDERS, Cell
 from tests.support.fake_dialects import scenarios
+from tests.support.fake_dialects.script import COUNTED
 from tests.support.fake_http import RequestRecord
 from tests.support.product import wait_for
 
@@ -48,14 +49,25 @@ SCHEMA = {
 }
 RESULT = '18 °C, "clear" ☀\n'
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) + b"\xfb\xff"
+PRIVATE_URL = "http://127.0.0.1:9/cat.png"
 PICTURE_URL = "https://pictures.example/cat.png"
 
 FINISH = {
-    "openai_chat": {"stop": "stop", "tool_calls": "tool_calls", "length": "length"},
-    "openai_responses": {"stop": "completed", "tool_calls": "completed", "length": "incomplete/max_output_tokens"},
-    "anthropic_messages": {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"},
-    "gemini": {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS"},
-    "ollama": {"stop": "stop", "tool_calls": "stop", "length": "length"},
+    "openai_chat": {"stop": "stop", "tool_calls": "tool_calls", "length": "length", "content_filter": "content_filter"},
+    "openai_responses": {
+        "stop": "completed",
+        "tool_calls": "completed",
+        "length": "incomplete/max_output_tokens",
+        "content_filter": "incomplete/content_filter",
+    },
+    "anthropic_messages": {
+        "stop": "end_turn",
+        "tool_calls": "tool_use",
+        "length": "max_tokens",
+        "content_filter": "refusal",
+    },
+    "gemini": {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
+    "ollama": {"stop": "stop", "tool_calls": "stop", "length": "length", "content_filter": "stop"},
 }
 RAISED = {
     "openai_chat": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIError"},
@@ -63,6 +75,13 @@ RAISED = {
     "anthropic_messages": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIStatusError"},
     "gemini": {400: "ClientError", 429: "ClientError", "stream": "ServerError"},
     "ollama": {400: "OllamaError", 429: "OllamaError", "stream": "OllamaError"},
+}
+LONGEST_NAMES = {
+    "openai_chat": "look-up_" + "a" * 56,
+    "openai_responses": "look-up_" + "a" * 56,
+    "anthropic_messages": "mcp__a-server__" + "look_up" * 16,
+    "gemini": "a.server:look-up." + "a" * 47,
+    "ollama": "a.server:look up/" + "ä" * 80,
 }
 TEXT = "".join(scenarios.TEXT)
 THOUGHTS = "".join(scenarios.THOUGHTS)
@@ -75,6 +94,7 @@ class Row:
     """What the ledger must hold of a request; None = not looked at."""
 
     request_id: str
+    provider: str
     status: int = 200
     error: str = ""
     input: int | None = None
@@ -85,15 +105,17 @@ class Row:
 
 @dataclass(slots=True)
 class At:
-    """A cell being played. `model_of` gives the name under which a scenario is asked for."""
+    """A cell being played. `model_of` gives the name under which a scenario is asked for at a provider of a dialect."""
 
     cell: Cell
     caller: Caller
     records: Callable[[], list[RequestRecord]]
-    model_of: Callable[[str], str]
+    model_of: Callable[[str, str], str]
     rows: list[Row] = field(default_factory=list)
     request_id: str = ""
     """Of the request last asked."""
+    asked_at: str = ""
+    """The dialect of the provider that was asked last."""
     _asked: int = 0
 
     @property
@@ -104,33 +126,31 @@ class At:
     def streams(self) -> bool:
         return self.cell.case.streams
 
-    @property
-    def is_same(self) -> bool:
-        """The dialect of caller and provider is one, so bytes pass unchanged."""
-        return self.cell.caller == self.provider
-
-    def ask(self, scenario: str, *turns: User | Said | Results, **fields: Any) -> Ask:
+    def ask(self, scenario: str, *turns: Turn, provider: str = "", **fields: Any) -> Ask:
         self._asked += 1
         self.request_id = f"{self.cell.id}:{self._asked}"
-        return Ask(self.model_of(scenario), turns or (HELLO,), headers={"x-request-id": self.request_id}, **fields)
+        self.asked_at = provider or self.provider
+        model = self.model_of(scenario, self.asked_at)
+        return Ask(model, turns or (HELLO,), headers={"x-request-id": self.request_id}, **fields)
 
-    def say(
-        self, scenario: str, *turns: User | Said | Results, counts: scenarios.Counts = PLAIN, **fields: Any
-    ) -> Said:
+    def say(self, scenario: str, *turns: Turn, counts: scenarios.Counts = PLAIN, **fields: Any) -> Said:
         """Ask, hear, check what every good answer has, and note the row that is due."""
         ask = self.ask(scenario, *turns, **fields)
         heard: list[str] = []
         said = self.caller.say(ask, streams=self.streams, hear=heard.append)
         assert "".join(heard) == (said.text if self.streams else "")
-        assert said.model == (scenario if self.is_same else ask.model)
+        # Within one dialect bytes pass unchanged, unless they hold another provider's state.
+        told = {scenario} if self.cell.caller == self.asked_at else {ask.model}
+        assert said.model in (told if not fields.get("provider") else told | {ask.model})
         tokens = said.tokens
         assert tokens is not None
         assert (tokens.input, tokens.output) == (counts.input, counts.output)
         assert tokens.cached in (None, counts.cached)
         assert tokens.reasoning in (None, counts.reasoning)
-        written = counts.written if self.provider == "anthropic_messages" else 0
+        written = counts.written if self.asked_at == "anthropic_messages" else 0
         row = Row(
             self.request_id,
+            self.asked_at,
             input=counts.input,
             output=counts.output,
             cached=counts.cached,
@@ -151,7 +171,7 @@ class At:
         """The latest request, as the provider understood it."""
         found = self.records()[-1].asked
         assert found is not None
-        assert found["dialect"] == self.provider
+        assert found["dialect"] == self.asked_at
         return found
 
     def finish(self, word: str) -> str:
@@ -218,7 +238,7 @@ def structured(at: At) -> None:
 def thinking(at: At) -> None:
     said = at.say("thinking", thinks=True, counts=scenarios.THOUGHT_COUNTS)
     assert said.text == TEXT
-    assert said.thoughts == THOUGHTS
+    assert said.thoughts == ("" if at.cell.hides_thoughts else THOUGHTS)
     after = at.say("thinking", HELLO, said, User("And now?"), thinks=True)
     assert after.text == "I remember my thoughts."
     turns = at.asked()["turns"]
@@ -227,7 +247,7 @@ def thinking(at: At) -> None:
 
 def thinking_tools(at: At) -> None:
     said = at.say("thinking-tools", thinks=True, tools=(WEATHER,), counts=scenarios.THOUGHT_COUNTS)
-    assert said.thoughts == THOUGHTS
+    assert said.thoughts == ("" if at.cell.hides_thoughts else THOUGHTS)
     assert [(call.name, call.arguments) for call in said.calls] == [scenarios.WEATHER]
     result = Results(((said.calls[0], RESULT),))
     after = at.say("thinking-tools", HELLO, said, result, thinks=True, tools=(WEATHER,))
@@ -241,12 +261,79 @@ def thinking_unsigned(at: At) -> None:
     assert after.text == f"The tool said: {RESULT}"
 
 
+def choice(at: At) -> None:
+    said = at.say("parallel-tools", tools=(WEATHER, TIME), choice="get_weather")
+    assert at.asked()["tool_choice"] == "get_weather"
+    assert len(said.calls) == 3
+
+
+def tool_names(at: At) -> None:
+    """Names that only the caller's dialect allows come back as they were, also in the history."""
+    name = LONGEST_NAMES[at.cell.caller]
+    tool = WEATHER | {"name": name}
+    said = at.say("any-tool", tools=(tool,))
+    assert [(call.name, call.arguments) for call in said.calls] == [(name, {"city": "Paris"})]
+    after = at.say("any-tool", HELLO, said, Results(((said.calls[0], RESULT),)), tools=(tool,))
+    assert after.text == f"said: {RESULT}"
+
+
+def tool_error(at: At) -> None:
+    said = at.say("any-tool", tools=(WEATHER,))
+    failed = Results(((said.calls[0], "no such city"),), are_errors=True)
+    after = at.say("any-tool", HELLO, said, failed, tools=(WEATHER,))
+    if at.provider in ("anthropic_messages", "gemini"):
+        assert after.text == "failed: no such city"
+    else:  # nothing but words can say it there
+        assert "error" in after.text.lower()
+        assert "no such city" in after.text
+
+
+def system_later(at: At) -> None:
+    """It reaches the model, and never as the assistant's words."""
+    said = at.say("text")
+    at.say("text", HELLO, said, Note("Answer in rhyme."), User("Go on."))
+    asked = at.asked()
+    words = [(turn["role"], "".join(turn["texts"])) for turn in asked["turns"]]
+    assistants = [text for role, text in words if role in ("assistant", "model")]
+    assert assistants == [TEXT]
+    assert words[-1][1].endswith("Go on.")
+    assert any("Answer in rhyme." in text for text in [*asked["system"], words[-1][1], words[-2][1]])
+
+
+def switch(at: At) -> None:
+    """The conversation goes on at another provider, which takes no reasoning but its own."""
+    for other in PROVIDERS:
+        if other != at.provider:
+            said = at.say("thinking", thinks=True, counts=scenarios.THOUGHT_COUNTS, provider=other)
+            after = at.say("text", HELLO, said, User("And now?"), provider=at.provider)
+            assert after.text == TEXT
+            assert ["".join(turn["texts"]) for turn in at.asked()["turns"]] == ["Hello", TEXT, "And now?"]
+
+
+def switch_tools(at: At) -> None:
+    """As switch, between a call and its result, while thinking goes on."""
+    for other in PROVIDERS:
+        if other != at.provider:
+            fields: dict[str, Any] = {"thinks": True, "tools": (WEATHER,)}
+            said = at.say("thinking-unsigned", counts=scenarios.THOUGHT_COUNTS, provider=other, **fields)
+            result = Results(((said.calls[0], RESULT),))
+            after = at.say("thinking-unsigned", HELLO, said, result, provider=at.provider, **fields)
+            assert after.text == f"The tool said: {RESULT}"
+
+
 def image(at: At) -> None:
     said = at.say("image", User("What is it?", picture=PICTURE))
     assert said.text == f"image/png of {len(PICTURE)} bytes"
 
 
 def image_url(at: At) -> None:
+    if at.provider == "gemini" and at.cell.caller != "gemini":  # it takes bytes, so the gateway has to fetch them
+        _, wrong = at.fail("image", User("What is it?", picture_url=PRIVATE_URL))
+        assert (wrong.kind, wrong.status) == (RAISED[at.cell.caller][400], 400)
+        assert "cannot be fetched" in wrong.message
+        assert at.records() == []
+        at.rows.append(Row(at.request_id, at.provider, status=400, input=0, output=0))
+        return
     said = at.say("image", User("What is it?", picture_url=PICTURE_URL))
     assert said.text == f"a picture at {PICTURE_URL}"
 
@@ -260,6 +347,11 @@ def length(at: At) -> None:
     assert (said.text, said.finish) == ("cut by the limit", at.finish("length"))
 
 
+def filtered(at: At) -> None:
+    said = at.say("filtered")
+    assert (said.text, said.finish) == ("I begin and", at.finish("content_filter"))
+
+
 # -- failures --------------------------------------------------------------------------------------------------------
 
 
@@ -268,7 +360,7 @@ def error_400(at: At) -> None:
     assert heard == []
     assert (wrong.kind, wrong.status) == (RAISED[at.cell.caller][400], 400)
     assert scenarios.ERROR_400 in wrong.message
-    at.rows.append(Row(at.request_id, status=400, input=0, output=0))
+    at.rows.append(Row(at.request_id, at.provider, status=400, input=0, output=0))
 
 
 def error_429(at: At) -> None:
@@ -277,7 +369,7 @@ def error_429(at: At) -> None:
     assert (wrong.kind, wrong.status) == (RAISED[at.cell.caller][429], 429)
     assert scenarios.ERROR_429 in wrong.message
     assert wrong.retry_after == str(scenarios.RETRY_AFTER_S)
-    at.rows.append(Row(at.request_id, status=429, input=0, output=0))
+    at.rows.append(Row(at.request_id, at.provider, status=429, input=0, output=0))
 
 
 def error_stream(at: At) -> None:
@@ -285,7 +377,7 @@ def error_stream(at: At) -> None:
     assert "".join(heard) == "".join(scenarios.TEXT[:2])
     assert wrong.kind == RAISED[at.cell.caller]["stream"]
     assert scenarios.ERROR_STREAM in wrong.message
-    at.rows.append(Row(at.request_id, error="provider_error_event"))
+    at.rows.append(Row(at.request_id, at.provider, error="provider_error_event"))
 
 
 def cut(at: At) -> None:
@@ -293,7 +385,7 @@ def cut(at: At) -> None:
     assert "".join(heard) == "".join(scenarios.TEXT[:2])
     assert wrong.kind == RAISED[at.cell.caller]["stream"]
     assert "before the answer was complete" in wrong.message
-    at.rows.append(Row(at.request_id, error="stream_reset"))
+    at.rows.append(Row(at.request_id, at.provider, error="stream_reset"))
 
 
 def cancel(at: At) -> None:
@@ -301,17 +393,17 @@ def cancel(at: At) -> None:
     with at.caller.begin(at.ask("long-stream")) as first:
         assert first.startswith("word0 ")
     wait_for(lambda: at.records()[before].closed_mid_answer, 2)
-    at.rows.append(Row(at.request_id, status=499, error="caller_left"))
+    at.rows.append(Row(at.request_id, at.provider, status=499, error="caller_left"))
 
 
 # -- other calls -----------------------------------------------------------------------------------------------------
 
 
 def count(at: At) -> None:
-    """Two dialects count themselves; for the others it is estimated."""
+    """A provider of the caller's dialect counts itself; for the others it is estimated."""
     counted = at.caller.count(at.ask("text", User("How many tokens are these?")))
-    told = {"anthropic_messages": 41, "gemini": 43}.get(at.provider)
-    assert counted == told if told else 3 <= counted <= 60
+    assert counted == COUNTED if at.cell.caller == at.provider else 3 <= counted <= 30
+    at.rows.append(Row(at.request_id, "", input=0, output=0))
 
 
 def play(at: At) -> None:
@@ -322,7 +414,7 @@ def play(at: At) -> None:
 _PLAYS: dict[str, Callable[[At], None]] = {
     one.__name__: one
     for one in (
-        text, tools, parallel, no_arguments, structured, thinking, thinking_tools, thinking_unsigned, image, image_url,
-        cached, length, error_400, error_429, error_stream, cut, cancel, count,
+        text, tools, parallel, no_arguments, structured, thinking, thinking_tools, thinking_unsigned, choice, tool_names,
+        tool_error, system_later, switch, switch_tools, image, image_url, cached, length, filtered, error_400, error_429, error_stream, cut, cancel, count,
     )
 }  # fmt: skip

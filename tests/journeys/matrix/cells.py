@@ -35,10 +35,17 @@ CASES: tuple[Case, ...] = (
     *_both("thinking", "reasoning, signature back in the next turn"),
     *_both("thinking-tools", "reasoning before a call, signature back with the result"),
     *_both("thinking-unsigned", "reasoning before a call, client keeps no state", "thinking_unsigned"),
+    *_both("choice", "a tool that must be called"),
+    *_both("tool-names", "the longest and oddest tool names of the caller's dialect"),
+    Case("tool-error", "a tool's result that is an error", "tool_error"),
+    Case("system-later", "system text in the middle of a conversation", "system_later"),
+    *_both("switch", "the next turn goes to a provider of another dialect"),
+    *_both("switch-tools", "a call's result goes to a provider of another dialect"),
     *_both("image", "picture in the request"),
     Case("image-url", "picture by address", "image_url"),
     *_both("cached", "usage with cached tokens"),
     *_both("length", "answer cut by the limit"),
+    *_both("filtered", "answer ended by the provider's filter"),
     *_both("error-400", "provider answers 400"),
     *_both("error-429", "provider answers 429 with retry-after"),
     Case("error-stream", "provider's error in mid-stream", "error_stream", streams=True),
@@ -78,8 +85,23 @@ IMPOSSIBLE: tuple[Impossible, ...] = (
         for case in ("thinking-unsigned", "thinking-unsigned-stream")
         for dialect in ("anthropic_messages", "gemini")
     ),
-    *(Impossible("count", caller, "*", _NO_COUNT) for caller in ("openai_chat", "openai_responses", "ollama")),
+    *(Impossible("count", caller, "*", _NO_COUNT) for caller in ("openai_chat", "ollama")),
+    *(
+        Impossible(case, "ollama", "*", "Ollama cannot name a tool that must be called")
+        for case in ("choice", "choice-stream")
+    ),
+    *(
+        Impossible("tool-error", caller, "*", "the caller's dialect has no word for a failed tool")
+        for caller in ("openai_chat", "openai_responses", "ollama")
+    ),
+    Impossible("system-later", "gemini", "*", "Gemini's system text stands outside the conversation"),
+    Impossible("system-later", "anthropic_messages", "anthropic_messages", "passes unchanged; some models take it"),
 )
+
+
+THOUGHTS_HIDDEN = {("openai_chat", "openai_responses"), ("openai_chat", "gemini")}
+"""Callers and providers between which reasoning's text is not asked for: Chat Completions asks for effort only, and these
+providers show thoughts to those who ask for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +113,10 @@ class Cell:
     @property
     def id(self) -> str:
         return f"{self.case.name}:{self.caller}:{self.provider}"
+
+    @property
+    def hides_thoughts(self) -> bool:
+        return (self.caller, self.provider) in THOUGHTS_HIDDEN
 
     @property
     def reason(self) -> str:

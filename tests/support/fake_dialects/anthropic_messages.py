@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.fake_dialects.scenarios import THOUGHTS, signature_of
 from tests.support.fake_dialects.script import (
+    COUNTED,
     Answer,
     Asked,
     Call,
@@ -46,7 +47,7 @@ _OF_ROLE = {
 }
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-_FINISH = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}
+_FINISH = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
 
 
 def read(path: str, headers: dict[str, str], body: Any) -> Asked:
@@ -284,7 +285,7 @@ def stream_error(status: int, message: str) -> list[bytes]:
 
 
 def count(_: Asked) -> Any:
-    return {"input_tokens": 41}
+    return {"input_tokens": COUNTED}
 
 
 def _content(asked: Asked, answer: Answer) -> list[dict[str, Any]]:

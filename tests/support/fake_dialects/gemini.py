@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.support.fake_dialects.scenarios import signature_of
 from tests.support.fake_dialects.script import (
+    COUNTED,
     Answer,
     Asked,
     Call,
@@ -43,7 +44,7 @@ _SCHEMA = names(
 )
 _OPAQUE = names("args response parameters parametersJsonSchema responseSchema responseJsonSchema labels")
 _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
-_FINISH = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS"}
+_FINISH = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 _PATH = re.compile(r"/v1(?:beta)?/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent|countTokens)")
 
 
@@ -281,7 +282,7 @@ def stream_error(status: int, message: str) -> list[bytes]:
 
 
 def count(_: Asked) -> Any:
-    return {"totalTokens": 43, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 43}]}
+    return {"totalTokens": COUNTED, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": COUNTED}]}
 
 
 def _parts(asked: Asked, answer: Answer) -> tuple[list[Any], list[Any], list[Any]]:

@@ -1,5 +1,6 @@
 """Chat Completions as a strict provider of it reads and writes. Reasoning is told as `reasoning_content`."""
 
+import itertools
 import json
 import re
 from typing import Any
@@ -206,18 +207,21 @@ def stream(asked: Asked, answer: Answer) -> Streamed:
     opening = [delta({"role": "assistant", "content": "", "refusal": None})]
     opening += [delta({"reasoning_content": piece}) for piece in answer.thoughts]
     texts = [delta({"content": piece}) for piece in answer.texts]
-    closing = []
-    for i, (name, arguments) in enumerate(answer.calls):
-        start = {"index": i, "id": _call_id(i), "type": "function", "function": {"name": name, "arguments": ""}}
-        closing.append(delta({"tool_calls": [start]}))
-        closing += [
-            delta({"tool_calls": [{"index": i, "function": {"arguments": piece}}]})
-            for piece in pieces_of(json.dumps(arguments))
-        ]
+    closing = [delta({"tool_calls": [piece]}) for piece in _interleaved(answer)]
     closing.append(delta({}, answer.finish))
     if asked.includes_usage:
         closing.append(event([], usage=_usage(answer.counts)))
     return Streamed(opening, texts, [*closing, b"data: [DONE]\n\n"])
+
+
+def _interleaved(answer: Answer) -> list[dict[str, Any]]:
+    """The pieces of several calls take turns, as some providers send them."""
+    calls: list[list[dict[str, Any]]] = []
+    for i, (name, arguments) in enumerate(answer.calls):
+        start = {"index": i, "id": _call_id(i), "type": "function", "function": {"name": name, "arguments": ""}}
+        pieces = pieces_of(json.dumps(arguments))
+        calls.append([start, *({"index": i, "function": {"arguments": piece}} for piece in pieces)])
+    return [piece for round_ in itertools.zip_longest(*calls) for piece in round_ if piece is not None]
 
 
 def error(status: int, message: str, code: str = "", param: str = "") -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.fake_dialects.scenarios import signature_of
 from tests.support.fake_dialects.script import (
+    COUNTED,
     Answer,
     Asked,
     Call,
@@ -39,6 +40,7 @@ _ITEM = {
     "function_call_output": frozenset({"type", "call_id", "output", "id", "status"}),
     "reasoning": frozenset({"type", "id", "summary", "content", "encrypted_content", "status"}),
 }
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -258,7 +260,7 @@ def stream(asked: Asked, answer: Answer) -> Streamed:
             ]
             closing.append(event("response.function_call_arguments.done", **place, arguments=item["arguments"]))
             closing.append(event("response.output_item.done", **at, item=item))
-    kind = "response.incomplete" if answer.finish == "length" else "response.completed"
+    kind = "response.incomplete" if answer.finish in _INCOMPLETE else "response.completed"
     closing.append(event(kind, response=_response(asked, answer, items)))
     return Streamed(opening, texts, closing)
 
@@ -281,6 +283,10 @@ def stream_error(status: int, message: str) -> list[bytes]:
     return [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in (told, failed)]
 
 
+def count(_: Asked) -> Any:
+    return {"object": "response.input_tokens", "input_tokens": COUNTED}
+
+
 def _items(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     mark = "fakeR" if answer.thoughts else "fake"
@@ -292,7 +298,7 @@ def _items(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
         items.append(item)
     if answer.texts:
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}
-        status = "incomplete" if answer.finish == "length" else "completed"
+        status = "incomplete" if answer.finish in _INCOMPLETE else "completed"
         items.append(
             {"id": f"msg_{mark}00", "type": "message", "status": status, "role": "assistant", "content": [part]}
         )
@@ -303,10 +309,10 @@ def _items(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
 
 
 def _response(asked: Asked, answer: Answer, output: list[dict[str, Any]]) -> dict[str, Any]:
-    is_cut = answer.finish == "length"
+    reason = _INCOMPLETE.get(answer.finish)
     return {
-        "id": ID, "object": "response", "created_at": CREATED, "status": "incomplete" if is_cut else "completed",
-        "background": False, "error": None, "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
+        "id": ID, "object": "response", "created_at": CREATED, "status": "incomplete" if reason else "completed",
+        "background": False, "error": None, "incomplete_details": {"reason": reason} if reason else None,
         "instructions": None, "max_output_tokens": asked.max_tokens, "max_tool_calls": None, "model": asked.model,
         "output": output, "parallel_tool_calls": True, "previous_response_id": None, "prompt_cache_key": None,
         "reasoning": {"effort": None, "summary": None}, "safety_identifier": None, "service_tier": "default",

@@ -6,6 +6,7 @@ scenario is about, which the caller then gets as a 400 with the reason. `TRANSPO
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from tests.support.fake_dialects.script import Answer, Asked, Counts, expect
 
@@ -18,6 +19,10 @@ THOUGHTS = ("The user greets; ", "I greet back.")
 CACHED = Counts(input=120, output=7, cached=64, written=10)
 """Only Anthropic tells what was written."""
 THOUGHT_COUNTS = Counts(input=21, output=20, reasoning=12)
+SHELLS = ("Bash", "bash", "exec_command", "run_shell_command")
+"""What coding clients call the tool that runs a command."""
+SHELL_COMMAND = "echo round trip > made.txt && cat made.txt"
+SHELL_DONE = ("The file ", "is written: Grüße ", "世界.")
 LONG_PIECES = 2000
 LONG_GAP_S = 0.02
 RETRY_AFTER_S = 7
@@ -102,6 +107,16 @@ def thinking_unsigned(asked: Asked) -> Answer:
     return Answer(calls=(WEATHER,), thoughts=THOUGHTS, is_signed=True, finish="tool_calls", counts=THOUGHT_COUNTS)
 
 
+def any_tool(asked: Asked) -> Answer:
+    """Calls the one tool that was declared, whatever its name; then quotes the result, and says if it failed."""
+    expect(len(asked.tools) == 1, f"one tool was expected: {sorted(asked.tools)}")
+    name = next(iter(asked.tools))
+    if results := asked.results():
+        _expect_calls(asked, [(name, {"city": "Paris"})])
+        return Answer((f"{'failed' if results[-1].is_error else 'said'}: ", results[-1].text))
+    return Answer(calls=((name, {"city": "Paris"}),), finish="tool_calls")
+
+
 def image(asked: Asked) -> Answer:
     expect(len(asked.pictures()) == 1, f"one picture was expected, got {asked.pictures()}")
     picture = asked.pictures()[0]
@@ -119,8 +134,34 @@ def length(_: Asked) -> Answer:
     return Answer(("cut by the ", "limit"), finish="length")
 
 
+def filtered(_: Asked) -> Answer:
+    return Answer(("I begin ", "and"), finish="content_filter")
+
+
 def long_stream(_: Asked) -> Answer:
     return Answer(tuple(f"word{i} " for i in range(LONG_PIECES)))
+
+
+def shell_round(asked: Asked) -> Answer:
+    """For real clients: a call of the client's own shell, then a text. Thoughts are signed where they were asked for.
+
+    What a client asks beside (a title, which model to take) has no tools, and is answered with some text or JSON.
+    """
+    shell = next((name for name in asked.tools if name in SHELLS), "")
+    if not shell:
+        return Answer(("A title",) if asked.schema is None else (json.dumps(_fill(asked.schema)),))
+    schema = asked.tools[shell]
+    arguments = {name: _fill(one) for name, one in schema["properties"].items() if name in schema["required"]}
+    call = (shell, arguments | {name: SHELL_COMMAND for name in ("command", "cmd") if name in arguments})
+    if results := asked.results():
+        _expect_calls(asked, [call])
+        expect("round trip" in results[-1].text, f"the command's output was expected: {results[-1]}")
+        if asked.thinks:
+            _expect_signature(asked)
+        return Answer(SHELL_DONE)
+    thoughts = THOUGHTS if asked.thinks else ()
+    counts = THOUGHT_COUNTS if asked.thinks else Counts()
+    return Answer(calls=(call,), thoughts=thoughts, is_signed=asked.thinks, finish="tool_calls", counts=counts)
 
 
 SCENARIOS: dict[str, Callable[[Asked], Answer]] = {
@@ -132,10 +173,13 @@ SCENARIOS: dict[str, Callable[[Asked], Answer]] = {
     "thinking": thinking,
     "thinking-tools": thinking_tools,
     "thinking-unsigned": thinking_unsigned,
+    "any-tool": any_tool,
     "image": image,
     "cached-usage": cached_usage,
     "length": length,
+    "filtered": filtered,
     "long-stream": long_stream,
+    "shell-round": shell_round,
     "error-400": text,
     "error-429": text,
     "error-stream": text,
@@ -159,6 +203,19 @@ def signature_of(dialect: str, what: str = "thought") -> str:
             "call": "Q2l3QmoxcldfY2FsbC9nZW1pbmk/Pz8+Pj4=",
         }[what],
     }.get(dialect, "")
+
+
+def _fill(schema: dict[str, Any]) -> Any:
+    """Something that fits a simple schema."""
+    match schema.get("type", "").lower():
+        case "object":
+            return {name: _fill(one) for name, one in schema.get("properties", {}).items()}
+        case "integer" | "number":
+            return 1
+        case "boolean":
+            return False
+        case _:
+            return "words"
 
 
 def _expect_tool(asked: Asked, name: str, argument: str) -> None:

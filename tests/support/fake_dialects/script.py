@@ -8,6 +8,9 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+COUNTED = 41
+"""Tokens, whatever a provider is asked to count."""
+
 
 class Refused(Exception):
     """The request is not one that the real API takes: answered with this status and reason in the dialect."""

@@ -29,7 +29,7 @@ def dialect_of(path: str) -> ModuleType:
         return anthropic_messages
     if _GEMINI.match(path):
         return gemini
-    return openai_responses if path.endswith("/responses") else openai_chat
+    return openai_responses if "/responses" in path else openai_chat
 
 
 def model_of(path: str, request: dict[str, Any]) -> str:
@@ -46,7 +46,7 @@ async def answer_scenario(x: Exchange, name: str) -> None:
     try:
         asked: Asked = dialect.read(x.record.path, headers, x.request)
         x.record.asked = asked.as_dict()
-        if "count" in x.record.path.rpartition("/")[2]:
+        if re.search(r"(count_tokens|input_tokens|:countTokens)(\?|$)", x.record.path):
             return await x.whole(200, _dump(dialect.count(asked)))
         answer = SCENARIOS[name](asked)
     except Refused as refused:

@@ -8,7 +8,7 @@ from typing import Any
 import anthropic
 from anthropic.types import Message
 
-from tests.journeys.matrix.ask import Ask, Results, Said, SaidCall, Tokens, User, Wrong
+from tests.journeys.matrix.ask import Ask, Note, Results, Said, SaidCall, Tokens, Turn, Wrong
 
 
 class AnthropicMessages:
@@ -57,6 +57,8 @@ def _request(ask: Ask) -> dict[str, Any]:
             {"name": tool["name"], "description": tool["description"], "input_schema": tool["parameters"]}
             for tool in ask.tools
         ]
+    if ask.choice:
+        request["tool_choice"] = {"type": "tool", "name": ask.choice}
     if ask.schema:
         request["output_config"] = {"format": {"type": "json_schema", "schema": ask.schema}}
     if ask.thinks:
@@ -64,13 +66,16 @@ def _request(ask: Ask) -> dict[str, Any]:
     return request
 
 
-def _message(turn: User | Said | Results, ask: Ask) -> dict[str, Any]:
+def _message(turn: Turn, ask: Ask) -> dict[str, Any]:
     if isinstance(turn, Results):
-        blocks = [{"type": "tool_result", "tool_use_id": call.id, "content": text} for call, text in turn.of]
+        failed = {"is_error": True} if turn.are_errors else {}
+        blocks = [{"type": "tool_result", "tool_use_id": call.id, "content": text, **failed} for call, text in turn.of]
         return {"role": "user", "content": blocks}
     if isinstance(turn, Said):
         kept = [b for b in turn.native if ask.keeps_state or b["type"] not in ("thinking", "redacted_thinking")]
         return {"role": "assistant", "content": kept}
+    if isinstance(turn, Note):
+        return {"role": "system", "content": turn.text}
     if not turn.picture and not turn.picture_url:
         return {"role": "user", "content": turn.text}
     source = {"type": "url", "url": turn.picture_url}

@@ -7,7 +7,7 @@ from typing import Any
 from google import genai
 from google.genai import errors, types
 
-from tests.journeys.matrix.ask import Ask, Results, Said, SaidCall, Tokens, User, Wrong
+from tests.journeys.matrix.ask import Ask, Note, Results, Said, SaidCall, Tokens, Turn, Wrong
 
 
 class Gemini:
@@ -62,12 +62,17 @@ def _config(ask: Ask) -> types.GenerateContentConfig:
             types.FunctionDeclaration(
                 name=tool["name"],
                 description=tool["description"],
-                parameters_json_schema=tool["parameters"] if tool["parameters"]["properties"] else None,
+                parameters_json_schema=tool["parameters"],
             )
             for tool in ask.tools
         ]
         more["tools"] = [types.Tool(function_declarations=declared)]
         more["automatic_function_calling"] = types.AutomaticFunctionCallingConfig(disable=True)
+    if ask.choice:
+        calling = types.FunctionCallingConfig(
+            mode=types.FunctionCallingConfigMode.ANY, allowed_function_names=[ask.choice]
+        )
+        more["tool_config"] = types.ToolConfig(function_calling_config=calling)
     if ask.schema:
         more |= {"response_mime_type": "application/json", "response_json_schema": ask.schema}
     if ask.thinks:
@@ -80,10 +85,12 @@ def _contents(ask: Ask) -> list[types.ContentUnion]:
     return [_content(turn, ask) for turn in ask.turns]
 
 
-def _content(turn: User | Said | Results, ask: Ask) -> types.Content:
+def _content(turn: Turn, ask: Ask) -> types.Content:
     if isinstance(turn, Results):
         responses = [
-            types.FunctionResponse(id=call.id or None, name=call.name, response={"result": text})
+            types.FunctionResponse(
+                id=call.id or None, name=call.name, response={"error" if turn.are_errors else "result": text}
+            )
             for call, text in turn.of
         ]
         return types.Content(role="user", parts=[types.Part(function_response=one) for one in responses])
@@ -93,6 +100,7 @@ def _content(turn: User | Said | Results, ask: Ask) -> types.Content:
             kept = [part for part in parts if not part.thought and (part.text or part.function_call)]
             parts = [part.model_copy(update={"thought_signature": None}) for part in kept]
         return types.Content(role="model", parts=parts)
+    assert not isinstance(turn, Note), "the dialect has no words of the system's between turns"
     parts = [types.Part(text=turn.text)]
     if turn.picture:
         parts.insert(0, types.Part.from_bytes(data=turn.picture, mime_type="image/png"))

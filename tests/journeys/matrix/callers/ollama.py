@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.journeys.matrix.ask import Ask, Results, Said, SaidCall, Tokens, User, Wrong
+from tests.journeys.matrix.ask import Ask, Note, Results, Said, SaidCall, Tokens, Turn, Wrong
 
 
 class OllamaError(Exception):
@@ -38,7 +38,7 @@ class Ollama:
                 lines.append(json.loads(line))
                 if "error" in lines[-1]:
                     raise OllamaError(None, lines[-1]["error"])
-                if text := lines[-1]["message"]["content"]:
+                if streams and (text := lines[-1]["message"]["content"]):
                     hear(text)
         assert [line["done"] for line in lines] == [False] * (len(lines) - 1) + [True], "one line is the last"
         return _read(lines, {name.lower(): value for name, value in answer.headers.items()})
@@ -70,11 +70,13 @@ def _request(ask: Ask, streams: bool) -> dict[str, Any]:
     return request
 
 
-def _messages(turn: User | Said | Results) -> list[dict[str, Any]]:
+def _messages(turn: Turn) -> list[dict[str, Any]]:
     if isinstance(turn, Results):
         return [{"role": "tool", "tool_name": call.name, "content": text} for call, text in turn.of]
     if isinstance(turn, Said):
         return [turn.native]
+    if isinstance(turn, Note):
+        return [{"role": "system", "content": turn.text}]
     message: dict[str, Any] = {"role": "user", "content": turn.text}
     if turn.picture:
         message["images"] = [base64.b64encode(turn.picture).decode()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 
-from tests.journeys.matrix.ask import Ask, Results, Said, SaidCall, Tokens, User, Wrong
+from tests.journeys.matrix.ask import Ask, Note, Results, Said, SaidCall, Tokens, Turn, Wrong
 
 CALL_FIELDS = ("id", "type", "function")
 
@@ -72,6 +72,8 @@ def _request(ask: Ask) -> dict[str, Any]:
         request["temperature"] = ask.temperature
     if ask.tools:
         request["tools"] = [{"type": "function", "function": tool} for tool in ask.tools]
+    if ask.choice:
+        request["tool_choice"] = {"type": "function", "function": {"name": ask.choice}}
     if ask.schema:
         form = {"name": "weather", "schema": ask.schema, "strict": True}
         request["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -80,7 +82,7 @@ def _request(ask: Ask) -> dict[str, Any]:
     return request
 
 
-def _messages(turn: User | Said | Results, ask: Ask) -> list[dict[str, Any]]:
+def _messages(turn: Turn, ask: Ask) -> list[dict[str, Any]]:
     if isinstance(turn, Results):
         return [{"role": "tool", "tool_call_id": call.id, "content": text} for call, text in turn.of]
     if isinstance(turn, Said):
@@ -90,6 +92,8 @@ def _messages(turn: User | Said | Results, ask: Ask) -> list[dict[str, Any]]:
         if "tool_calls" in kept:
             kept["tool_calls"] = [{name: call[name] for name in CALL_FIELDS} for call in kept["tool_calls"]]
         return [kept]
+    if isinstance(turn, Note):
+        return [{"role": "system", "content": turn.text}]
     url = turn.picture_url
     if turn.picture:
         url = f"data:image/png;base64,{base64.b64encode(turn.picture).decode()}"

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 from openai.types.responses import Response
 
-from tests.journeys.matrix.ask import Ask, Results, Said, SaidCall, Tokens, User, Wrong
+from tests.journeys.matrix.ask import Ask, Note, Results, Said, SaidCall, Tokens, Turn, Wrong
 from tests.journeys.matrix.callers.openai_chat import openai_wrong
 
 
@@ -46,6 +46,10 @@ class OpenAIResponses:
         with self._sdk.responses.create(**_request(ask), stream=True, extra_headers=ask.headers) as stream:
             yield next(event.delta for event in stream if event.type == "response.output_text.delta")
 
+    def count(self, ask: Ask) -> int:
+        request = {name: value for name, value in _request(ask).items() if name in ("model", "input", "tools")}
+        return self._sdk.responses.input_tokens.count(**request, extra_headers=ask.headers).input_tokens
+
     def wrong(self, error: Exception) -> Wrong:
         return openai_wrong(error)
 
@@ -59,6 +63,8 @@ def _request(ask: Ask) -> dict[str, Any]:
         request["temperature"] = ask.temperature
     if ask.tools:
         request["tools"] = [{"type": "function", "strict": False, **tool} for tool in ask.tools]
+    if ask.choice:
+        request["tool_choice"] = {"type": "function", "name": ask.choice}
     if ask.schema:
         form = {"type": "json_schema", "name": "weather", "schema": ask.schema, "strict": True}
         request["text"] = {"format": form}
@@ -68,7 +74,7 @@ def _request(ask: Ask) -> dict[str, Any]:
     return request
 
 
-def _items(turn: User | Said | Results, ask: Ask) -> list[dict[str, Any]]:
+def _items(turn: Turn, ask: Ask) -> list[dict[str, Any]]:
     if isinstance(turn, Results):
         return [{"type": "function_call_output", "call_id": call.id, "output": text} for call, text in turn.of]
     if isinstance(turn, Said):
@@ -76,6 +82,8 @@ def _items(turn: User | Said | Results, ask: Ask) -> list[dict[str, Any]]:
             return list(turn.native)
         kept = [item for item in turn.native if item["type"] != "reasoning"]
         return [{name: value for name, value in item.items() if name != "id"} for item in kept]
+    if isinstance(turn, Note):
+        return [{"type": "message", "role": "developer", "content": [{"type": "input_text", "text": turn.text}]}]
     url = turn.picture_url
     if turn.picture:
         url = f"data:image/png;base64,{base64.b64encode(turn.picture).decode()}"
