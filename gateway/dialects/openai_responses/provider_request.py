@@ -16,7 +16,7 @@ from gateway.dialects.openai_responses.content import annotation_of, write_conte
 from gateway.dialects.openai_responses.tools import tool_choice_object, write_tools
 from gateway.dialects.reasoning import effort_of
 from gateway.dialects.tool_names import OPENAI_NAMES, WireNames, legal_id
-from gateway.dialects.turns import check_calls, split_leading_system, unique_calls
+from gateway.dialects.turns import check_calls, unique_calls
 from gateway.domain.chat import (
     ChatRequest,
     Image,
@@ -52,10 +52,11 @@ def encode_request(request: ChatRequest, destination: Destination) -> Encoded:
     keeps_namespaces = "namespaces" in destination.quirks
     names = WireNames(request, OPENAI_NAMES, keeps_namespaces=keeps_namespaces, keeps_custom=True)
     items = _Items(destination, names, notes, keeps_namespaces=keeps_namespaces)
-    system, turns = split_leading_system(unique_calls(request.turns))
-    instructions = "\n\n".join(part.text for part in system if part.text)
+    turns = unique_calls(request.turns)
+    instructions = _leading_text(turns)
     for index, turn in enumerate(turns):
-        items.add(turn, f"turns[{len(request.turns) - len(turns) + index}]")
+        if index or not instructions:
+            items.add(turn, f"turns[{index}]")
     written = items.done()
     body: dict[str, Any] = {"model": destination.model}
     if instructions and written:
@@ -81,6 +82,13 @@ def _refuse(request: ChatRequest) -> None:
             "this model's wire format knows no stop sequences: send the request without `stop`, or to another model",
             "stop",
         )
+
+
+def _leading_text(turns: tuple[Turn, ...]) -> str:
+    """What stands above all input: the first system turn. Later ones keep their place among the items."""
+    if not turns or turns[0].role != "system" or not all(isinstance(part, Text) for part in turns[0].parts):
+        return ""
+    return "\n\n".join(part.text for part in turns[0].parts if isinstance(part, Text) and part.text)
 
 
 class _Items:

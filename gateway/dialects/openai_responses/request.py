@@ -7,6 +7,7 @@ in `input_items.py`, tools in `tools.py`.
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from gateway.dialects.codec import Arrival, Head
 from gateway.dialects.envelope import Envelopes
@@ -22,7 +23,7 @@ from gateway.dialects.openai_responses.fields import (
 from gateway.dialects.openai_responses.input_items import read_input
 from gateway.dialects.openai_responses.tools import read_tool_choice, read_tools
 from gateway.dialects.splice import drop_members, replace_model
-from gateway.domain.chat import ChatRequest, OutputFormat, Reasoning, Text, Turn
+from gateway.domain.chat import ChatRequest, OutputFormat, Part, Reasoning, Text, Tool, ToolCall, Turn
 from gateway.domain.errors import BadRequest
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -113,6 +114,7 @@ def _request(fields: dict[str, Any], arrival: Arrival, envelopes: Envelopes) -> 
     if not turns:
         raise BadRequest("input must hold at least one item", code="invalid_input", param="input")
     tools, built_in_tools = read_tools(fields.get("tools"), read.tools, notes)
+    turns = _with_declared_names(turns, tools)
     settings = mapping(fields, "text")
     return ChatRequest(
         model=_model(fields.get("model")),
@@ -136,6 +138,20 @@ def _request(fields: dict[str, Any], arrival: Arrival, envelopes: Envelopes) -> 
         metadata=mapping(fields, "metadata") or None,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _with_declared_names(turns: tuple[Turn, ...], tools: tuple[Tool, ...]) -> tuple[Turn, ...]:
+    """Calls of a tool that was loaded by a search have a namespace that its declaration has not."""
+    declared = {(tool.namespace, tool.name) for tool in tools}
+
+    def named(part: Part) -> Part:
+        if not isinstance(part, ToolCall) or not part.namespace or (part.namespace, part.name) in declared:
+            return part
+        return structs.replace(part, namespace="") if ("", part.name) in declared else part
+
+    if not any(isinstance(part, ToolCall) and part.namespace for turn in turns for part in turn.parts):
+        return turns
+    return tuple(Turn(turn.role, tuple(map(named, turn.parts))) for turn in turns)
 
 
 def _model(model: object) -> str:
