@@ -44,7 +44,7 @@ class WireNames:
         self._keeps_namespaces = keeps_namespaces
         self._keeps_custom = keeps_custom
         self._wire: dict[tuple[str, str], str] = {}
-        self._taken: set[str] = set()
+        self._taken: set[tuple[str, str]] = set()
         self.restore: dict[str, ToolName] = {}
         """Name on the wire → the caller's, of all that differ."""
         for tool in request.tools:
@@ -69,13 +69,16 @@ class WireNames:
             return
         joined = name if self._keeps_namespaces or not namespace else f"{namespace}__{name}"
         wire = _legal(joined, self._rule)
-        if wire in self._taken and not self._keeps_namespaces:
-            wire = _with_hash(wire, f"{namespace}\0{name}", self._rule)
+        place = namespace if self._keeps_namespaces else ""
+        salt = f"{namespace}\0{name}"
+        while (place, wire) in self._taken:
+            wire = _with_hash(wire, salt, self._rule)
+            salt += "\0"
         self._wire[namespace, name] = wire
-        self._taken.add(wire)
+        self._taken.add((place, wire))
         is_wrapped = kind == "custom" and not self._keeps_custom
         if wire != name or is_wrapped or (namespace and not self._keeps_namespaces):
-            self.restore[wire] = ToolName(name, namespace, is_wrapped)
+            self.restore[wire] = ToolName(name, "" if self._keeps_namespaces else namespace, is_wrapped)
 
 
 def legal_id(call_id: str, *, max_chars: int = 64) -> str:
@@ -111,7 +114,8 @@ class NameRestorer:
                 kind: ToolKind = "custom" if name.is_wrapped else event.kind
                 if name.is_wrapped:
                     self._wrapped[event.index] = []
-                restored.append(structs.replace(event, name=name.name, namespace=name.namespace, kind=kind))
+                namespace = name.namespace or event.namespace
+                restored.append(structs.replace(event, name=name.name, namespace=namespace, kind=kind))
             elif isinstance(event, ToolCallDelta) and event.index in self._wrapped:
                 self._wrapped[event.index].append(event.arguments)
             elif isinstance(event, ToolCallDone) and event.index in self._wrapped:
@@ -124,15 +128,20 @@ class NameRestorer:
 
 def wrapped(text: str) -> str:
     """A custom tool's free text as arguments of a function with the one string `input`."""
-    return msgspec.json.encode({"input": text}).decode()
+    try:
+        return msgspec.json.encode({"input": text}).decode()
+    except UnicodeEncodeError:  # half a character
+        return wrapped(text.encode("utf-8", "replace").decode())
 
 
 def unwrapped(arguments: str) -> str:
-    """The free text again; what is no such object is the text itself."""
+    """The free text again; what is no such object is the text itself, an empty object no text."""
     try:
         value = msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return arguments
+    if value == {}:
+        return ""
     found = value.get("input") if isinstance(value, dict) else None
     return found if isinstance(found, str) else arguments
 
@@ -145,10 +154,11 @@ def _restored(call: ToolCall, names: Mapping[str, ToolName]) -> ToolCall:
     name = names.get(call.name)
     if name is None:
         return call
+    namespace = name.namespace or call.namespace
     if not name.is_wrapped:
-        return structs.replace(call, name=name.name, namespace=name.namespace)
+        return structs.replace(call, name=name.name, namespace=namespace)
     return structs.replace(
-        call, name=name.name, namespace=name.namespace, kind="custom", arguments=unwrapped(call.arguments)
+        call, name=name.name, namespace=namespace, kind="custom", arguments=unwrapped(call.arguments)
     )
 
 
