@@ -22,7 +22,7 @@ import structlog
 
 from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.admission.permit import permitted
-from gateway.dialects.codec import Arrival, Head, Origin, Stamp, Tap
+from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens
 from gateway.dialects.gemini.array import ArrayTap
@@ -95,7 +95,7 @@ async def run_chat(
     `watch_caller` begins to look out for the caller leaving; it calls `Exchange.caller_left`.
     """
     asked = inbound.path_model
-    arrival = Arrival(inbound.path_model, inbound.path_streams, inbound.wants_array, inbound.session)
+    arrival = Arrival(inbound.path_model, inbound.path_streams, inbound.wants_array) if inbound.path_model else IN_BODY
     try:
         head = CALLERS[inbound.dialect].read_head(inbound.body, arrival)
         asked = head.model
@@ -128,9 +128,7 @@ async def _admit(
         head=head,
         body=inbound.body,
         envelopes=tools.envelopes,
-        forwarded=inbound.forwarded,
-        forwarded_anywhere=inbound.forwarded_anywhere,
-        does_without_tools=inbound.does_without_tools,
+        headers=inbound.headers,
         timeouts=runtime.settings.timeouts,
         started_at=inbound.started_at,
         task=asyncio.current_task(),

@@ -11,6 +11,7 @@ from gateway.accounting.record import note_of, refusal_of
 from gateway.admission.permit import permitted
 from gateway.dialects.codec import Arrival, Count
 from gateway.dialects.estimate import estimated_tokens
+from gateway.dialects.headers import forwarded_headers
 from gateway.dialects.registry import CALLERS, COUNTS
 from gateway.domain.caller import Caller
 from gateway.domain.errors import GatewayError
@@ -32,7 +33,7 @@ async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools
     asked, status, code = inbound.path_model, 200, ""
     headers: Headers = [(b"content-type", b"application/json")]
     try:
-        arrival = Arrival(inbound.path_model, session=inbound.session)
+        arrival = Arrival(inbound.path_model)
         asked = inbound.path_model or CALLERS[inbound.dialect].read_head(inbound.body, arrival).model
         runtime = tools.runtimes.current()
         resolution = runtime.resolve(inbound.pinned_provider, asked)
@@ -60,7 +61,7 @@ async def _asked(inbound: Inbound, asked: str, target: Target, count: Count, too
     request = UpstreamRequest(
         connection=connection,
         url=count.url(url, target.model),
-        headers=inbound.forwarded,
+        headers=forwarded_headers(inbound.headers, inbound.dialect),
         body=count.pass_on(inbound.body, asked, target.model),
         connect_s=ASK_S,
     )

@@ -47,6 +47,10 @@ class Arrival(msgspec.Struct, frozen=True):
     session: str = ""
 
 
+IN_BODY = Arrival()
+"""Of dialects that say everything in the body."""
+
+
 class Head(msgspec.Struct, frozen=True):
     """What routing and relay need of a request. `wants_usage`: the caller asked for the usage chunk itself (Chat Completions)."""
 

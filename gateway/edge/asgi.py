@@ -32,13 +32,7 @@ from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers
 from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.body import BodyReader, Receive, throw_away
-from gateway.edge.credentials import (
-    does_without_tools,
-    forwarded_anywhere,
-    forwarded_headers,
-    secret_of,
-    session_of,
-)
+from gateway.edge.credentials import secret_of
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
 from gateway.edge.peer import peer_address
@@ -174,15 +168,12 @@ class Edge:
             body=await self.bodies.read(
                 receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")
             ),
-            forwarded=forwarded_headers(scope["headers"], endpoint.dialect),
-            forwarded_anywhere=forwarded_anywhere(scope["headers"]),
+            headers=scope["headers"],
             started_at=started_at,
             pinned_provider="" if is_gemini else endpoint.argument,
             path_model=endpoint.argument if is_gemini else "",
             path_streams=endpoint.streams,
             wants_array=endpoint.streams is True and b"alt=sse" not in scope["query_string"],
-            session=session_of(named),
-            does_without_tools=does_without_tools(named),
         )
         if endpoint.operation == "count_tokens":
             await run_count(inbound, caller, reply, self._tools)

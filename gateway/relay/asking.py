@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.dialects.codec import Destination, ProviderCodec, ToolName, Unsupported
 from gateway.dialects.envelope import MARK
+from gateway.dialects.headers import forwarded_anywhere, forwarded_headers
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.chat import ChatRequest, Image, Part, ToolResult, Turn
 from gateway.domain.target import Connection, Target
@@ -50,6 +51,8 @@ async def asking_of(exchange: Exchange, target: Target, pictures: Pictures, *, a
             body = codec.pass_on(
                 exchange.body, head, target.model, asks_usage=asks_usage, drop_fields=connection.drop_request_fields
             )
+            if exchange.forwarded is None:
+                exchange.forwarded = forwarded_headers(exchange.headers, dialect)
             return Asking(codec, _url(connection, codec, target.model, head.is_stream), exchange.forwarded, body)
     request = exchange.request()
     if codec.needs_picture_bytes:
@@ -64,7 +67,7 @@ async def asking_of(exchange: Exchange, target: Target, pictures: Pictures, *, a
     return Asking(
         codec,
         _url(connection, codec, target.model, head.is_stream),
-        exchange.forwarded_anywhere + codec.headers,
+        forwarded_anywhere(exchange.headers) + codec.headers,
         encoded.body,
         is_native=False,
         notes=tuple(dict.fromkeys(request.notes + encoded.notes)),

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from gateway.dialects.codec import Arrival, CallerCodec, Head
 from gateway.dialects.envelope import Envelopes
+from gateway.dialects.headers import RawHeaders, does_without_tools, session_of
 from gateway.dialects.turns import check_calls
 from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import CallerGone
@@ -31,11 +32,8 @@ class Exchange:
     head: Head
     body: bytes
     envelopes: Envelopes
-    forwarded: tuple[bytes, ...]
-    """Header lines for a provider of the caller's dialect."""
-    forwarded_anywhere: tuple[bytes, ...]
-    """Those for any provider."""
-    does_without_tools: bool
+    headers: RawHeaders
+    """The caller's, all of them."""
     timeouts: Timeouts
     started_at: float
     watch: Watch = field(init=False)
@@ -52,6 +50,8 @@ class Exchange:
     carries_state: bool | None = None
     pictures: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Fetched for this request, by URL: (media type, base64)."""
+    forwarded: tuple[bytes, ...] | None = None
+    """Header lines for a provider of the caller's dialect, once they were needed."""
     _request: ChatRequest | None = None
     task: asyncio.Task[None] | None = None
 
@@ -61,9 +61,10 @@ class Exchange:
     def request(self) -> ChatRequest:
         """The request in no dialect, decoded once. Raises BadRequest."""
         if self._request is None:
-            request = self.caller.decode_request(self.body, self.arrival, self.envelopes)
+            arrival = structs.replace(self.arrival, session=session_of(self.headers))
+            request = self.caller.decode_request(self.body, arrival, self.envelopes)
             check_calls(request)
-            if self.does_without_tools:
+            if does_without_tools(self.headers):
                 request = structs.replace(request, does_without_tools=True)
             self._request = request
         return self._request

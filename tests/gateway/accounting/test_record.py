@@ -14,7 +14,7 @@ from tests.support.catalogs import target
 
 INBOUND = Inbound(
     request_id="id-1", caller_request_id="theirs", endpoint="/v1/chat/completions", dialect="openai_chat",
-    body=b"x" * 401, forwarded=(), forwarded_anywhere=(), started_at=10.0,
+    body=b"x" * 401, headers=(), started_at=10.0,
 )  # fmt: skip
 CALLER = Caller(key_id="k1", key_name="ci", digest="d", version=1)
 NOTE = note_of(INBOUND, CALLER, at=1_700_000_000.5, worker="w", model="local/m1", is_stream=True)

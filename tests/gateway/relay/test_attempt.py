@@ -41,9 +41,7 @@ def exchange(*, streamed: bool = True, timeouts: Timeouts = Timeouts(), **fields
         head=caller.read_head(body, Arrival()),
         body=body,
         envelopes=Envelopes(b"key"),
-        forwarded=(b"Content-Type: application/json",),
-        forwarded_anywhere=(b"Content-Type: application/json",),
-        does_without_tools=False,
+        headers=(),
         timeouts=timeouts,
         started_at=time.monotonic(),
     )
