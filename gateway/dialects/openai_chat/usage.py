@@ -5,6 +5,10 @@ from typing import Any, TypeGuard
 from gateway.domain.usage import Usage
 
 
+MAX_COUNT = 1_000_000_000
+"""A count above it is not believed."""
+
+
 def usage_in(usage: object, x_groq: object = None) -> Usage | None:
     """The counts of a chunk; Groq tells them under `x_groq` too, alone when nobody asked for usage."""
     if usage is None and isinstance(x_groq, dict):
@@ -20,20 +24,22 @@ def usage_of(raw: object) -> Usage | None:
     `completion_tokens`, all others within (recorded: 12 + 2 with 340 of reasoning is a total of 354). Azure told 387
     cached tokens of a prompt of 293: no more than the prompt is believed.
     """
-    if not isinstance(raw, dict) or not any(
-        _is_number(raw.get(name)) for name in ("prompt_tokens", "completion_tokens")
-    ):
+    if not isinstance(raw, dict):
         return None
-    details_in = raw.get("prompt_tokens_details")
-    details_out = raw.get("completion_tokens_details")
-    cached = _count(details_in.get("cached_tokens")) if isinstance(details_in, dict) else 0
-    prompt, completion, total = (_count(raw.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
-    reasoning = _count(details_out.get("reasoning_tokens")) if isinstance(details_out, dict) else 0
-    written = _count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0
+    told_prompt, told_completion = raw.get("prompt_tokens"), raw.get("completion_tokens")
+    if not _is_number(told_prompt) and not _is_number(told_completion):
+        return None
+    prompt, completion = _count(told_prompt), _count(told_completion)
+    details_in, details_out = raw.get("prompt_tokens_details"), raw.get("completion_tokens_details")
+    cached = written = reasoning = 0
+    if isinstance(details_in, dict):
+        cached, written = _count(details_in.get("cached_tokens")), _count(details_in.get("cache_write_tokens"))
+    if isinstance(details_out, dict):
+        reasoning = _count(details_out.get("reasoning_tokens"))
     read = min(cached or _count(raw.get("prompt_cache_hit_tokens")), prompt)
-    is_beside = reasoning > 0 and (total == prompt + completion + reasoning or reasoning > completion)
-    written = _count(details_in.get("cache_write_tokens")) if isinstance(details_in, dict) else 0
-    read = min(cached or _count(raw.get("prompt_cache_hit_tokens")), prompt)
+    is_beside = reasoning > 0 and (
+        reasoning > completion or _count(raw.get("total_tokens")) == prompt + completion + reasoning
+    )
     return Usage(
         input=prompt,
         output=completion + (reasoning if is_beside else 0),
@@ -44,7 +50,9 @@ def usage_of(raw: object) -> Usage | None:
 
 
 def _count(value: object) -> int:
-    return int(value) if _is_number(value) and 0 <= value <= 1_000_000_000 else 0
+    if type(value) is int:
+        return value if 0 <= value <= MAX_COUNT else 0
+    return int(value) if _is_number(value) and 0 <= value <= MAX_COUNT else 0
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
