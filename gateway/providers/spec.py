@@ -42,28 +42,34 @@ class RefuseStreamOptions(
 
 RequestQuirk = Literal[
     "adaptive_thinking",
+    "always_thinks",
     "cache_control",
     "custom_tools",
     "max_completion_tokens",
     "multimodal_results",
     "namespaces",
+    "no_sampling",
     "no_structured_output",
     "openapi_schemas",
     "replays_reasoning",
     "thinking_level",
+    "thinks_by_default",
 ]
 """How a translated request is written (the codec of the provider's dialect reads these names from its `Destination`):
 
 * `adaptive_thinking`: thinking is asked for as `adaptive` with an effort, never as a budget (Messages)
+* `always_thinks`: thinking cannot be turned off (Messages)
 * `cache_control`: content parts may carry Anthropic's `cache_control` (Chat Completions)
 * `custom_tools`: tools that take free text are known (Chat Completions, Responses)
 * `max_completion_tokens`: the limit is written under this name instead of `max_tokens` (Chat Completions)
 * `multimodal_results`: a function's response may hold pictures (Gemini)
 * `namespaces`: tools may be grouped (Responses)
+* `no_sampling`: temperature, top_p and top_k are refused (Messages)
 * `no_structured_output`: there is no field for a schema of the answer
 * `openapi_schemas`: schemas are OpenAPI's subset, not JSON Schema (Gemini)
 * `replays_reasoning`: the reasoning of earlier turns goes back as `reasoning_content` (Chat Completions)
 * `thinking_level`: thinking is asked for as a level, not as a budget (Gemini)
+* `thinks_by_default`: who asks for nothing gets thinking (Messages)
 """
 
 

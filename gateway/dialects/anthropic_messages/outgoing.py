@@ -9,6 +9,7 @@ from gateway.dialects.anthropic_messages.messages import encode_messages, is_pre
 from gateway.dialects.anthropic_messages.schemas import strict_schema
 from gateway.dialects.anthropic_messages.thinking import (
     ADAPTIVE,
+    NO_SAMPLING,
     Limits,
     lacks_signed_thinking,
     limits_of,
@@ -55,7 +56,14 @@ def encode_request(request: ChatRequest, destination: Destination) -> Encoded:
     body["messages"] = encode_messages(turns, names, marks, notes)
     if choice is not None:
         body["tool_choice"] = choice
-    body |= sampling(request.temperature, request.top_p, request.top_k, thinks=limits.thinks, notes=notes)
+    body |= sampling(
+        request.temperature,
+        request.top_p,
+        request.top_k,
+        thinks=limits.thinks,
+        is_taken=NO_SAMPLING not in destination.quirks,
+        notes=notes,
+    )
     body |= _settings(request, limits, destination, notes)
     marks.write(notes)
     return Encoded(body=_encode(body), notes=tuple(dict.fromkeys(notes)), names=names.restore)

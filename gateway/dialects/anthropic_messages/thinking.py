@@ -19,6 +19,9 @@ DEFAULT_MAX_TOKENS = 8192
 LEAST_BUDGET = 1024
 _LEAST_TOP_P = 0.95
 ADAPTIVE = "adaptive_thinking"
+BY_DEFAULT = "thinks_by_default"
+ALWAYS = "always_thinks"
+NO_SAMPLING = "no_sampling"
 
 _EFFORTS: dict[Effort, str] = {
     "minimal": "low",
@@ -31,15 +34,16 @@ _EFFORTS: dict[Effort, str] = {
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """`thinking` as it is written, None = not at all; `effort` empty = not written."""
+    """`thinking` as it is written, None = not at all; `effort` empty = not written. `is_unasked`: it thinks all the same."""
 
     max_tokens: int
     thinking: dict[str, Any] | None = None
     effort: str = ""
+    is_unasked: bool = False
 
     @property
     def thinks(self) -> bool:
-        return self.thinking is not None and self.thinking["type"] != "disabled"
+        return self.is_unasked or (self.thinking is not None and self.thinking["type"] != "disabled")
 
 
 def wants_thinking(reasoning: Reasoning | None) -> bool:
@@ -61,8 +65,11 @@ def limits_of(
         tokens = most
     is_adaptive = ADAPTIVE in destination.quirks
     if reasoning is None or is_empty(reasoning):
-        return Limits(tokens)
+        return Limits(tokens, is_unasked=bool({BY_DEFAULT, ALWAYS} & destination.quirks))
     effort = _effort(reasoning) if is_adaptive else ""
+    if ALWAYS in destination.quirks and (not wants_thinking(reasoning) or obstacle):
+        notes.append("thinking: this model always thinks")
+        return Limits(tokens, effort=effort or _EFFORTS["low"], is_unasked=True)
     if not wants_thinking(reasoning) or obstacle:
         if obstacle and wants_thinking(reasoning):
             notes.append(f"thinking: {obstacle}")
@@ -73,9 +80,16 @@ def limits_of(
 
 
 def sampling(
-    temperature: float | None, top_p: float | None, top_k: int | None, *, thinks: bool, notes: list[str]
+    temperature: float | None, top_p: float | None, top_k: int | None, *, thinks: bool, is_taken: bool, notes: list[str]
 ) -> dict[str, Any]:
-    """What of it Anthropic takes: a temperature up to 1, and with thinking hardly any of it; never both of the first two."""
+    """What of it Anthropic takes: a temperature up to 1, and with thinking hardly any of it; never both of the first two.
+
+    Newer models take nothing of it (`is_taken`).
+    """
+    if not is_taken:
+        given = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+        notes += [f"{name}: not taken by this model" for name, value in given.items() if value is not None]
+        return {}
     written: dict[str, Any] = {}
     if temperature is not None:
         clamped = min(max(temperature, 0.0), 1.0)

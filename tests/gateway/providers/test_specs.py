@@ -117,8 +117,10 @@ def written_as(provider: str, model: str) -> set[str]:
 @pytest.mark.parametrize(
     ("provider", "model", "names"),
     [
-        ("anthropic", "claude-opus-5-5", {"adaptive_thinking"}),
-        ("anthropic", "claude-fable-5-2", {"adaptive_thinking"}),
+        ("anthropic", "claude-opus-5-5", {"adaptive_thinking", "no_sampling", "thinks_by_default", "always_thinks"}),
+        ("anthropic", "claude-fable-5-2", {"adaptive_thinking", "no_sampling", "thinks_by_default", "always_thinks"}),
+        ("anthropic", "claude-sonnet-5", {"adaptive_thinking", "no_sampling", "thinks_by_default"}),
+        ("anthropic", "claude-opus-4-7", {"adaptive_thinking", "no_sampling"}),
         ("anthropic", "claude-sonnet-4-6", {"adaptive_thinking"}),
         ("anthropic", "claude-haiku-4-5-20251001", set()),
         ("anthropic", "claude-sonnet-4-5-20250929", set()),
