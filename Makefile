@@ -7,10 +7,10 @@ export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-full bench-compare flame fmt lint types imports lock docs clean
+.PHONY: help run test check bench bench-full bench-translate bench-compare flame fmt lint types imports lock docs clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 …")'
@@ -64,6 +64,9 @@ bench: $(VENV)/.dev ## measure against bare floors in the same run (options: mak
 
 bench-full: $(VENV)/.dev ## the whole matrix of loads (about half an hour)
 	@$(BIN)/python -m loadtests.bench --full $(ARGS)
+
+bench-translate: $(VENV)/.dev ## what translating a request and a chunk costs, for every pair of dialects (ARGS="--profile CALLER,PROVIDER")
+	@$(BIN)/python -m loadtests.translate $(ARGS)
 
 bench-compare: $(VENV)/.dev ## the working tree against another revision: make bench-compare REV=HEAD~1
 	@$(BIN)/python -m loadtests.compare $(REV) $(ARGS)

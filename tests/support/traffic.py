@@ -3,21 +3,19 @@
 `CALLERS` and `PROVIDERS` are the codecs of all dialects, for tests that cross them.
 """
 
-import contextlib
-import importlib
 import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import pytest
 
-from gateway.dialects.codec import Arrival, CallerCodec, Destination, Origin, ProviderCodec, Stamp
+from gateway.dialects import registry
+from gateway.dialects.codec import Arrival, Destination, Origin, Stamp
 from gateway.dialects.envelope import Envelopes
 from gateway.domain.chat import ChatRequest
-from gateway.domain.dialect import CallerDialect, ProviderDialect
 from gateway.domain.events import Event
 
 EXCHANGES = Path(__file__).parents[1] / "exchanges"
@@ -30,17 +28,7 @@ DIALECT_OF = {
 }
 """The formats of the indexes."""
 
-
-def _codecs(side: str, names: tuple[str, ...]) -> dict[Any, Any]:
-    found = {}
-    for name in names:
-        with contextlib.suppress(ImportError):
-            found[name] = getattr(importlib.import_module(f"gateway.dialects.{name}.codec"), side)
-    return found
-
-
-CALLERS: dict[CallerDialect, CallerCodec] = _codecs("CALLER", get_args(CallerDialect))
-PROVIDERS: dict[ProviderDialect, ProviderCodec] = _codecs("PROVIDER", get_args(ProviderDialect))
+CALLERS, PROVIDERS = registry.CALLERS, registry.PROVIDERS
 REQUEST_ID = "0198c0de-0000-7000-8000-00000000c0de"
 CREATED_AT = 1_790_000_000
 ENVELOPES = Envelopes(b"the key of the tests")
