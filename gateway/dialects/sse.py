@@ -3,6 +3,7 @@
 import re
 
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_BLANKS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 MAX_HELD_BYTES = 1 << 20
@@ -63,9 +64,12 @@ class EventSplitter:
         if held:
             held += data
         buffer = held or data
-        end = buffer.rfind(b"\n\n", searched) + 2
-        if end < 2:
-            end = max((match.end() for match in _END.finditer(buffer, searched)), default=0)
+        if b"\r" in buffer:
+            found = [(buffer.rfind(blank, searched), len(blank)) for blank in _BLANKS]
+            end = max((at + length for at, length in found if at >= 0), default=0)
+        else:
+            at = buffer.rfind(b"\n\n", searched)
+            end = at + 2 if at >= 0 else 0
         joined = bytes(buffer[:end])
         self._keep_from(end, data)
         return joined

@@ -40,6 +40,7 @@ def test_joined_pieces_lose_nothing_and_end_between_events(stream: bytes, places
     outs = [splitter.feed_joined(piece) for piece in cut(stream, places)]
     assert b"".join(outs) + splitter.rest == stream
     assert all(out.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")) for out in outs if out)
+    assert not any(blank in splitter.rest for blank in (b"\n\n", b"\r\n\r\n", b"\r\r"))  # no whole event waits
 
 
 @pytest.mark.parametrize(
