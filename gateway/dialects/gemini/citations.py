@@ -44,17 +44,18 @@ def citations_in(grounding: object, citation: object, text: str) -> list[Citatio
 
 
 def grounding_metadata(citations: Iterable[Citation], text: str) -> dict[str, Any]:
-    """Citations as a `groundingMetadata`; positions count in `text`. Empty when no citation has an address."""
+    """Citations as a `groundingMetadata`; positions count in `text`. A quoted source is a `retrievedContext`, others are `web`."""
     chunks: list[dict[str, Any]] = []
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[tuple[str, str, str], int] = {}
     supports: list[dict[str, Any]] = []
     for citation in citations:
-        if not citation.url and not citation.title:
+        told = {"uri": citation.url, "title": citation.title, "text": citation.quote}
+        source = {name: value for name, value in told.items() if value}
+        if not source:
             continue
-        number = numbers.setdefault((citation.url, citation.title), len(numbers))
+        number = numbers.setdefault((citation.url, citation.title, citation.quote), len(numbers))
         if number == len(chunks):
-            told = {"uri": citation.url, "title": citation.title}
-            chunks.append({"web": {name: text for name, text in told.items() if text}})
+            chunks.append({"retrievedContext" if citation.quote else "web": source})
         if 0 <= citation.start < citation.end <= len(text):
             segment = {
                 "startIndex": len(text[: citation.start].encode("utf-8", "replace")),

@@ -19,7 +19,7 @@ from gateway.dialects.gemini.response import (
     response_id,
     shows_thoughts,
 )
-from gateway.dialects.gemini.signatures import write_signature
+from gateway.dialects.gemini.signatures import write_signature, unsigned
 from gateway.dialects.gemini.wire import finish_reason, usage_metadata
 from gateway.domain.chat import Citation, Signature
 from gateway.domain.events import (
@@ -58,7 +58,7 @@ class GeminiEncoder:
     """The signature of reasoning that is not Gemini's rides on the part that follows it, or on an empty text."""
 
     __slots__ = (
-        "_after", "_before", "_calls", "_citations", "_is_array", "_is_over", "_riding", "_shows_thoughts",
+        "_after", "_before", "_calls", "_citations", "_has_called", "_is_array", "_is_over", "_riding", "_shows_thoughts",
         "_stamp", "_tail", "_text", "_text_begins", "_usage", "_wrote",
     )  # fmt: skip
 
@@ -77,6 +77,7 @@ class GeminiEncoder:
         self._text = SpokenText()
         self._usage: Usage | None = None
         self._wrote = False
+        self._has_called = False
         self._is_over = False
 
     def feed(self, events: list[Event]) -> bytes:
@@ -146,8 +147,11 @@ class GeminiEncoder:
     def _write_call(self, index: int, signature: Signature | None, out: list[bytes]) -> None:
         call = self._calls.pop(index, None)
         if call is not None:
-            part = call_part(call.started.id, call.started.name, "".join(call.arguments))
-            self._write_part(self._signed(part, signature), out)
+            part = self._signed(call_part(call.started.id, call.started.name, "".join(call.arguments)), signature)
+            if not self._has_called and "thoughtSignature" not in part:
+                part["thoughtSignature"] = unsigned(self._stamp.envelopes)
+            self._has_called = True
+            self._write_part(part, out)
 
     def _take_signature(self, signature: Signature, is_redacted: bool, out: list[bytes]) -> None:
         if signature.dialect == "gemini":

@@ -10,7 +10,7 @@ from gateway.dialects.codec import BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.gemini.citations import grounding_metadata
 from gateway.dialects.gemini.decoder import GeminiDecoder
 from gateway.dialects.gemini.errors import status_of_error, text_of_error
-from gateway.dialects.gemini.signatures import write_signature
+from gateway.dialects.gemini.signatures import write_signature, unsigned
 from gateway.dialects.gemini.wire import (
     UNREADABLE,
     Chunk,
@@ -280,6 +280,8 @@ def _wire_parts(parts: tuple[Part, ...], stamp: Stamp) -> list[dict[str, Any]]:
             wire["thoughtSignature"] = write_signature(own, "part", stamp.envelopes)
         elif riding:
             wire["thoughtSignature"], riding = riding, ""
+        elif isinstance(part, ToolCall) and not any("functionCall" in one for one in written):
+            wire["thoughtSignature"] = unsigned(stamp.envelopes)
         written.append(wire)
     if riding:
         written.append({"text": "", "thoughtSignature": riding})

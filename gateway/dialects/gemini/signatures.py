@@ -21,7 +21,13 @@ DUMMY = "skip_thought_signature_validator"
 _DUMMIES = (DUMMY, "context_engineering_is_the_way_to_go")
 _DUMMY_BYTES = tuple(standard_base64(b64encode(text.encode()).decode()) for text in _DUMMIES)
 _PREFIXES: dict[Use, bytes] = {"part": b"", "thinking": b"think:", "redacted": b"redacted:"}
+_NOT_SIGNED = Signature("openai_chat", "")
+"""Chat Completions has no signatures, so nothing real looks like this."""
+
 _STARTS = tuple(b64encode(prefix + MARK)[: len(prefix + MARK) * 8 // 6].decode() for prefix in _PREFIXES.values())
+
+MARKS = (MARK, *(start.encode() for start in _STARTS))
+"""How envelopes look in a request's bytes."""
 
 
 class Carried(msgspec.Struct, frozen=True):
@@ -39,6 +45,14 @@ def write_signature(signature: Signature, use: Use, envelopes: Envelopes) -> str
     return b64encode(_PREFIXES[use] + envelopes.seal(signature).encode()).decode()
 
 
+def unsigned(envelopes: Envelopes) -> str:
+    """The value of `thoughtSignature` for a call that nobody signed.
+
+    Gemini refuses a call without one, and in a history of one dialect only the envelope tells that it is not Gemini's.
+    """
+    return write_signature(_NOT_SIGNED, "part", envelopes)
+
+
 def read_signature(text: str, envelopes: Envelopes) -> Carried:
     """What a caller sent back. The documented dummies and empty texts are no signatures."""
     if not text or is_dummy(text):
@@ -52,6 +66,8 @@ def read_signature(text: str, envelopes: Envelopes) -> Carried:
     for use, prefix in _PREFIXES.items():
         if raw.startswith(prefix + MARK):
             opened = envelopes.open(raw[len(prefix) :].decode("utf-8", "replace"))
+            if opened == _NOT_SIGNED:
+                return Carried()
             return Carried(opened, use, "" if opened else "a signature that is not ours or was changed")
     return Carried(Signature(dialect="gemini", data=text))
 
