@@ -20,7 +20,6 @@ from gateway.dialects.openai_chat.fields import (
     wrong,
 )
 from gateway.dialects.openai_chat.request import read_head
-from gateway.dialects.openai_chat.surrogates import read_json
 from gateway.dialects.turns import check_calls
 from gateway.domain.chat import ChatRequest, Effort, OutputFormat, Reasoning
 from gateway.domain.errors import BadRequest
@@ -42,7 +41,7 @@ def decode_request(body: bytes, arrival: Arrival, envelopes: Envelopes) -> ChatR
     """The whole request. Raises BadRequest that names the place; what the hub cannot hold is noted by its name."""
     head = read_head(body, arrival)
     try:
-        fields = read_json(body)
+        fields = msgspec.json.decode(body)
         return _request(fields, head.model, arrival, envelopes)
     except RecursionError as error:
         raise BadRequest("the request body is nested too deeply", code="invalid_json") from error

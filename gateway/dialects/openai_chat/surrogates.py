@@ -1,7 +1,7 @@
 r"""Halves of surrogate pairs. JSON may spell one alone (`\ud83d`), UTF-8 cannot hold it, and msgspec refuses to read it.
 
-JavaScript clients that cut a text in the middle of an emoji send such halves, and providers that stream by UTF-16 units
-send the two halves of one character in two deltas. Both are rare, so the fast path tries msgspec first.
+Providers that stream by UTF-16 units send the two halves of one character in two deltas, and a text that was cut may end
+in a half. Both are rare, so the fast path tries msgspec first. Requests with such halves are refused, as providers do.
 """
 
 import json
