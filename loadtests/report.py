@@ -24,7 +24,7 @@ CPU_LIMITS_US = (
 )
 """What the product must cost at most, and what it aims at, on a machine where floor-raw costs about 56 µs a request."""
 ADDED_MS = {"lat_p50": (1.5, 0.7), "lat_p99": (8.0, 3.0)}
-TRANSLATED_TIMES, TRANSLATED_ADDED_US = (1.3, 1.15), (9.0, 6.0)
+TRANSLATED_TIMES, TRANSLATED_ADDED_US = (1.3, 1.15), (3.0, 2.0)
 """A translated chunk beside one that passes unchanged: times where chunks are paced, µs more where they come in heaps."""
 PILED_UP = 1.25
 """Chunks a read, from which on a paced load is no longer one."""

@@ -63,7 +63,7 @@ def test_a_translated_paced_chunk_is_judged_by_the_one_that_passes_unchanged(wor
     assert table.rows[-1][-1] == verdict
 
 
-@pytest.mark.parametrize(("worker_us", "verdict"), [(14.0, "over"), (12.0, "within"), (9.0, "aim met")])
+@pytest.mark.parametrize(("worker_us", "verdict"), [(7.5, "over"), (6.5, "within"), (5.5, "aim met")])
 def test_a_translated_chunk_of_a_burst_is_judged_by_what_it_adds(worker_us, verdict):
     plain = measured("product", "burst-32", worker_us=4.0)
     table = limits(result(plain, measured("product", "translated-burst-32", worker_us=worker_us)))
