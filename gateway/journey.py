@@ -265,7 +265,8 @@ class _Passage:
         exchange, asking = self.exchange, committed.asking
         if not asking.is_native:
             origin = Origin(committed.target.connection.provider, exchange.request_id)
-            encoder = exchange.caller.make_encoder(self._stamp(estimates=True))
+            estimated = estimated_tokens(exchange.request(), asking.codec.dialect)
+            encoder = exchange.caller.make_encoder(self._stamp(estimated))
             grammar = (
                 GRAMMARS.get(exchange.caller.dialect) if self._tools.chance() < self._tools.grammar_sample else None
             )
@@ -276,17 +277,16 @@ class _Passage:
         tap = asking.codec.make_tap(hides_usage_chunk=committed.hides_usage_chunk)
         return ArrayTap(tap) if exchange.arrival.wants_array else tap
 
-    def _stamp(self, *, estimates: bool = False) -> Stamp:
+    def _stamp(self, input_tokens: int = 0) -> Stamp:
         exchange = self.exchange
-        request = exchange.request()
         return Stamp(
             request_id=exchange.request_id,
             created_at=int(self._note.at),
             model=exchange.head.model,
             envelopes=exchange.envelopes,
-            request=request,
+            request=exchange.request(),
             arrival=exchange.arrival,
-            input_tokens=estimated_tokens(request) if estimates else 0,
+            input_tokens=input_tokens,
         )
 
     async def _end_cut(self, kind: str, message: str, tap: Tap) -> None:

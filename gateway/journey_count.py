@@ -41,7 +41,8 @@ async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools
         body = await _asked(inbound, asked, plan[0], count, tools)
         if body is None:
             headers.append((b"x-omniroute-estimated", b"true"))
-            body = count.encode(estimated_tokens(count.decode(inbound.body, arrival, tools.envelopes)))
+            request = count.decode(inbound.body, arrival, tools.envelopes)
+            body = count.encode(estimated_tokens(request, plan[0].connection.dialect))
     except GatewayError as error:
         status, code = error.status, error.code
         raise
