@@ -1,7 +1,8 @@
 """Signatures of other dialects inside reasoning items, the one thing that clients of this dialect always send back.
 
 A reasoning item holds its own dialect's `encrypted_content` as it came, or an envelope. The native value goes only with
-the item id that it was made for: the provider compares the two. A signature of a text or of a call (Gemini) travels in
+the item id that it was made for: the provider compares the two. Reasoning that nobody signed gets an envelope of an empty
+signature: a provider of this dialect looks for an item without content in its own store, and does not find it. A signature of a text or of a call (Gemini) travels in
 a reasoning item of its own, marked in its `id` with what it belongs to, wherever a client may put that item.
 """
 
@@ -12,10 +13,14 @@ from gateway.domain.chat import Signature
 
 _OF_CALL = "call:"
 _OF_TEXT = "text"
+_NOT_SIGNED = Signature("openai_chat", "")
+"""Chat Completions has no signatures, so nothing real looks like this."""
 
 
-def encrypted(signature: Signature, item_id: str, envelopes: Envelopes) -> str:
+def encrypted(signature: Signature | None, item_id: str, envelopes: Envelopes) -> str:
     """What stands in `encrypted_content` of the item with this id."""
+    if signature is None:
+        return envelopes.seal(_NOT_SIGNED)
     is_native = signature.dialect == "openai_responses" and signature.id in ("", item_id)
     return signature.data if is_native else envelopes.seal(signature)
 
@@ -26,6 +31,11 @@ def sealed_for_call(signature: Signature, call_id: str, envelopes: Envelopes) ->
 
 def sealed_for_text(signature: Signature, envelopes: Envelopes) -> str:
     return envelopes.seal(structs.replace(signature, id=_OF_TEXT))
+
+
+def is_signed(signature: Signature) -> bool:
+    """Of what an envelope held: somebody did sign."""
+    return bool(signature.data)
 
 
 def owner(signature: Signature) -> tuple[str, str]:

@@ -175,7 +175,8 @@ class StreamEncoder:
 
     def _estimated(self) -> Usage:
         asked = self._stamp.request
-        said = text_tokens(_encode([item for item in self._items if item and "encrypted_content" not in item]).decode())
+        shown = [{name: item[name] for name in item if name != "encrypted_content"} for item in self._items if item]
+        said = text_tokens(_encode(shown).decode())
         tokens = self._stamp.input_tokens or (estimated_tokens(asked) if asked else 0)
         return Usage(input=tokens, output=said, estimated=True)
 
@@ -299,7 +300,7 @@ class StreamEncoder:
         self._write("response.reasoning_summary_text.done", where | {"text": text}, out)
         part = {"type": "summary_text", "text": text}
         self._write("response.reasoning_summary_part.done", where | {"part": part}, out)
-        kept = encrypted(signature, thinking.id, self._stamp.envelopes) if signature else ""
+        kept = encrypted(signature, thinking.id, self._stamp.envelopes)
         self._done(thinking.index, reasoning_item(thinking.id, text, kept), out)
 
     def _carry(self, content: str, out: list[bytes], item_id: str = "") -> None:

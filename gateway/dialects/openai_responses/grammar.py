@@ -44,7 +44,7 @@ class _Item:
         self.text = ""
         """What the deltas of the open part, or of the arguments, have said."""
         self.is_told = False
-        """Whether the arguments were told as done."""
+        """Whether the whole of the arguments or the open part was told."""
 
 
 class Grammar:
@@ -199,7 +199,7 @@ class Grammar:
         item.open_part = str(part.get("type")) if isinstance(part, dict) else "?"
         if item.open_part == "output_text":
             self._need("output_text", part, ("text", "annotations"))
-        item.text = ""
+        item.text, item.is_told = "", False
 
     def _part_delta(self, kind: str, fields: dict[str, Any]) -> None:
         item = self._part(kind, fields)
@@ -215,7 +215,10 @@ class Grammar:
 
     def _text_done(self, kind: str, fields: dict[str, Any]) -> None:
         item = self._part(kind, fields)
-        if item is not None and fields.get("refusal", fields.get("text")) != item.text:
+        if item is None:
+            return
+        item.is_told = True
+        if fields.get("refusal", fields.get("text")) != item.text:
             self._wrong(f"{kind} says something else than its deltas")
 
     def _part_done(self, kind: str, fields: dict[str, Any]) -> None:
@@ -226,6 +229,8 @@ class Grammar:
         name = _PART_TEXT.get(item.open_part, "text")
         if not isinstance(part, dict) or part.get("type") != item.open_part or part.get(name) != item.text:
             self._wrong(f"{kind} has another part than its deltas made")
+        if not item.is_told:
+            self._wrong(f"{kind} before the whole was told")
         item.open_part = ""
         item.parts += 1
 

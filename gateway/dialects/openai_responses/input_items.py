@@ -12,7 +12,7 @@ from msgspec import structs
 
 from gateway.dialects.envelope import PREFIX, Envelopes
 from gateway.dialects.media import from_data_url
-from gateway.dialects.openai_responses.carried import freed, owner
+from gateway.dialects.openai_responses.carried import freed, is_signed, owner
 from gateway.dialects.openai_responses.content import READ_PARTS, read_content
 from gateway.dialects.openai_responses.fields import needed_text, text, wrong
 from gateway.domain.chat import (
@@ -160,6 +160,8 @@ class _Reader:
             elif owner(signature)[0]:
                 self._carried.append(signature)
                 return
+            elif not is_signed(signature):
+                signature = None
         elif data:
             signature = Signature(dialect="openai_responses", data=data, id=text(item, "id", f"{at}."))
         if shown or signature is not None:
