@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.anthropic_messages.errors import error_text
-from gateway.dialects.anthropic_messages.wire import ERROR_STATUSES, UNREADABLE, Counts, citation_of, finish_of
+from gateway.dialects.anthropic_messages.wire import (
+    ERROR_STATUSES,
+    UNREADABLE,
+    Counts,
+    citation_of,
+    finish_of,
+    json_object,
+    mended,
+)
 from gateway.dialects.codec import Origin
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, data_of
 from gateway.domain.chat import Signature
@@ -32,6 +40,11 @@ from gateway.domain.events import (
 
 MAX_ARGUMENT_CHARS = 16 << 20
 """Of all calls of an answer together."""
+
+BROKEN_ARGUMENTS = "invalid_tool_arguments"
+"""The code of a failure that no caller could be spared: a call that cannot be made."""
+
+_MAY_CUT_CALLS = ("length", "content_filter")
 
 _DIALECT: ProviderDialect = "anthropic_messages"
 
@@ -75,29 +88,28 @@ class _Event(msgspec.Struct, frozen=True):
     error: Any = None
 
 
-class _Kind(msgspec.Struct, frozen=True):
-    type: Any = None
-
-
 _event_decoder = msgspec.json.Decoder(_Event)
-_kind_decoder = msgspec.json.Decoder(_Kind)
 
-_KINDS = {
-    "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop",
-    "error",
-}  # fmt: skip
+_KINDS = frozenset(
+    {
+        "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+        "message_stop", "error",
+    }
+)  # fmt: skip
+_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+_DELTAS = frozenset({"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"})
 
 
 class _Block:
     """A block that has started and not stopped. `first_input` is what a call's start already held."""
 
-    __slots__ = ("call", "citations", "first_input", "has_arguments", "kind", "signature")
+    __slots__ = ("arguments", "call", "citations", "first_input", "kind", "signature")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.call = 0
         self.first_input = ""
-        self.has_arguments = False
+        self.arguments: list[str] = []
         self.signature = ""
         self.citations: list[Any] = []
 
@@ -118,6 +130,7 @@ class MessagesDecoder:
         self._stop_reason: str | None = None
         self._stop_sequence = ""
         self._has_started = False
+        self._has_broken_call = False
         self._is_over = False
 
     def feed(self, data: bytes) -> list[Event]:
@@ -198,10 +211,13 @@ class MessagesDecoder:
         self._ensure_started(events)
         for index in list(self._blocks):
             self._stop_block(index, events)
+        finish = finish_of(self._stop_reason, has_calls=self._calls > 0)
+        if self._has_broken_call and finish not in _MAY_CUT_CALLS:
+            self._fail(events, "the provider called a tool with arguments that are no JSON object", 0, BROKEN_ARGUMENTS)
+            return
         usage = self._counts.usage
         if usage is not None:
             events.append(UsageTold(usage))
-        finish = finish_of(self._stop_reason, has_calls=self._calls > 0)
         events.append(Finished(finish, self._stop_sequence, self._stop_reason or ""))
         self._is_over = True
 
@@ -287,7 +303,7 @@ class MessagesDecoder:
         if self._argument_chars > MAX_ARGUMENT_CHARS:
             self._fail(events, "the provider sent tool arguments that are too long")
             return
-        block.has_arguments = True
+        block.arguments.append(text)
         events.append(ToolCallDelta(block.call, text))
 
     def _stop_block(self, index: int, events: list[Event]) -> None:
@@ -302,9 +318,11 @@ class MessagesDecoder:
         elif block.kind == "thinking":
             events.append(ThinkingDone(self._signature(block.signature) if block.signature else None))
         elif block.kind == "call":
-            if not block.has_arguments:
+            if not block.arguments:
                 first = block.first_input
                 events.append(ToolCallDelta(block.call, first if first.startswith("{") else "{}"))
+            elif json_object("".join(block.arguments)) is None:
+                self._has_broken_call = True
             events.append(ToolCallDone(block.call))
 
     def _stop_thinking(self, events: list[Event]) -> None:
@@ -329,20 +347,33 @@ def _read(data: bytes) -> _Event | None:
 
 
 def _read_loosely(data: bytes, error: Exception) -> _Event | None:
-    r"""Events of kinds that we do not know may look any way.
-
-    Half a character in a text (`\ud83d` alone) is legal JSON, which msgspec refuses: it becomes U+FFFD.
-    """
+    """Events, blocks and deltas of kinds that we do not know may look any way; halves of characters are mended."""
     try:
         if isinstance(error, msgspec.ValidationError):
-            kind = _kind_decoder.decode(data).type
-            return _Event(kind) if isinstance(kind, str) and kind not in _KINDS else None
+            return _unknown(msgspec.json.decode(data))
         if b"\\ud" in data or b"\\uD" in data:
-            text = json.dumps(json.loads(data), ensure_ascii=False)
-            return _event_decoder.decode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
+            return _event_decoder.decode(mended(json.dumps(json.loads(data), ensure_ascii=False)))
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
     return None
+
+
+def _unknown(event: object) -> _Event | None:
+    """What is left of an event that does not fit: its kind, if that is not one of ours."""
+    kind = event.get("type") if isinstance(event, dict) else None
+    if not isinstance(event, dict) or not isinstance(kind, str):
+        return None
+    if kind not in _KINDS:
+        return _Event(kind)
+    block, delta, index = event.get("content_block"), event.get("delta"), event.get("index")
+    if kind == "content_block_start" and _is_unknown(block, _BLOCKS) and isinstance(index, int):
+        return _Event(kind, index, content_block=_Start(type="unknown"))
+    return _Event("unknown") if kind == "content_block_delta" and _is_unknown(delta, _DELTAS) else None
+
+
+def _is_unknown(inner: object, known: frozenset[str]) -> bool:
+    kind = inner.get("type") if isinstance(inner, dict) else None
+    return isinstance(kind, str) and kind not in known
 
 
 def _string(value: object) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.anthropic_messages.wire import UNREADABLE
+from gateway.dialects.anthropic_messages.wire import UNREADABLE, json_object
 from gateway.dialects.sse import name_and_data
 
 MAX_VIOLATIONS = 20
@@ -72,6 +72,11 @@ class Grammar:
         if self._state != "over":
             self._say("the stream has no end")
 
+    def _is_object(self) -> bool:
+        """No arguments at all are an empty object to the SDKs."""
+        text = "".join(self._arguments)
+        return not text or json_object(text) is not None
+
     def _say(self, text: str) -> None:
         if len(self.violations) < MAX_VIOLATIONS:
             self.violations.append(text[:200])
@@ -127,7 +132,7 @@ class Grammar:
 
     def _content_block_stop(self, value: dict[str, Any]) -> None:
         self._expect_block("content_block_stop", value)
-        if self._block == "tool_use" and not _is_object("".join(self._arguments)):
+        if self._block == "tool_use" and not self._is_object():
             self._broken_calls.append(self._index)
         self._block = ""
 
@@ -184,13 +189,3 @@ _CHECKS = {
     "message_stop": Grammar._message_stop,
     "error": Grammar._error,
 }
-
-
-def _is_object(text: str) -> bool:
-    """No arguments at all are an empty object to the SDKs."""
-    if not text:
-        return True
-    try:
-        return isinstance(msgspec.json.decode(text), dict)
-    except UNREADABLE:
-        return False

@@ -13,6 +13,8 @@ from gateway.dialects.anthropic_messages.wire import (
     Block,
     citations_of,
     finish_of,
+    json_object,
+    mended,
     usage_fields,
     usage_of,
 )
@@ -216,15 +218,19 @@ def input_of(arguments: str) -> msgspec.Raw:
     text = arguments.strip()
     if not text:
         return msgspec.Raw(b"{}")
+    found = json_object(text)
+    if found is None and text.startswith('"'):
+        found = json_object(_inner_text(text))
+    return msgspec.Raw(_encode({"input": mended(arguments)}) if found is None else found)
+
+
+def _inner_text(text: str) -> str:
+    """Some models write their arguments as JSON within JSON."""
     try:
         value = msgspec.json.decode(text)
-        if isinstance(value, dict):
-            return msgspec.Raw(text.encode())
-        if isinstance(value, str) and isinstance(msgspec.json.decode(value), dict):
-            return msgspec.Raw(value.encode())
-    except (*UNREADABLE, UnicodeEncodeError):
-        pass
-    return msgspec.Raw(_encode({"input": arguments.encode("utf-8", "replace").decode()}))
+    except UNREADABLE:
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _blocks_of(part: Part, envelopes: Envelopes, *, shows: bool) -> list[dict[str, Any]]:

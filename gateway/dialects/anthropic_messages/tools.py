@@ -129,8 +129,8 @@ def encode_choice(
         if request.tool_choice is not None and request.tool_choice.mode != "none":
             notes.append("tool_choice: there are no tools")
         return None
-    if not request.tools and not request.built_in_tools:
-        return {"type": "none"}
+    if not request.tools and all(tool.dialect != "anthropic_messages" for tool in request.built_in_tools):
+        return {"type": "none"}  # the tools are those of the history
     choice = request.tool_choice
     written: dict[str, Any] = {"type": "auto"}
     if choice is None:

@@ -3,6 +3,7 @@
 One loose struct holds any block, because blocks differ in few members and callers and providers add members freely.
 """
 
+import json
 from typing import Any, TypeGuard
 
 import msgspec
@@ -152,6 +153,27 @@ class Counts:
             cache_write=cache_write,
             reasoning=min(told.get("thinking_tokens", 0), told.get("output_tokens", 0)),
         )
+
+
+def json_object(text: str) -> bytes | None:
+    r"""The text, if it is JSON of an object, as it came; None if not.
+
+    Half a character (`\ud83d` alone) is legal JSON, which msgspec refuses: it becomes U+FFFD.
+    """
+    try:
+        return text.encode() if isinstance(msgspec.json.decode(text), dict) else None
+    except (*UNREADABLE, UnicodeEncodeError):
+        pass
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return mended(json.dumps(value, ensure_ascii=False)).encode() if isinstance(value, dict) else None
+
+
+def mended(text: str) -> str:
+    """Halves of a character that stand alone become U+FFFD, two that stand together one character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def usage_of(raw: object) -> Usage | None:
