@@ -23,12 +23,15 @@ from gateway.domain.events import (
 _CONTENT = (TextDelta, RefusalDelta, ToolCallStarted, ToolCallDelta, ToolCallDone, ImageMade, CitationAdded, Finished)
 
 
-def broken_rules(events: Iterable[Event]) -> list[str]:
-    """What the events break, a short text each; nothing if they keep every promise. A stream that was cut keeps them too."""
+def broken_rules(events: Iterable[Event], *, is_sound: bool = True) -> list[str]:
+    """What the events break, a short text each; nothing if they keep every promise. A stream that was cut keeps them too.
+
+    Arguments are passed on as they come, so those of a provider that lost a piece (not `is_sound`) may be no JSON.
+    """
     watch = _Watch()
     for number, event in enumerate(events):
         watch.see(number, event)
-    return watch.broken + watch.left_over()
+    return watch.broken + (watch.left_over() if is_sound else [])
 
 
 class _Watch:
