@@ -211,7 +211,7 @@ class _Passage:
         exchange.answer_bytes = len(committed.held)
         body = committed.held
         if committed.answer is not None:
-            body = exchange.caller.encode_response(committed.answer, self._stamp())
+            body = exchange.caller.encode_response(committed.answer, self._stamp(committed))
         await self._settle(200, len(body))
         await self._reply.whole(200, self._headers(committed, b"application/json"), body)
 
@@ -266,7 +266,7 @@ class _Passage:
         if not asking.is_native:
             origin = Origin(committed.target.connection.provider, exchange.request_id)
             estimated = estimated_tokens(exchange.request(), asking.codec.dialect)
-            encoder = exchange.caller.make_encoder(self._stamp(estimated))
+            encoder = exchange.caller.make_encoder(self._stamp(committed, estimated))
             grammar = (
                 GRAMMARS.get(exchange.caller.dialect) if self._tools.chance() < self._tools.grammar_sample else None
             )
@@ -277,7 +277,7 @@ class _Passage:
         tap = asking.codec.make_tap(hides_usage_chunk=committed.hides_usage_chunk)
         return ArrayTap(tap) if exchange.arrival.wants_array else tap
 
-    def _stamp(self, input_tokens: int = 0) -> Stamp:
+    def _stamp(self, committed: Committed, input_tokens: int = 0) -> Stamp:
         exchange = self.exchange
         return Stamp(
             request_id=exchange.request_id,
@@ -287,6 +287,7 @@ class _Passage:
             request=exchange.request(),
             arrival=exchange.arrival,
             input_tokens=input_tokens,
+            answered_in=committed.asking.codec.dialect,
         )
 
     async def _end_cut(self, kind: str, message: str, tap: Tap) -> None:

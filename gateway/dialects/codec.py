@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from gateway.dialects.envelope import Envelopes
+from gateway.dialects.envelope import MARK, Envelopes
 from gateway.domain.chat import Answer, ChatRequest
 from gateway.domain.dialect import CallerDialect, ProviderDialect
 from gateway.domain.events import Event
@@ -125,6 +125,8 @@ class Stamp(msgspec.Struct, frozen=True):
     request: ChatRequest | None = None
     arrival: Arrival = Arrival()
     input_tokens: int = 0
+    answered_in: ProviderDialect | None = None
+    """The dialect of who answers. What nobody signed is marked as foreign when this is known and not the caller's own."""
 
 
 # -- machines ---------------------------------------------------------------------------------------------------------
@@ -205,6 +207,8 @@ class CallerCodec:
     stream_type: Callable[[Arrival], bytes]
     """The content type of a stream."""
     keep_alive: bytes = b""
+    envelope_marks: tuple[bytes, ...] = (MARK,)
+    """How envelopes look in the bytes of this dialect's requests; one of them is in each that holds an envelope."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from typing import Protocol
 import msgspec
 
 from gateway.dialects.codec import Destination, ProviderCodec, ToolName, Unsupported
-from gateway.dialects.envelope import MARK
 from gateway.dialects.headers import forwarded_anywhere, forwarded_headers
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.chat import ChatRequest, Image, Part, ToolResult, Turn
@@ -78,7 +77,7 @@ async def asking_of(exchange: Exchange, target: Target, pictures: Pictures, *, a
 def _carries_state(exchange: Exchange) -> bool:
     """State of another provider in its envelope: nobody but us can read it, so such a body is written anew."""
     if exchange.carries_state is None:
-        exchange.carries_state = MARK in exchange.body
+        exchange.carries_state = any(mark in exchange.body for mark in exchange.caller.envelope_marks)
     return exchange.carries_state
 
 

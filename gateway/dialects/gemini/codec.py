@@ -8,6 +8,7 @@ from gateway.dialects.gemini.encoder import GeminiEncoder
 from gateway.dialects.gemini.errors import encode_error, encode_stream_error, error_text
 from gateway.dialects.gemini.request import decode_request, encode_request, pass_on, read_head
 from gateway.dialects.gemini.response import decode_response, encode_response, read_answer
+from gateway.dialects.gemini.signatures import MARKS
 from gateway.dialects.gemini.stream import classify, make_tap
 
 
@@ -30,6 +31,7 @@ CALLER = CallerCodec(
     encode_error=encode_error,
     encode_stream_error=encode_stream_error,
     stream_type=stream_type,
+    envelope_marks=MARKS,
 )
 
 PROVIDER = ProviderCodec(

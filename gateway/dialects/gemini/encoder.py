@@ -19,7 +19,7 @@ from gateway.dialects.gemini.response import (
     response_id,
     shows_thoughts,
 )
-from gateway.dialects.gemini.signatures import write_signature, unsigned
+from gateway.dialects.gemini.signatures import marked_unsigned, write_signature
 from gateway.dialects.gemini.wire import finish_reason, usage_metadata
 from gateway.domain.chat import Citation, Signature
 from gateway.domain.events import (
@@ -149,7 +149,7 @@ class GeminiEncoder:
         if call is not None:
             part = self._signed(call_part(call.started.id, call.started.name, "".join(call.arguments)), signature)
             if not self._has_called and "thoughtSignature" not in part:
-                part["thoughtSignature"] = unsigned(self._stamp.envelopes)
+                part |= marked_unsigned(self._stamp)
             self._has_called = True
             self._write_part(part, out)
 

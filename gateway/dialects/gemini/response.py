@@ -10,7 +10,7 @@ from gateway.dialects.codec import BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.gemini.citations import grounding_metadata
 from gateway.dialects.gemini.decoder import GeminiDecoder
 from gateway.dialects.gemini.errors import status_of_error, text_of_error
-from gateway.dialects.gemini.signatures import write_signature, unsigned
+from gateway.dialects.gemini.signatures import marked_unsigned, write_signature
 from gateway.dialects.gemini.wire import (
     UNREADABLE,
     Chunk,
@@ -281,7 +281,7 @@ def _wire_parts(parts: tuple[Part, ...], stamp: Stamp) -> list[dict[str, Any]]:
         elif riding:
             wire["thoughtSignature"], riding = riding, ""
         elif isinstance(part, ToolCall) and not any("functionCall" in one for one in written):
-            wire["thoughtSignature"] = unsigned(stamp.envelopes)
+            wire |= marked_unsigned(stamp)
         written.append(wire)
     if riding:
         written.append({"text": "", "thoughtSignature": riding})

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.dialects.codec import Stamp
 from gateway.dialects.envelope import MARK, Envelopes
 from gateway.dialects.media import standard_base64
 from gateway.domain.chat import Signature
@@ -45,12 +46,13 @@ def write_signature(signature: Signature, use: Use, envelopes: Envelopes) -> str
     return b64encode(_PREFIXES[use] + envelopes.seal(signature).encode()).decode()
 
 
-def unsigned(envelopes: Envelopes) -> str:
-    """The value of `thoughtSignature` for a call that nobody signed.
+def marked_unsigned(stamp: Stamp) -> dict[str, str]:
+    """The `thoughtSignature` of a turn's first call that nobody signed, or nothing.
 
-    Gemini refuses a call without one, and in a history of one dialect only the envelope tells that it is not Gemini's.
+    Gemini refuses such a call, and in a history of one dialect only the envelope tells that it is not Gemini's own.
     """
-    return write_signature(_NOT_SIGNED, "part", envelopes)
+    is_foreign = stamp.answered_in not in (None, "gemini")
+    return {"thoughtSignature": write_signature(_NOT_SIGNED, "part", stamp.envelopes)} if is_foreign else {}
 
 
 def read_signature(text: str, envelopes: Envelopes) -> Carried:

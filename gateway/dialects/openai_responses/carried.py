@@ -1,13 +1,14 @@
 """Signatures of other dialects inside reasoning items, the one thing that clients of this dialect always send back.
 
 A reasoning item holds its own dialect's `encrypted_content` as it came, or an envelope. The native value goes only with
-the item id that it was made for: the provider compares the two. Reasoning that nobody signed gets an envelope of an empty
-signature: a provider of this dialect looks for an item without content in its own store, and does not find it. A signature of a text or of a call (Gemini) travels in
+the item id that it was made for: the provider compares the two. Reasoning of another dialect that nobody signed gets an
+envelope of an empty signature: a provider of this dialect would look for an item without content in its own store. A signature of a text or of a call (Gemini) travels in
 a reasoning item of its own, marked in its `id` with what it belongs to, wherever a client may put that item.
 """
 
 from msgspec import structs
 
+from gateway.dialects.codec import Stamp
 from gateway.dialects.envelope import Envelopes
 from gateway.domain.chat import Signature
 
@@ -17,12 +18,13 @@ _NOT_SIGNED = Signature("openai_chat", "")
 """Chat Completions has no signatures, so nothing real looks like this."""
 
 
-def encrypted(signature: Signature | None, item_id: str, envelopes: Envelopes) -> str:
-    """What stands in `encrypted_content` of the item with this id."""
+def encrypted(signature: Signature | None, item_id: str, stamp: Stamp) -> str:
+    """What stands in `encrypted_content` of the item with this id; empty = nothing."""
     if signature is None:
-        return envelopes.seal(_NOT_SIGNED)
+        is_foreign = stamp.answered_in not in (None, "openai_responses")
+        return stamp.envelopes.seal(_NOT_SIGNED) if is_foreign else ""
     is_native = signature.dialect == "openai_responses" and signature.id in ("", item_id)
-    return signature.data if is_native else envelopes.seal(signature)
+    return signature.data if is_native else stamp.envelopes.seal(signature)
 
 
 def sealed_for_call(signature: Signature, call_id: str, envelopes: Envelopes) -> str:

@@ -288,7 +288,7 @@ class StreamEncoder:
             self._end_message(out)
             is_native = signature.dialect == "openai_responses"
             item_id = (signature.id if is_native else "") or self._next_id("rs")
-            self._carry(encrypted(signature, item_id, self._stamp.envelopes), out, item_id)
+            self._carry(encrypted(signature, item_id, self._stamp), out, item_id)
 
     def _end_thinking(self, signature: Signature | None, out: list[bytes]) -> None:
         thinking = self._thinking
@@ -300,7 +300,7 @@ class StreamEncoder:
         self._write("response.reasoning_summary_text.done", where | {"text": text}, out)
         part = {"type": "summary_text", "text": text}
         self._write("response.reasoning_summary_part.done", where | {"part": part}, out)
-        kept = encrypted(signature, thinking.id, self._stamp.envelopes)
+        kept = encrypted(signature, thinking.id, self._stamp)
         self._done(thinking.index, reasoning_item(thinking.id, text, kept), out)
 
     def _carry(self, content: str, out: list[bytes], item_id: str = "") -> None:

@@ -217,7 +217,7 @@ class _Written:
         if isinstance(part, Thinking):
             native = part.signature.id if part.signature and part.signature.dialect == "openai_responses" else ""
             item_id = native or self._id("rs")
-            kept = encrypted(part.signature, item_id, self._stamp.envelopes)
+            kept = encrypted(part.signature, item_id, self._stamp)
             self._items.append(reasoning_item(item_id, part.text, kept))
         elif isinstance(part, ToolCall):
             self._items.append(

@@ -67,7 +67,7 @@ FINISH = {
         "content_filter": "refusal",
     },
     "gemini": {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
-    "ollama": {"stop": "stop", "tool_calls": "stop", "length": "length", "content_filter": "stop"},
+    "ollama": {"stop": "stop", "tool_calls": "stop", "length": "length", "content_filter": "content_filter"},
 }
 RAISED = {
     "openai_chat": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIError"},
