@@ -130,6 +130,7 @@ class MessagesDecoder:
         self._stop_reason: str | None = None
         self._stop_sequence = ""
         self._has_started = False
+        self._is_thinking = False
         self._has_broken_call = False
         self._is_over = False
 
@@ -245,6 +246,7 @@ class MessagesDecoder:
                 block.citations += start.citations
         elif kind == "thinking":
             block = _Block("thinking")
+            self._is_thinking = True
             self._run_chars = 0
             block.signature = start.signature or ""
             if start.thinking:
@@ -276,14 +278,17 @@ class MessagesDecoder:
         kind = delta.type
         block = self._blocks.get(index)
         if kind == "text_delta":
-            if block is None:  # some servers never start their blocks
+            if block is None or block.kind == "thinking":  # some servers never start their blocks
                 self._start_block(index, _Start(type="text"), events)
+            elif self._is_thinking:
+                self._stop_thinking(events)
             self._text(delta.text, events)
         elif kind == "input_json_delta":
             if block is not None and block.kind == "call" and delta.partial_json:
+                self._stop_thinking(events)
                 self._arguments(block, delta.partial_json, events)
         elif kind == "thinking_delta":
-            if block is None:
+            if block is None or block.kind != "thinking":
                 self._start_block(index, _Start(type="thinking"), events)
             if delta.thinking:
                 events.append(ThinkingDelta(delta.thinking))
@@ -313,9 +318,10 @@ class MessagesDecoder:
         if block.kind == "text":
             for raw in block.citations:
                 citation = citation_of(raw, self._block_chars, self._run_chars)
-                if citation is not None:
+                if citation is not None and self._run_chars:
                     events.append(CitationAdded(citation))
         elif block.kind == "thinking":
+            self._is_thinking = False
             events.append(ThinkingDone(self._signature(block.signature) if block.signature else None))
         elif block.kind == "call":
             if not block.arguments:
@@ -327,6 +333,8 @@ class MessagesDecoder:
 
     def _stop_thinking(self, events: list[Event]) -> None:
         """Reasoning ends before anything else begins, also where a server forgets to say so."""
+        if not self._is_thinking:
+            return
         for index, block in list(self._blocks.items()):
             if block.kind == "thinking":
                 self._stop_block(index, events)
