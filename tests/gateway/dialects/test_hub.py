@@ -175,7 +175,7 @@ def assert_same_answer(found: gist.AnswerGist, told: gist.AnswerGist, dialect: s
     assert found.text == (told.text if refuses else told.text + told.refusal)
     assert found.refusal == (told.refusal if refuses else "")
     assert found.thinking == told.thinking
-    assert found.calls == [(name, as_written(dialect, arguments)) for name, arguments in told.calls]
+    assert found.calls == [(name, as_written(dialect, arguments, told.finish)) for name, arguments in told.calls]
     assert found.failed == told.failed or (told.finish is None and found.failed)
     assert found.finish == finish_in(dialect, told)
     if dialect in HAS_PICTURES:
@@ -192,9 +192,10 @@ def finish_in(dialect: str, told: gist.AnswerGist) -> Finish | None:
     return FINISHES[dialect].get(told.finish, told.finish)
 
 
-def as_written(dialect: str, arguments: Any) -> Any:
-    """Gemini's calls are objects: arguments that were cut in the middle stand in one."""
-    return {"input": arguments} if dialect == "gemini" and isinstance(arguments, str) else arguments
+def as_written(dialect: str, arguments: Any, finish: Finish | None) -> Any:
+    """Free text of a custom tool stands in an object, and so do arguments that were cut in the middle, for Gemini."""
+    wraps = dialect == "gemini" or (dialect == "anthropic_messages" and finish == "tool_calls")
+    return {"input": arguments} if wraps and isinstance(arguments, str) else arguments
 
 
 def assert_same_usage(found: Usage | None, told: Usage | None, dialect: str) -> None:
