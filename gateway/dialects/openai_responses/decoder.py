@@ -141,7 +141,11 @@ class StreamDecoder:
         return events
 
     def _read(self, raw: bytes, events: list[Event]) -> None:
-        name, data = name_and_data(raw)
+        at = raw.find(b"data: ")
+        if at in (0, raw.find(b"\n") + 1) and raw.find(b"\n", at) == len(raw) - 2:
+            name, data = "", raw[at + 6 : -2]  # the usual two lines, or the one
+        else:
+            name, data = name_and_data(raw)
         if not data or data.startswith(b"[DONE]"):
             return
         try:
@@ -153,7 +157,7 @@ class StreamDecoder:
                 return
             event = repaired
             self._is_repairing = True
-        kind = event.type if isinstance(event.type, str) else name
+        kind = event.type if isinstance(event.type, str) else name or name_and_data(raw)[0]
         handle = _HANDLERS.get(kind)
         if handle is not None:
             handle(self, event, events)

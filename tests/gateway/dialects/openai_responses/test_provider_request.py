@@ -50,6 +50,13 @@ def encoded(*turns: Turn, quirks: tuple[str, ...] = (), **fields: Any) -> tuple[
     return json.loads(found.body), found.notes
 
 
+def test_an_assistants_text_is_output_even_where_a_client_sent_it_as_input() -> None:
+    sent = {"model": "m", "input": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "input_text", "text": "Yes."}]}]}  # fmt: skip
+    request = decode_request(json.dumps(sent).encode(), Arrival(), ENVELOPES)
+    written = json.loads(encode_request(request, Destination(model="m")).body)
+    assert written["input"][1]["content"] == [{"type": "output_text", "text": "Yes.", "annotations": []}]
+
+
 def test_nothing_is_ever_stored() -> None:
     assert body() == {
         "model": "there",
