@@ -8,6 +8,8 @@ from gateway.dialects.codec import BrokenAnswer, Origin, Stamp
 from gateway.dialects.openai_chat.asked_tools import LEGACY_NOTE
 from gateway.dialects.openai_chat.finish import FAILURES, finish_of, native, word_of
 from gateway.dialects.openai_chat.parts import (
+    BROKEN_ARGUMENTS,
+    MAY_CUT_CALLS,
     annotation,
     call_id,
     citations_in,
@@ -15,6 +17,7 @@ from gateway.dialects.openai_chat.parts import (
     first_text,
     image_parts,
     images_in,
+    is_whole_object,
     sources_in,
     whole_arguments,
 )
@@ -53,9 +56,14 @@ def decode_response(body: bytes, origin: Origin) -> Answer:
     if not isinstance(message, dict):
         raise BrokenAnswer("the provider's answer has no message")
     parts = _parts(message, answer, origin)
+    calls = [part for part in parts if isinstance(part, ToolCall)]
+    finish = finish_of(word, has_calls=bool(calls))
+    are_whole = all(call.kind == "custom" or is_whole_object(call.arguments) for call in calls)
+    if not are_whole and finish not in MAY_CUT_CALLS:
+        raise BrokenAnswer(BROKEN_ARGUMENTS)
     return Answer(
         parts=tuple(parts),
-        finish=finish_of(word, has_calls=any(isinstance(part, ToolCall) for part in parts)),
+        finish=finish,
         id=native(answer.get("id")),
         model=native(answer.get("model")),
         native_finish=word,

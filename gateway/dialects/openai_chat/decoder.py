@@ -10,7 +10,16 @@ import msgspec
 
 from gateway.dialects.codec import Origin
 from gateway.dialects.openai_chat.finish import FAILURES, finish_of, native
-from gateway.dialects.openai_chat.parts import citations_in, content_parts, first_text, images_in, sources_in
+from gateway.dialects.openai_chat.parts import (
+    BROKEN_ARGUMENTS,
+    BROKEN_ARGUMENTS_CODE,
+    MAY_CUT_CALLS,
+    citations_in,
+    content_parts,
+    first_text,
+    images_in,
+    sources_in,
+)
 from gateway.dialects.openai_chat.response import status_in
 from gateway.dialects.openai_chat.signatures import details_text, merged_details, native_thinking, state_of
 from gateway.dialects.openai_chat.stream import error_text
@@ -315,7 +324,11 @@ class Decoder:
         self._calls.finish(events)
         word = self._finish_word
         self._finish_word = None
-        events.append(Finished(finish_of(word, has_calls=self._calls.has_started), native_finish=native(word)))
+        finish = finish_of(word, has_calls=self._calls.has_started)
+        if self._calls.has_broken and finish not in MAY_CUT_CALLS:
+            events.append(StreamFailed(BROKEN_ARGUMENTS, code=BROKEN_ARGUMENTS_CODE))
+        else:
+            events.append(Finished(finish, native_finish=native(word)))
 
     def _fail(self, failure: StreamFailed, events: list[Event]) -> None:
         self._is_over = True

@@ -1,6 +1,7 @@
 """Pieces of an answer that whole answers and streams have alike: arguments, citations, pictures, texts in parts."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,15 @@ import msgspec
 from gateway.dialects.media import data_url, from_data_url
 from gateway.dialects.openai_chat.asked_turns import mistral_thinking
 from gateway.dialects.openai_chat.surrogates import json_text
-from gateway.domain.chat import Citation, Image, Text, Thinking
+from gateway.domain.chat import Citation, Finish, Image, Text, Thinking
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+BROKEN_ARGUMENTS = "the provider called a tool with arguments that are no JSON object"
+BROKEN_ARGUMENTS_CODE = "invalid_tool_arguments"
+
+MAY_CUT_CALLS: frozenset[Finish] = frozenset({"length", "content_filter"})
+"""Ends that leave the last call's arguments unfinished in good faith."""
 
 Json = dict[str, Any]
 
@@ -41,11 +48,16 @@ def whole_arguments(value: object) -> str:
 
 
 def is_whole_object(text: str) -> bool:
+    """Line ends within its strings are forgiven: models write them, and callers' parsers mostly take them."""
     if not text.rstrip().endswith("}"):
         return False
     try:
         return isinstance(msgspec.json.decode(text), dict)
-    except _UNREADABLE:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        return isinstance(json.loads(text, strict=False), dict)
+    except (ValueError, RecursionError):
         return False
 
 

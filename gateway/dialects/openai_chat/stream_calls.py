@@ -87,6 +87,8 @@ class StreamCalls:
         self._at: dict[int, _Call] = {}
         self._started = 0
         self._chars = 0
+        self.has_broken = False
+        """A call is over whose arguments are no object."""
 
     @property
     def has_started(self) -> bool:
@@ -212,7 +214,10 @@ class StreamCalls:
             return
         call.is_done = True
         if call.waits and not call.is_custom:
-            events.append(ToolCallDelta(call.index, whole_arguments(call.text())))
+            call.kept = [whole_arguments(call.text())]
+            events.append(ToolCallDelta(call.index, call.text()))
+        if not call.is_custom and not is_whole_object(call.text()):
+            self.has_broken = True
         call.kept = []
         signature = Signature("openai_chat", call.state, self._provider) if call.state else None
         events.append(ToolCallDone(call.index, signature))

@@ -4,7 +4,6 @@ from typing import Any, TypeGuard
 
 from gateway.domain.usage import Usage
 
-
 MAX_COUNT = 1_000_000_000
 """A count above it is not believed."""
 

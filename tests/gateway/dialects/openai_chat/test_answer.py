@@ -87,6 +87,13 @@ def test_what_the_provider_told_is_kept() -> None:
     assert answer.usage == Usage(input=3, output=2)
 
 
+def test_broken_arguments_break_the_answer_unless_the_tokens_ran_out() -> None:
+    cut = {"tool_calls": [call("f", "a", '{"x":')]}
+    assert decode(cut, "length").parts == (ToolCall("a", "f", '{"x":'),)
+    with pytest.raises(BrokenAnswer, match="arguments"):
+        decode(cut, "tool_calls")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -69,7 +69,7 @@ def plainly(stream: bytes) -> tuple[str, str]:
         choices = json.loads(data).get("choices") if data.startswith("{") else None
         delta = choices[0].get("delta") if choices else None
         for call in (delta or {}).get("tool_calls") or ():
-            arguments += call["function"].get("arguments") or ""
+            arguments += call.get("function", {}).get("arguments") or ""
         content = (delta or {}).get("content")
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content)
