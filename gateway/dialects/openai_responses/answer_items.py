@@ -64,6 +64,25 @@ def call_id_of(item: dict[str, Any]) -> str:
     return call_id if isinstance(call_id, str) else ""
 
 
+class CallIds:
+    """Ids of an answer's calls, each its own: made up where the provider gives none or one twice."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._made_up = f"call_{origin.request_id.replace('-', '')[:20]}"
+        self._taken: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def take(self, call_id: str) -> str:
+        if not call_id or call_id in self._taken:
+            index = len(self._taken)
+            numbered = f"{call_id}_{index}"
+            call_id = numbered if call_id and numbered not in self._taken else f"{self._made_up}_{index}"
+        self._taken.add(call_id)
+        return call_id
+
+
 def ordinary_arguments(text: str) -> str:
     """Arguments as JSON text of an object: `{}` for nothing, and undone where a provider encoded them twice."""
     if not text.strip():

@@ -15,16 +15,14 @@ from gateway.dialects.codec import Origin
 from gateway.dialects.openai_responses.answer_items import (
     BROKEN_ARGUMENTS,
     answered,
-    call_id_of,
     error_of,
     image_of,
-    is_object,
     json_object,
-    ordinary_arguments,
     reasoning_text,
     signature_of,
 )
 from gateway.dialects.openai_responses.content import citation_of
+from gateway.dialects.openai_responses.streamed_calls import StreamedCall, StreamedCalls
 from gateway.dialects.openai_responses.usage import usage_of
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, name_and_data
 from gateway.domain.events import (
@@ -38,14 +36,8 @@ from gateway.domain.events import (
     TextDelta,
     ThinkingDelta,
     ThinkingDone,
-    ToolCallDelta,
-    ToolCallDone,
-    ToolCallStarted,
     UsageTold,
 )
-
-MAX_ARGUMENT_CHARS = 16 << 20
-"""Of all calls of an answer together."""
 
 
 class _StreamEvent(msgspec.Struct):
@@ -83,23 +75,7 @@ class _Slot:
         self.is_closed = False
         self.half = ""
         """The first half of a character that was split over two deltas (a lone surrogate in JSON)."""
-        self.call = _Call()
-
-
-class _Call:
-    __slots__ = ("arguments", "id", "index", "is_custom", "is_held", "name", "namespace", "pieces")
-
-    def __init__(self) -> None:
-        self.index = -1
-        self.id = ""
-        self.name = ""
-        self.namespace = ""
-        self.is_custom = False
-        self.pieces: list[str] = []
-        self.arguments = ""
-        """The whole, once the provider has said it."""
-        self.is_held = False
-        """Arguments that begin as a JSON string are perhaps an object encoded twice; only the whole can tell."""
+        self.call = StreamedCall()
 
 
 class StreamDecoder:
@@ -114,11 +90,8 @@ class StreamDecoder:
         self._is_started = False
         self._has_text = False
         """Citations are about a text; one that comes before any is left out."""
-        self._has_broken_call = False
         self._is_over = False
-        self._calls = 0
-        self._call_ids: set[str] = set()
-        self._argument_chars = 0
+        self._calls = StreamedCalls(origin)
         self._is_repairing = False
 
     def feed(self, data: bytes) -> list[Event]:
@@ -191,10 +164,10 @@ class StreamDecoder:
         if usage is not None:
             events.append(UsageTold(usage))
         incomplete = event.type == "response.incomplete" or response.get("status") == "incomplete"
-        if self._has_broken_call and not incomplete:
+        if self._calls.is_broken and not incomplete:
             self._fail(events, StreamFailed(BROKEN_ARGUMENTS, code="invalid_tool_arguments"))
             return
-        finish, native = answered(response, is_incomplete=incomplete, has_calls=self._calls > 0)
+        finish, native = answered(response, is_incomplete=incomplete, has_calls=self._calls.count > 0)
         events.append(Finished(finish=finish, native_finish=native))
         self._is_over = True
 
@@ -245,8 +218,9 @@ class StreamDecoder:
         slot = self._slot(event, is_new=not is_done)
         slot.kind = slot.kind or str(item.get("type") or "message")
         if slot.kind in ("function_call", "custom_tool_call"):
-            self._learn_call(slot.call, item, is_custom=slot.kind == "custom_tool_call")
-            self._begin_call(slot.call, events, is_last_chance=is_done)
+            self._stop_thinking(events)
+            slot.call.learn(item, is_custom=slot.kind == "custom_tool_call")
+            self._calls.begin(slot.call, events, is_last_chance=is_done)
         if is_done:
             self._close(slot, item, events)
 
@@ -257,7 +231,8 @@ class StreamDecoder:
         if slot.kind == "reasoning":
             self._close_reasoning(slot, item, events)
         elif slot.kind in ("function_call", "custom_tool_call"):
-            self._close_call(slot.call, events)
+            self._stop_thinking(events)
+            self._calls.close(slot.call, events)
         elif slot.kind == "message":
             self._close_message(slot, item, events)
         elif slot.kind == "image_generation_call":
@@ -404,45 +379,6 @@ class StreamDecoder:
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def _learn_call(self, call: _Call, item: dict[str, Any], *, is_custom: bool) -> None:
-        call.is_custom = is_custom
-        call.id = call.id or call_id_of(item)
-        call.name = call.name or str(item.get("name") or "").strip()
-        call.namespace = call.namespace or str(item.get("namespace") or "")
-        arguments = item.get("input" if is_custom else "arguments")
-        if isinstance(arguments, dict):
-            arguments = msgspec.json.encode(arguments).decode()
-        if isinstance(arguments, str) and arguments:
-            call.arguments = arguments
-
-    def _begin_call(self, call: _Call, events: list[Event], *, is_last_chance: bool) -> None:
-        """A call starts when its name and id are known; a call that never gets a name is none."""
-        if call.index >= 0 or not call.name or not (call.id or is_last_chance):
-            return
-        self._stop_thinking(events)
-        call.index = self._calls
-        self._calls += 1
-        call.id = self._unique(call.id, call.index)
-        events.append(
-            ToolCallStarted(
-                index=call.index,
-                id=call.id,
-                name=call.name,
-                kind="custom" if call.is_custom else "function",
-                namespace=call.namespace,
-            )
-        )
-        waiting, call.pieces = call.pieces, []
-        for piece in waiting:
-            self._pass_arguments(call, piece, events)
-
-    def _unique(self, call_id: str, index: int) -> str:
-        if not call_id or call_id in self._call_ids:
-            made_up = f"call_{self._origin.request_id.replace('-', '')[:20]}_{index}"
-            call_id = f"{call_id}_{index}" if call_id and f"{call_id}_{index}" not in self._call_ids else made_up
-        self._call_ids.add(call_id)
-        return call_id
-
     def _arguments_delta(self, event: _StreamEvent, events: list[Event]) -> None:
         delta = event.delta
         if not isinstance(delta, str) or not delta:
@@ -451,50 +387,16 @@ class StreamDecoder:
         slot = self._slot(event)
         if slot.is_closed:
             return
-        self._argument_chars += len(delta)
-        if self._argument_chars > MAX_ARGUMENT_CHARS:
+        if self._thinking is not None:
+            self._stop_thinking(events)
+        if not self._calls.add(slot.call, self._joined(slot, delta), events):
             self._fail(events, StreamFailed("the arguments of a tool call are larger than the gateway holds"))
-            return
-        text = self._joined(slot, delta)
-        if slot.call.index < 0:
-            slot.call.pieces.append(text)
-        elif text:
-            if self._thinking is not None:
-                self._stop_thinking(events)
-            self._pass_arguments(slot.call, text, events)
-
-    def _pass_arguments(self, call: _Call, text: str, events: list[Event]) -> None:
-        if not call.pieces and not call.is_custom and text.lstrip().startswith('"'):
-            call.is_held = True
-        call.pieces.append(text)
-        if not call.is_held:
-            events.append(ToolCallDelta(call.index, text))
 
     def _arguments_done(self, event: _StreamEvent, events: list[Event]) -> None:
         call = self._slot(event).call
         whole = event.arguments if isinstance(event.arguments, str) else event.input
         if isinstance(whole, str) and whole:
             call.arguments = whole
-
-    def _close_call(self, call: _Call, events: list[Event]) -> None:
-        self._begin_call(call, events, is_last_chance=True)
-        if call.index < 0:
-            return
-        self._stop_thinking(events)
-        passed = "".join(call.pieces)
-        whole = call.arguments if call.arguments.startswith(passed) else passed
-        if call.is_custom:
-            rest = whole[len(passed) :]
-        elif call.is_held or not passed:
-            rest = ordinary_arguments(whole)
-        else:
-            rest = whole[len(passed) :] if whole.strip() else "{}"
-        if rest:
-            events.append(ToolCallDelta(call.index, rest))
-        if not call.is_custom and not is_object(rest if call.is_held else passed + rest):
-            self._has_broken_call = True
-        events.append(ToolCallDone(call.index))
-        call.pieces, call.arguments = [], ""
 
 
 def _with_lone_surrogates(data: bytes) -> _StreamEvent | None:

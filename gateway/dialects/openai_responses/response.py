@@ -8,6 +8,7 @@ from gateway.dialects.codec import BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.estimate import estimated_tokens, text_tokens
 from gateway.dialects.openai_responses.answer_items import (
     BROKEN_ARGUMENTS,
+    CallIds,
     answered,
     call_id_of,
     error_of,
@@ -88,7 +89,7 @@ def decode_response(body: bytes, origin: Origin) -> Answer:
     for item in output:
         if isinstance(item, dict):
             reader.read(item)
-    finish, native = answered(response, is_incomplete=status == "incomplete", has_calls=bool(reader.call_ids))
+    finish, native = answered(response, is_incomplete=status == "incomplete", has_calls=len(reader.call_ids) > 0)
     if reader.has_broken_call and finish == "tool_calls":
         raise BrokenAnswer(BROKEN_ARGUMENTS)
     return Answer(
@@ -108,7 +109,7 @@ class _Output:
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self.parts: list[Part] = []
-        self.call_ids: set[str] = set()
+        self.call_ids = CallIds(origin)
         self.has_broken_call = False
 
     def read(self, item: dict[str, Any]) -> None:
@@ -148,21 +149,13 @@ class _Output:
         self.has_broken_call = self.has_broken_call or not (is_custom or is_object(arguments))
         self.parts.append(
             ToolCall(
-                id=self._unique(call_id_of(item)),
+                id=self.call_ids.take(call_id_of(item)),
                 name=name,
                 arguments=arguments,
                 kind="custom" if is_custom else "function",
                 namespace=str(item.get("namespace") or ""),
             )
         )
-
-    def _unique(self, call_id: str) -> str:
-        index = len(self.call_ids)
-        if not call_id or call_id in self.call_ids:
-            made_up = f"call_{self._origin.request_id.replace('-', '')[:20]}_{index}"
-            call_id = f"{call_id}_{index}" if call_id and f"{call_id}_{index}" not in self.call_ids else made_up
-        self.call_ids.add(call_id)
-        return call_id
 
 
 def encode_response(answer: Answer, stamp: Stamp) -> bytes:
