@@ -13,7 +13,7 @@ from gateway.dialects.openai_chat.parts import annotation, image_parts
 from gateway.dialects.openai_chat.signatures import extra_content, sealed_details
 from gateway.dialects.openai_chat.surrogates import json_text
 from gateway.dialects.openai_chat.usage import usage_object
-from gateway.domain.chat import Thinking
+from gateway.domain.chat import Signature, Thinking
 from gateway.domain.events import (
     CitationAdded,
     Event,
@@ -105,8 +105,7 @@ class Encoder:
                 self._write_call(event, out)
             case ToolCallDone():
                 if event.signature is not None and not self._is_legacy:
-                    extra = extra_content(event.signature, self._stamp.envelopes)
-                    out.append(self._delta({"tool_calls": [{"index": event.index, "extra_content": extra}]}))
+                    self._write_signature(event.index, event.signature, out)
             case ThinkingDone():
                 self._write_thinking_done(event, out)
             case CitationAdded():
@@ -163,6 +162,12 @@ class Encoder:
             out.append(b'%b%d,"custom":{"input":%b%b' % (self._before_call, event.index, text, _AFTER_CALL))
         else:
             out.append(b'%b%d,"function":{"arguments":%b%b' % (self._before_call, event.index, text, _AFTER_CALL))
+
+    def _write_signature(self, index: int, signature: Signature, out: list[bytes]) -> None:
+        """With an empty piece of arguments: the SDK's helper for streams asserts that each delta of a call has some."""
+        piece = {"custom": {"input": ""}} if index in self._custom else {"function": {"arguments": ""}}
+        extra = extra_content(signature, self._stamp.envelopes)
+        out.append(self._delta({"tool_calls": [{"index": index, **piece, "extra_content": extra}]}))
 
     def _write_thinking_done(self, event: ThinkingDone, out: list[bytes]) -> None:
         self._is_in_text = False

@@ -117,7 +117,9 @@ class Grammar:
         if not isinstance(call, dict) or not isinstance(index, int):
             self._check(False, "a call without index")
             return
-        function = call.get("function") or call.get("custom") or {}
+        function = call.get("function") or call.get("custom")
+        self._check(isinstance(function, dict), "a call's delta without function or custom")
+        function = function if isinstance(function, dict) else {}
         text = function.get("arguments", function.get("input", ""))
         self._check(isinstance(text, str), "arguments are no text")
         if index == state.calls:

@@ -68,6 +68,7 @@ def test_a_good_stream_breaks_nothing(events: list[bytes]) -> None:
         ([ROLE, call(0, id="a", type="function", function={"arguments": ""})], "a call without a name"),
         ([ROLE, CALL, CALL], "id or name of a call sent twice"),
         ([ROLE, call(0, id="a", type="function", function={"name": "f", "arguments": {}})], "arguments are no text"),
+        ([ROLE, CALL, call(0, extra_content={})], "a call's delta without function or custom"),
         ([ROLE, chunk(choices=None)], "choices is no list"),
         ([ROLE, chunk(id="d")], "id changed"),
         ([ROLE, chunk(object="x")], "object is not chat.completion.chunk"),
@@ -80,7 +81,7 @@ def test_a_good_stream_breaks_nothing(events: list[bytes]) -> None:
         ([ROLE[:-1]], "an event without a blank line at its end"),
         ([b'data: {"error":"m"}\n\n'], "an error without a message"),
     ],
-    ids=range(26),
+    ids=range(27),
 )
 def test_what_breaks_is_named(events: list[bytes], violation: str) -> None:
     assert violation in violations(*events)
