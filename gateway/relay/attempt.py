@@ -220,27 +220,24 @@ async def _whole(reader: _Reader, target: Target, request_id: str) -> Committed 
 async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: bool) -> Committed | Failed:
     """Read events until one is useful. An end before that, an error or a page is a failure, never an empty answer."""
     splitter, size = EventSplitter(), 0
-    codec, mender = reader.asking.codec, reader.mender
+    mender = reader.mender
     held: list[bytes] = []
     while True:
         data = await reader.read()
-        if not data:
-            return _ended_early(reader, held, splitter.rest)
+        is_over = not data
         size += len(data)
         if mender is not None:
-            data = mender.feed(data)
+            data = mender.end() if is_over else mender.feed(data)
         held.append(data)
-        for event in splitter.feed(data):
-            verdict = codec.classify(event)
-            if verdict == "error":
-                reader.call.cancel()
-                reading = codec.read_answer(data_of(event))
-                text = codec.error_text(data_of(event))
-                return Failed(of_bad_answer("error", reading.error_status), text, status=200)
-            if verdict == "useful":
-                return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
-            if verdict == "terminal":
-                return _terminal_first(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
+        events = splitter.feed(data)
+        if is_over and splitter.rest.strip():
+            events.append(splitter.rest)  # a last event may lack its blank line
+        for event in events:
+            result = _judged(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
+            if result is not None:
+                return result
+        if is_over:
+            return _ended_early(reader, held, splitter.rest)
         if size > MAX_HELD_BYTES:
             if not any(b"data:" in part for part in held):
                 reader.call.cancel()
@@ -248,6 +245,24 @@ async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: b
                     of_bad_answer("not_json", 0), "the provider's answer is not a stream of events", status=200
                 )
             return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
+
+
+def _judged(
+    reader: _Reader, target: Target, held: list[bytes], event: bytes, *, hides_usage_chunk: bool
+) -> Committed | Failed | None:
+    """What one event decides; None for noise."""
+    codec = reader.asking.codec
+    match codec.classify(event):
+        case "error":
+            reader.call.cancel()
+            body = data_of(event) or event
+            reading = codec.read_answer(body)
+            return Failed(of_bad_answer("error", reading.error_status), codec.error_text(body), status=200)
+        case "useful":
+            return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
+        case "terminal":
+            return _terminal_first(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
+    return None
 
 
 def _committed(reader: _Reader, target: Target, held: list[bytes], *, hides_usage_chunk: bool) -> Committed:

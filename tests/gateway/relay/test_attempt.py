@@ -306,3 +306,13 @@ async def test_an_answer_over_the_bound_is_refused() -> None:
     assert isinstance(result, Failed)
     assert result.outcome.code == "upstream_answer_too_large"
     assert transport.calls[0].is_over
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n"])
+async def test_a_last_event_without_its_blank_line_counts(ending: bytes) -> None:
+    result, _ = await make(stream(ROLE, HELLO.rstrip() + ending))
+    assert isinstance(result, Committed)
+    assert HELLO.rstrip() in result.held
+    failed, _ = await make(stream(ROLE, ERROR.rstrip() + ending))
+    assert isinstance(failed, Failed)
+    assert (failed.outcome.name, failed.message) == ("server_error", "overloaded")
