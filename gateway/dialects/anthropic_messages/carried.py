@@ -76,11 +76,6 @@ def with_signatures(parts: list[Part]) -> tuple[Part, ...]:
     )
 
 
-def opened(text: str, envelopes: Envelopes) -> Signature | None:
-    """The signature in an envelope; an empty one when nobody signed; None when the envelope is not ours."""
-    return envelopes.open(text)
-
-
 def _mark(signature: Signature, envelopes: Envelopes) -> dict[str, Any]:
     return {"type": "thinking", "thinking": "", "signature": envelopes.seal(signature)}
 

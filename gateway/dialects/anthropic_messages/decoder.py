@@ -4,20 +4,22 @@ Blocks that only this dialect has (server tools and their results, compaction, f
 the citations around them stay.
 """
 
-import json
 from typing import Any
 
-import msgspec
-
 from gateway.dialects.anthropic_messages.errors import error_text
+from gateway.dialects.anthropic_messages.stream_events import (
+    BlockStart,
+    WireDelta,
+    WireEvent,
+    WireMessage,
+    read_event,
+)
 from gateway.dialects.anthropic_messages.wire import (
     ERROR_STATUSES,
-    UNREADABLE,
     Counts,
     citation_of,
     finish_of,
     json_object,
-    mended,
 )
 from gateway.dialects.codec import Origin
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, data_of
@@ -47,57 +49,6 @@ BROKEN_ARGUMENTS = "invalid_tool_arguments"
 _MAY_CUT_CALLS = ("length", "content_filter")
 
 _DIALECT: ProviderDialect = "anthropic_messages"
-
-
-class _Delta(msgspec.Struct, frozen=True):
-    type: str = ""
-    text: str = ""
-    partial_json: str = ""
-    thinking: str = ""
-    signature: str = ""
-    citation: Any = None
-    stop_reason: str | None = None
-    stop_sequence: str | None = None
-
-
-class _Start(msgspec.Struct, frozen=True):
-    type: str = ""
-    text: str | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
-    id: str | None = None
-    name: str | None = None
-    input: msgspec.Raw = msgspec.Raw()
-    citations: Any = None
-
-
-class _Message(msgspec.Struct, frozen=True):
-    id: Any = None
-    model: Any = None
-    usage: Any = None
-
-
-class _Event(msgspec.Struct, frozen=True):
-    type: str = ""
-    index: int = 0
-    delta: _Delta | None = None
-    content_block: _Start | None = None
-    message: _Message | None = None
-    usage: Any = None
-    error: Any = None
-
-
-_event_decoder = msgspec.json.Decoder(_Event)
-
-_KINDS = frozenset(
-    {
-        "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
-        "message_stop", "error",
-    }
-)  # fmt: skip
-_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
-_DELTAS = frozenset({"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"})
 
 
 class _Block:
@@ -161,7 +112,7 @@ class MessagesDecoder:
         data = data_of(raw)
         if not data or data == b"[DONE]":
             return
-        event = _read(data)
+        event = read_event(data)
         if event is None:
             if not is_last:  # a last event that cannot be read is a cut, and told as one
                 self._fail(events, "the provider sent an event that cannot be read")
@@ -171,11 +122,11 @@ class MessagesDecoder:
             if event.delta is not None:
                 self._delta(event.index, event.delta, events)
         elif kind == "content_block_start":
-            self._start_block(event.index, event.content_block or _Start(), events)
+            self._start_block(event.index, event.content_block or BlockStart(), events)
         elif kind == "content_block_stop":
             self._stop_block(event.index, events)
         elif kind == "message_start":
-            self._start_message(event.message or _Message(), events)
+            self._start_message(event.message or WireMessage(), events)
         elif kind == "message_delta":
             self._message_delta(event, events)
         elif kind == "message_stop":
@@ -187,7 +138,7 @@ class MessagesDecoder:
 
     # -- the message ---------------------------------------------------------------------------------------------------
 
-    def _start_message(self, message: _Message, events: list[Event]) -> None:
+    def _start_message(self, message: WireMessage, events: list[Event]) -> None:
         """A second one in a stream (a provider that falls back to another model) only tells new counts."""
         self._counts.take(message.usage)
         if not self._has_started:
@@ -199,7 +150,7 @@ class MessagesDecoder:
             self._has_started = True
             events.append(Started())
 
-    def _message_delta(self, event: _Event, events: list[Event]) -> None:
+    def _message_delta(self, event: WireEvent, events: list[Event]) -> None:
         self._ensure_started(events)
         self._counts.take(event.usage)
         if event.delta is not None and event.delta.stop_reason is not None:
@@ -232,7 +183,7 @@ class MessagesDecoder:
 
     # -- blocks --------------------------------------------------------------------------------------------------------
 
-    def _start_block(self, index: int, start: _Start, events: list[Event]) -> None:
+    def _start_block(self, index: int, start: BlockStart, events: list[Event]) -> None:
         self._ensure_started(events)
         if index in self._blocks:
             self._stop_block(index, events)
@@ -255,7 +206,7 @@ class MessagesDecoder:
             self._run_chars = 0
             events.append(ThinkingDone(self._signature(start.data or ""), is_redacted=True))
             return
-        elif kind == "tool_use":
+        elif kind == "tool_use" and start.name:  # nobody could serve a call without a name
             block = _Block("call")
             self._run_chars = 0
             self._start_call(block, start, events)
@@ -263,23 +214,23 @@ class MessagesDecoder:
             block = _Block("")
         self._blocks[index] = block
 
-    def _start_call(self, block: _Block, start: _Start, events: list[Event]) -> None:
+    def _start_call(self, block: _Block, start: BlockStart, events: list[Event]) -> None:
         block.call = self._calls
         self._calls += 1
         if start.input:
-            block.first_input = bytes(start.input).decode()
+            block.first_input = bytes(start.input).decode("utf-8", "replace")
         call_id = start.id or ""
         if not call_id or call_id in self._call_ids:
             call_id = f"call_{self._origin.request_id.replace('-', '')[:20]}_{block.call}"
         self._call_ids.add(call_id)
         events.append(ToolCallStarted(block.call, call_id, start.name or ""))
 
-    def _delta(self, index: int, delta: _Delta, events: list[Event]) -> None:
+    def _delta(self, index: int, delta: WireDelta, events: list[Event]) -> None:
         kind = delta.type
         block = self._blocks.get(index)
         if kind == "text_delta":
             if block is None or block.kind == "thinking":  # some servers never start their blocks
-                self._start_block(index, _Start(type="text"), events)
+                self._start_block(index, BlockStart(type="text"), events)
             elif self._is_thinking:
                 self._stop_thinking(events)
             self._text(delta.text, events)
@@ -289,7 +240,7 @@ class MessagesDecoder:
                 self._arguments(block, delta.partial_json, events)
         elif kind == "thinking_delta":
             if block is None or block.kind != "thinking":
-                self._start_block(index, _Start(type="thinking"), events)
+                self._start_block(index, BlockStart(type="thinking"), events)
             if delta.thinking:
                 events.append(ThinkingDelta(delta.thinking))
         elif kind == "signature_delta":
@@ -345,43 +296,6 @@ class MessagesDecoder:
 
 def make_decoder(origin: Origin) -> MessagesDecoder:
     return MessagesDecoder(origin)
-
-
-def _read(data: bytes) -> _Event | None:
-    try:
-        return _event_decoder.decode(data)
-    except UNREADABLE as error:
-        return _read_loosely(data, error)
-
-
-def _read_loosely(data: bytes, error: Exception) -> _Event | None:
-    """Events, blocks and deltas of kinds that we do not know may look any way; halves of characters are mended."""
-    try:
-        if isinstance(error, msgspec.ValidationError):
-            return _unknown(msgspec.json.decode(data))
-        if b"\\ud" in data or b"\\uD" in data:
-            return _event_decoder.decode(mended(json.dumps(json.loads(data), ensure_ascii=False)))
-    except (ValueError, RecursionError, msgspec.MsgspecError):
-        return None
-    return None
-
-
-def _unknown(event: object) -> _Event | None:
-    """What is left of an event that does not fit: its kind, if that is not one of ours."""
-    kind = event.get("type") if isinstance(event, dict) else None
-    if not isinstance(event, dict) or not isinstance(kind, str):
-        return None
-    if kind not in _KINDS:
-        return _Event(kind)
-    block, delta, index = event.get("content_block"), event.get("delta"), event.get("index")
-    if kind == "content_block_start" and _is_unknown(block, _BLOCKS) and isinstance(index, int):
-        return _Event(kind, index, content_block=_Start(type="unknown"))
-    return _Event("unknown") if kind == "content_block_delta" and _is_unknown(delta, _DELTAS) else None
-
-
-def _is_unknown(inner: object, known: frozenset[str]) -> bool:
-    kind = inner.get("type") if isinstance(inner, dict) else None
-    return isinstance(kind, str) and kind not in known
 
 
 def _string(value: object) -> str:

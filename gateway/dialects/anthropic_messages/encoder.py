@@ -18,7 +18,7 @@ from gateway.dialects.anthropic_messages.response import (
     usage_or_estimate,
     written_citation,
 )
-from gateway.dialects.anthropic_messages.wire import usage_fields
+from gateway.dialects.anthropic_messages.wire import mended, usage_fields
 from gateway.dialects.codec import Stamp
 from gateway.dialects.sse import event_of
 from gateway.dialects.tool_names import legal_id, wrapped
@@ -101,7 +101,7 @@ class MessagesEncoder:
                 text = cast(TextDelta, event).text
                 if text:
                     self._chars += len(text)
-                    out += (self._prefix, _encode(text), _TAIL)
+                    out += (self._prefix, _json(text), _TAIL)
             elif kind is ToolCallDelta:
                 self._arguments(cast(ToolCallDelta, event), out)
             elif kind is ToolCallStarted:
@@ -195,13 +195,13 @@ class MessagesEncoder:
         if text:
             self._open_block("text", out)
             self._chars += len(text)
-            out += (self._prefix, _encode(text), _TAIL)
+            out += (self._prefix, _json(text), _TAIL)
 
     def _thought(self, text: str, out: list[bytes]) -> None:
         self._chars += len(text)
         if text and self._shows_thinking:
             self._open_block("thinking", out)
-            out += (self._prefix, _encode(text), _TAIL)
+            out += (self._prefix, _json(text), _TAIL)
 
     def _end_thought(self, done: ThinkingDone, out: list[bytes]) -> None:
         """The text of the block, if any was shown, is written already: the signature is due."""
@@ -232,7 +232,7 @@ class MessagesEncoder:
             return
         self._chars += len(delta.arguments)
         if call is self._open_call and not call.is_text:
-            out += (self._prefix, _encode(delta.arguments), _TAIL)
+            out += (self._prefix, _json(delta.arguments), _TAIL)
         else:
             call.arguments.append(delta.arguments)
 
@@ -257,12 +257,12 @@ class MessagesEncoder:
         self._begin("call", block, out)
         self._open_call = call
         if call.arguments and not call.is_text:
-            out += (self._prefix, _encode("".join(call.arguments)), _TAIL)
+            out += (self._prefix, _json("".join(call.arguments)), _TAIL)
             call.arguments.clear()
 
     def _close_call(self, call: _Call, out: list[bytes]) -> None:
         if call.is_text:
-            out += (self._prefix, _encode(wrapped("".join(call.arguments))), _TAIL)
+            out += (self._prefix, _json(wrapped("".join(call.arguments))), _TAIL)
         self._open_call = None
         self._close(out)
 
@@ -316,6 +316,14 @@ class MessagesEncoder:
 
 def make_encoder(stamp: Stamp) -> MessagesEncoder:
     return MessagesEncoder(stamp)
+
+
+def _json(text: str) -> bytes:
+    """Half a character cannot be written as UTF-8."""
+    try:
+        return _encode(text)
+    except UnicodeEncodeError:
+        return _encode(mended(text))
 
 
 def _signature_of(index: int, later: list[Event]) -> Signature | None:

@@ -203,7 +203,7 @@ class History:
         self.notes.append("search_result")
         content = decode_member(_decode_content, block.content, f"{place}.content") if block.content else ""
         texts = [content] if isinstance(content, str) else [inner.text or "" for inner in content]
-        source = msgspec.json.decode(block.source) if block.source else ""
+        source = decode_member(msgspec.json.decode, block.source, f"{place}.source") if block.source else ""
         lines = [block.title or "", source if isinstance(source, str) else "", *texts]
         return Text(text="\n".join(line for line in lines if line), cache=cache_ttl(block.cache_control))
 
@@ -214,7 +214,10 @@ class History:
         return source
 
     def _tool_use(self, block: Block, place: str) -> ToolCall:
-        arguments = bytes(block.input).decode() or "{}"
+        try:
+            arguments = bytes(block.input).decode() or "{}"
+        except UnicodeDecodeError as error:
+            raise _bad(f"{place}.input", "its text is not UTF-8") from error
         if not arguments.startswith("{"):
             raise _bad(f"{place}.input", "a call's input is an object")
         return ToolCall(

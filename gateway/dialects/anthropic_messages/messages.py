@@ -69,6 +69,8 @@ def _kept(turn: Turn, destination: Destination, notes: list[str]) -> Turn:
 
 
 def _may_go(part: Part, role: str, destination: Destination, notes: list[str]) -> bool:
+    if isinstance(part, Text | ToolCall) and part.signature is not None:
+        notes.append("thinking: reasoning of another provider")
     if isinstance(part, Text | Refusal):
         return bool(part.text.strip())  # texts of white space only are refused
     if isinstance(part, Thinking):
@@ -79,8 +81,6 @@ def _may_go(part: Part, role: str, destination: Destination, notes: list[str]) -
     if isinstance(part, Image | File) and role == "assistant":
         notes.append("messages: a picture or file of the assistant")
         return False
-    if isinstance(part, ToolCall) and part.signature is not None:
-        notes.append("thinking: reasoning of another provider")
     return True
 
 

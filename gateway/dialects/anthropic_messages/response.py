@@ -114,15 +114,13 @@ def _part_of(block: Block, origin: Origin, taken: set[str]) -> Part | None:
         case "redacted_thinking":
             signature = Signature(carried.DIALECT, block.data or "", origin.provider)
             return Thinking(signature=signature, is_redacted=True)
-        case "tool_use":
+        case "tool_use" if block.name:  # nobody could serve a call without a name
             call_id = block.id or ""
             if not call_id or call_id in taken:
                 call_id = f"call_{origin.request_id.replace('-', '')[:20]}_{len(taken)}"
             taken.add(call_id)
-            arguments = bytes(block.input).decode()
-            return ToolCall(
-                id=call_id, name=block.name or "", arguments=arguments if arguments.startswith("{") else "{}"
-            )
+            arguments = bytes(block.input).decode("utf-8", "replace")
+            return ToolCall(id=call_id, name=block.name, arguments=arguments if arguments.startswith("{") else "{}")
         case _:
             return None
 

@@ -308,3 +308,7 @@ def test_any_answer_keeps_the_grammar_and_says_the_same(events: list[Event], bat
     assert (again.text, again.thinking, again.calls, again.finish, again.usage) == (
         told.text, told.thinking, told.calls, told.finish, told.usage,
     )  # fmt: skip
+
+
+def test_half_a_character_is_written_as_a_sign_for_it() -> None:
+    assert content(TextDelta("a\ud83d"), *call(0, '{"a":"\ud83d"}'))[0]["text"] == "a\ufffd"
