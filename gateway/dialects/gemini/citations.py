@@ -31,6 +31,10 @@ class SpokenText:
         else:
             self.is_whole = False
 
+    @property
+    def has_any(self) -> bool:
+        return bool(self._pieces)
+
     def joined(self) -> str:
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]

@@ -127,7 +127,7 @@ class ContentsReader:
             self._note("calls of built-in tools in the history")
         elif unknown := next((name for name in part.names() if name not in _BESIDE), None):
             raise BadRequest(
-                f"{part.at} holds `{unknown}`, which is no kind of part known here",
+                f"{part.at} holds `{unknown[:64]}`, which is no kind of part known here",
                 code="unknown_part", param=part.path(unknown),
             )  # fmt: skip
 

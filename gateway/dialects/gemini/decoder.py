@@ -156,7 +156,7 @@ class GeminiDecoder:
         if candidate.content is not None:
             for part in candidate.content.parts or ():
                 self._take_part(part, events)
-        if candidate.grounding_metadata or candidate.citation_metadata:
+        if (candidate.grounding_metadata or candidate.citation_metadata) and self._text.has_any:
             text = self._text.joined() if self._text.is_whole else ""
             for citation in citations_in(candidate.grounding_metadata, candidate.citation_metadata, text):
                 if citation not in self._cited and len(self._cited) < 1000:
