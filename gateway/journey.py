@@ -190,9 +190,11 @@ class _Passage:
         except UpstreamFailed as error:
             await self._end_failed(error)
         except (CallerGone, asyncio.CancelledError):
-            exchange.error = "caller_left"
-            self._tools.metrics.streams_interrupted.add(("caller",))
-            await self._settle(499)
+            status = 200 if exchange.error else 499
+            if not exchange.error:
+                exchange.error = "caller_left"
+                self._tools.metrics.streams_interrupted.add(("caller",))
+            await self._settle(status)
             raise
         except GatewayError as error:
             exchange.error = error.code
@@ -234,6 +236,8 @@ class _Passage:
                 if tap.is_done:
                     last = out
                     break
+                if tap.error:
+                    exchange.error = "provider_error_event"  # noted before it is sent: who reads it may leave at once
                 if out:
                     exchange.watch.sending_since = time.monotonic()
                     await reply.write(out)

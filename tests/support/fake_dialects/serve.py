@@ -79,6 +79,7 @@ async def _stream(x: Exchange, name: str, dialect: ModuleType, streamed: Streame
         await x.pause(0.05)
         if name == "error-stream":
             await x.chunk(b"".join(dialect.stream_error(503, ERROR_STREAM)))
+            await x.pause(0.1)  # a caller that has read the error may leave before the end
         return await x.end_chunks()
     data = b"".join(streamed.all())
     for start in range(0, len(data), _PIECE_BYTES):
