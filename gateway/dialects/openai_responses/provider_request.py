@@ -1,7 +1,8 @@
 """The hub's request for a provider of this dialect. Nothing is ever stored there: what must survive travels in it.
 
 Reasoning goes back only to who signed it, before what it led to; item ids are left out but for reasoning, whose
-encrypted content is made for its id.
+encrypted content is made for its id. Quirks: `namespaces` and `custom_tools` are written where the provider has them,
+a schema of the answer is left out with a note for `no_structured_output`.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from gateway.dialects.codec import Destination, Encoded, Unsupported
 from gateway.dialects.openai_responses.content import annotation_of, write_content
 from gateway.dialects.openai_responses.tools import tool_choice_object, write_tools
 from gateway.dialects.reasoning import effort_of
-from gateway.dialects.tool_names import OPENAI_NAMES, WireNames, legal_id
+from gateway.dialects.tool_names import OPENAI_NAMES, WireNames, legal_id, wrapped
 from gateway.dialects.turns import check_calls, unique_calls
 from gateway.domain.chat import (
     ChatRequest,
@@ -49,9 +50,9 @@ def encode_request(request: ChatRequest, destination: Destination) -> Encoded:
     _refuse(request)
     check_calls(request)
     notes: list[str] = []
-    keeps_namespaces = "namespaces" in destination.quirks
-    names = WireNames(request, OPENAI_NAMES, keeps_namespaces=keeps_namespaces, keeps_custom=True)
-    items = _Items(destination, names, notes, keeps_namespaces=keeps_namespaces)
+    keeps_namespaces, keeps_custom = "namespaces" in destination.quirks, "custom_tools" in destination.quirks
+    names = WireNames(request, OPENAI_NAMES, keeps_namespaces=keeps_namespaces, keeps_custom=keeps_custom)
+    items = _Items(destination, names, notes)
     turns = unique_calls(request.turns)
     instructions = _leading_text(turns)
     for index, turn in enumerate(turns):
@@ -68,7 +69,7 @@ def encode_request(request: ChatRequest, destination: Destination) -> Encoded:
     body["store"] = False
     is_reasoning = items.has_reasoning or _wants_reasoning(request.reasoning)
     _put_include(body, request, is_reasoning=is_reasoning)
-    _put_tools(body, request, names, notes, keeps_namespaces=keeps_namespaces)
+    _put_tools(body, request, names, destination, notes)
     _put_settings(body, request, destination, notes)
     _note_rest(request, notes)
     return Encoded(body=_encode(body), notes=tuple(dict.fromkeys(notes)), names=names.restore)
@@ -94,11 +95,12 @@ def _leading_text(turns: tuple[Turn, ...]) -> str:
 class _Items:
     """Turns → input items, in their order."""
 
-    def __init__(self, destination: Destination, names: WireNames, notes: list[str], *, keeps_namespaces: bool) -> None:
+    def __init__(self, destination: Destination, names: WireNames, notes: list[str]) -> None:
         self._provider = destination.provider
         self._names = names
         self._notes = notes
-        self._keeps_namespaces = keeps_namespaces
+        self._keeps_namespaces = "namespaces" in destination.quirks
+        self._keeps_custom = "custom_tools" in destination.quirks
         self._items: list[dict[str, Any]] = []
         self._kinds: dict[str, ToolKind] = {}
         self.has_reasoning = False
@@ -142,7 +144,7 @@ class _Items:
         if all(piece["type"] == "input_text" for piece in output) and (len(output) < 2 or part.is_error):
             output = "".join(piece["text"] for piece in output)
         return {
-            "type": "custom_tool_call_output" if kind == "custom" else "function_call_output",
+            "type": "custom_tool_call_output" if kind == "custom" and self._keeps_custom else "function_call_output",
             "call_id": legal_id(part.call_id),
             "output": output,
         }
@@ -182,10 +184,12 @@ class _Items:
             self._notes.append("reasoning of another provider")
         name = self._names.of(part.name, part.namespace)
         item: dict[str, Any] = {"type": "function_call", "call_id": legal_id(part.id), "name": name}
-        if part.kind == "custom":
+        if part.kind == "function":
+            item["arguments"] = part.arguments
+        elif self._keeps_custom:
             item |= {"type": "custom_tool_call", "input": part.arguments}
         else:
-            item["arguments"] = part.arguments
+            item["arguments"] = wrapped(part.arguments)
         if part.namespace and self._keeps_namespaces:
             item["namespace"] = part.namespace
         self._items.append(item)
@@ -233,14 +237,15 @@ def _put_include(body: dict[str, Any], request: ChatRequest, *, is_reasoning: bo
 
 
 def _put_tools(
-    body: dict[str, Any], request: ChatRequest, names: WireNames, notes: list[str], *, keeps_namespaces: bool
+    body: dict[str, Any], request: ChatRequest, names: WireNames, destination: Destination, notes: list[str]
 ) -> None:
-    tools = write_tools(request, names, notes, keeps_namespaces=keeps_namespaces)
+    keeps_namespaces, keeps_custom = "namespaces" in destination.quirks, "custom_tools" in destination.quirks
+    tools = write_tools(request, names, notes, keeps_namespaces=keeps_namespaces, keeps_custom=keeps_custom)
     if not tools:
         return
     body["tools"] = tools
     if request.tool_choice is not None:
-        body["tool_choice"] = tool_choice_object(request.tool_choice, request, names)
+        body["tool_choice"] = tool_choice_object(request.tool_choice, request, names, keeps_custom=keeps_custom)
     if request.is_parallel is not None:
         body["parallel_tool_calls"] = request.is_parallel
 
@@ -253,7 +258,9 @@ def _put_settings(body: dict[str, Any], request: ChatRequest, destination: Desti
     if request.top_p is not None:
         body["top_p"] = request.top_p
     settings: dict[str, Any] = {}
-    if request.output_format is not None:
+    if request.output_format is not None and "no_structured_output" in destination.quirks:
+        notes.append("structured output")
+    elif request.output_format is not None:
         settings["format"] = _format(request.output_format)
     if request.verbosity:
         settings["verbosity"] = request.verbosity

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.dialects.built_in import own_tools
 from gateway.dialects.codec import Unsupported
 from gateway.dialects.openai_responses.fields import boolean, mapping, needed_text, text, wrong
-from gateway.dialects.tool_names import WireNames
+from gateway.dialects.tool_names import WRAPPED_SCHEMA, WireNames
 from gateway.domain.chat import BuiltInTool, ChatRequest, Tool, ToolChoice, ToolKind
 from gateway.domain.errors import BadRequest
 
@@ -147,13 +147,14 @@ def _chosen(raw: dict[str, Any], at: str) -> str:
 
 
 def write_tools(
-    request: ChatRequest, names: WireNames, notes: list[str], *, keeps_namespaces: bool
+    request: ChatRequest, names: WireNames, notes: list[str], *, keeps_namespaces: bool, keeps_custom: bool
 ) -> list[dict[str, Any]]:
     """The tools for a provider, in their order. Raises Unsupported for a built-in tool that it cannot have."""
     written: list[dict[str, Any]] = []
     groups: dict[str, list[dict[str, Any]]] = {}
     for tool in request.tools:
-        value = tool_object(tool, names.of(tool.name, tool.namespace))
+        name = names.of(tool.name, tool.namespace)
+        value = tool_object(tool, name) if keeps_custom or tool.kind == "function" else _wrapped_tool(tool, name)
         if not (tool.namespace and keeps_namespaces):
             written.append(value)
         elif tool.namespace in groups:
@@ -180,6 +181,15 @@ def tool_object(tool: Tool, name: str) -> dict[str, Any]:
     return {"type": "function", "name": name} | described | {"parameters": schema, "strict": tool.strict is True}
 
 
+def _wrapped_tool(tool: Tool, name: str) -> dict[str, Any]:
+    """A custom tool for a provider that knows functions only. The grammar of its text becomes words."""
+    form = tool.format or {}
+    grammar = form.get("grammar") or form.get("definition")
+    told = f"The input is text of this grammar:\n{grammar}" if isinstance(grammar, str) else ""
+    description = "\n\n".join(text for text in (tool.description, told) if text)
+    return tool_object(Tool(name=name, description=description, schema=WRAPPED_SCHEMA), name)
+
+
 def _group(namespace: str, tools: list[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "namespace", "name": namespace, "description": f"Tools of {namespace}", "tools": tools}
 
@@ -200,9 +210,11 @@ def echoed_tools(request: ChatRequest) -> list[dict[str, Any]]:
     return written + [{"type": built_in.type} for built_in in request.built_in_tools]
 
 
-def tool_choice_object(choice: ToolChoice, request: ChatRequest, names: WireNames | None) -> Any:
+def tool_choice_object(
+    choice: ToolChoice, request: ChatRequest, names: WireNames | None, *, keeps_custom: bool = True
+) -> Any:
     """The choice on the wire; the caller's own names without `names`."""
-    kinds: dict[str, ToolKind] = {tool.name: tool.kind for tool in request.tools}
+    kinds: dict[str, ToolKind] = {tool.name: tool.kind for tool in request.tools} if keeps_custom else {}
     chosen = [{"type": kinds.get(name, "function"), "name": names.of(name) if names else name} for name in choice.names]
     if choice.mode == "tool":
         return chosen[0]

@@ -103,6 +103,7 @@ def test_an_assistants_turn_keeps_the_order_of_its_parts() -> None:
             Text(text="Wait."),
         ),
         turn("user", ToolResult(call_id="c1", content=(Text(text="1"),)), ToolResult(call_id="c2"), Text(text="Go on")),
+        quirks=("custom_tools",),
     )
     assert found["input"][1:] == [
         {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "gAAA"},
@@ -137,6 +138,35 @@ def test_reasoning_that_led_to_nothing_is_left_out() -> None:
     found, notes = encoded(HI, turn("assistant", Thinking(text="hm", signature=OURS)), HI)
     assert [item["type"] for item in found["input"]] == ["message", "message"]
     assert notes == ("reasoning without what it led to",)
+
+
+def test_a_custom_tool_is_a_function_where_the_provider_knows_no_other() -> None:
+    grammar = {"type": "grammar", "syntax": "lark", "definition": "start: x"}
+    found = encode_request(
+        ChatRequest(
+            model="m",
+            turns=(
+                HI,
+                turn("assistant", ToolCall(id="c", name="p", arguments="free", kind="custom")),
+                turn("user", ToolResult(call_id="c")),
+            ),
+            tools=(Tool(name="p", kind="custom", description="Patch", format=grammar),),
+            tool_choice=ToolChoice("tool", ("p",)),
+        ),
+        Destination(model="there"),
+    )
+    written = json.loads(found.body)
+    assert [item["type"] for item in written["input"]] == ["message", "function_call", "function_call_output"]
+    assert written["input"][1]["arguments"] == '{"input":"free"}'
+    assert (written["tools"][0]["type"], written["tool_choice"]["type"]) == ("function", "function")
+    assert "start: x" in written["tools"][0]["description"]
+    assert found.names["p"].is_wrapped
+
+
+def test_a_schema_is_noted_where_the_model_has_none() -> None:
+    found, notes = encoded(quirks=("no_structured_output",), output_format=OutputFormat(schema={"type": "object"}))
+    assert "text" not in found
+    assert notes == ("structured output",)
 
 
 def test_pictures_in_results_are_parts() -> None:

@@ -125,7 +125,7 @@ def asked(*tools: Tool, choice: ToolChoice | None = None, built_in: tuple[BuiltI
 
 def written(request: ChatRequest, *, keeps_namespaces: bool = False) -> list[dict[str, Any]]:
     names = WireNames(request, OPENAI_NAMES, keeps_namespaces=keeps_namespaces, keeps_custom=True)
-    return write_tools(request, names, [], keeps_namespaces=keeps_namespaces)
+    return write_tools(request, names, [], keeps_namespaces=keeps_namespaces, keeps_custom=True)
 
 
 def test_strict_is_always_said() -> None:
@@ -157,7 +157,7 @@ def test_namespaces_become_part_of_the_name_unless_the_provider_has_them() -> No
 def test_illegal_names_are_made_legal_in_tools_and_in_the_choice() -> None:
     request = asked(Tool(name="a.b"), choice=ToolChoice("tool", ("a.b",)))
     names = WireNames(request, OPENAI_NAMES, keeps_custom=True)
-    (tool,) = write_tools(request, names, [], keeps_namespaces=False)
+    (tool,) = write_tools(request, names, [], keeps_namespaces=False, keeps_custom=True)
     assert tool["name"] != "a.b"
     assert tool_choice_object(request.tool_choice, request, names) == {"type": "function", "name": tool["name"]}  # type: ignore[arg-type]
     assert names.restore[tool["name"]].name == "a.b"
