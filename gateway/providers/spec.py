@@ -45,11 +45,14 @@ RequestQuirk = Literal[
     "always_thinks",
     "cache_control",
     "custom_tools",
+    "every_effort",
     "max_completion_tokens",
     "multimodal_results",
     "namespaces",
+    "nine_char_ids",
     "no_sampling",
     "no_structured_output",
+    "openai_fields",
     "openapi_schemas",
     "replays_reasoning",
     "thinking_level",
@@ -61,11 +64,14 @@ RequestQuirk = Literal[
 * `always_thinks`: thinking cannot be turned off (Messages)
 * `cache_control`: content parts may carry Anthropic's `cache_control` (Chat Completions)
 * `custom_tools`: tools that take free text are known (Chat Completions, Responses)
+* `every_effort`: `reasoning_effort` may be any of OpenAI's words, not low, medium and high alone (Chat Completions)
 * `max_completion_tokens`: the limit is written under this name instead of `max_tokens` (Chat Completions)
 * `multimodal_results`: a function's response may hold pictures (Gemini)
 * `namespaces`: tools may be grouped (Responses)
+* `nine_char_ids`: ids of calls are nine letters or digits (Chat Completions, Mistral)
 * `no_sampling`: temperature, top_p and top_k are refused (Messages)
 * `no_structured_output`: there is no field for a schema of the answer
+* `openai_fields`: `verbosity`, `prompt_cache_key` and `allowed_tools` are known (Chat Completions)
 * `openapi_schemas`: schemas are OpenAPI's subset, not JSON Schema (Gemini)
 * `replays_reasoning`: the reasoning of earlier turns goes back as `reasoning_content` (Chat Completions)
 * `thinking_level`: thinking is asked for as a level, not as a budget (Gemini)

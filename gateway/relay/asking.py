@@ -8,6 +8,7 @@ import msgspec
 from gateway.dialects.codec import Destination, ProviderCodec, ToolName, Unsupported
 from gateway.dialects.headers import forwarded_anywhere, forwarded_headers
 from gateway.dialects.registry import PROVIDERS
+from gateway.dialects.splice import drop_members
 from gateway.domain.chat import ChatRequest, Image, Part, ToolResult, Turn
 from gateway.domain.target import Connection, Target
 from gateway.relay.exchange import Exchange
@@ -56,18 +57,22 @@ async def asking_of(exchange: Exchange, target: Target, pictures: Pictures, *, a
     request = exchange.request()
     if codec.needs_picture_bytes:
         request = await _with_pictures(request, exchange, pictures)
+    quirks = connection.quirks_of(target.model)
     destination = Destination(
         model=target.model,
         provider=connection.provider,
         max_output=connection.max_outputs.get(target.model, 0),
-        quirks=connection.quirks_of(target.model),
+        quirks=quirks if asks_usage else quirks | {"refuse_stream_options"},
     )
     encoded = codec.encode_request(request, destination)
+    body = encoded.body
+    if connection.drop_request_fields:
+        body = drop_members(body, connection.drop_request_fields)
     return Asking(
         codec,
         _url(connection, codec, target.model, head.is_stream),
         forwarded_anywhere(exchange.headers) + codec.headers,
-        encoded.body,
+        body,
         is_native=False,
         notes=tuple(dict.fromkeys(request.notes + encoded.notes)),
         names=dict(encoded.names),

@@ -3,7 +3,7 @@
 Only what nearly every provider of the dialect takes is written as it is; the rest needs a quirk of the provider's data
 file by name, or is left out with a note. Quirks: `max_completion_tokens`, `custom_tools`, `cache_control`,
 `replays_reasoning`, `no_structured_output`, `refuse_stream_options`, `openai_fields` (`verbosity`, `prompt_cache_key`,
-`allowed_tools`), `three_efforts` (low, medium and high are all it knows) and `nine_char_ids` (Mistral's call ids).
+`allowed_tools`), `every_effort` (else low, medium and high are all it knows, and `none` is not said) and `nine_char_ids` (Mistral's call ids).
 """
 
 from typing import Any
@@ -77,7 +77,7 @@ def _write_reasoning(body: Json, reasoning: Reasoning | None, quirks: frozenset[
         effort = effort_of(reasoning.budget)
     if effort is None:
         return
-    if "three_efforts" in quirks:
+    if "every_effort" not in quirks:
         known = _TO_THREE.get(effort, effort)
         if known != effort or known == "none":
             notes.append("reasoning effort")

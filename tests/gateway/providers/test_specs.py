@@ -129,7 +129,7 @@ def written_as(provider: str, model: str) -> set[str]:
         ("gemini", "gemini-3-flash-preview", {"thinking_level", "multimodal_results"}),
         ("gemini", "gemini-4-argon", {"thinking_level", "multimodal_results"}),
         ("gemini", "gemini-2.5-pro", set()),
-        ("openai", "gpt-5.5", {"max_completion_tokens", "custom_tools", "namespaces"}),
+        ("openai", "gpt-5.5", {"max_completion_tokens", "custom_tools", "namespaces", "openai_fields", "every_effort"}),
     ],
 )
 def test_a_model_is_written_to_as_its_generation_needs(provider, model, names):

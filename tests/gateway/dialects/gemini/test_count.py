@@ -1,4 +1,4 @@
-"""`:countTokens` and the list of models in Gemini's shape."""
+"""`:countTokens`: what is counted, and the answer."""
 
 import json
 from typing import Any
@@ -7,7 +7,6 @@ import pytest
 
 from gateway.dialects.codec import Arrival
 from gateway.dialects.gemini.count import decode_count, encode_count
-from gateway.dialects.gemini.models import ModelEntry, encode_model, encode_models
 from gateway.domain.chat import Text, Turn
 from gateway.domain.errors import BadRequest
 from tests.support.traffic import ENVELOPES
@@ -43,17 +42,3 @@ def test_what_cannot_be_counted_is_refused(body: bytes) -> None:
 
 def test_the_count() -> None:
     assert json.loads(encode_count(31)) == {"totalTokens": 31}
-
-
-def test_models_are_listed_with_the_limits_that_are_known() -> None:
-    known = ModelEntry(id="google/gemini-x", owner="google", context=1000, max_output=100)
-    listed = json.loads(encode_models([known, ModelEntry(id="other")]))["models"]
-    assert listed[0] == json.loads(encode_model(known))
-    assert (listed[0]["name"], listed[0]["displayName"], listed[0]["version"]) == (
-        "models/google/gemini-x",
-        "google/gemini-x",
-        "001",
-    )
-    assert (listed[0]["inputTokenLimit"], listed[0]["outputTokenLimit"]) == (1000, 100)
-    assert "streamGenerateContent" in listed[0]["supportedGenerationMethods"]
-    assert "inputTokenLimit" not in listed[1]
