@@ -10,6 +10,11 @@ from typing import Any
 
 import msgspec
 
+_IN_PIECES = frozenset(
+    {"content", "reasoning_content", "reasoning", "reasoning_text", "text", "summary", "thinking", "arguments", "input"}
+)
+"""Fields of deltas that a HalfJoiner puts together."""
+
 _LONE = re.compile("[\ud800-\udfff]")
 
 _encode = msgspec.json.Encoder().encode
@@ -27,8 +32,8 @@ def read_json(data: bytes) -> Any:
 
 
 def read_json_with_halves(data: bytes) -> Any:
-    """The same, with lone halves in its strings: for texts that come in pieces. Raises ValueError or RecursionError."""
-    return json.loads(data)
+    """The same, with lone halves kept in the texts that come in pieces (`_IN_PIECES`). Raises ValueError or RecursionError."""
+    return _cleaned(json.loads(data), _IN_PIECES)
 
 
 def json_text(value: object) -> bytes:
@@ -55,13 +60,16 @@ class HalfJoiner:
         return _cleaned_text(text[: len(text) - len(self._high)])
 
 
-def _cleaned(value: Any) -> Any:
+def _cleaned(value: Any, kept: frozenset[str] = frozenset()) -> Any:
     if isinstance(value, str):
         return _cleaned_text(value)
     if isinstance(value, list):
-        return [_cleaned(item) for item in value]
+        return [_cleaned(item, kept) for item in value]
     if isinstance(value, dict):
-        return {_cleaned_text(name): _cleaned(item) for name, item in value.items()}
+        return {
+            _cleaned_text(name): item if name in kept and isinstance(item, str) else _cleaned(item, kept)
+            for name, item in value.items()
+        }
     return value
 
 
