@@ -24,7 +24,7 @@ from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.admission.permit import permitted
 from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
-from gateway.dialects.estimate import estimated_tokens
+from gateway.dialects.estimate import estimated_tokens, with_usage
 from gateway.dialects.gemini.array import ArrayTap
 from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES
@@ -276,7 +276,11 @@ class _Passage:
             )
             has_events = not exchange.arrival.wants_array
             return Translation(
-                asking.codec.make_decoder(origin), encoder, asking.names, grammar() if grammar and has_events else None
+                asking.codec.make_decoder(origin),
+                encoder,
+                asking.names,
+                estimated,
+                grammar() if grammar and has_events else None,
             )
         tap = asking.codec.make_tap(hides_usage_chunk=committed.hides_usage_chunk)
         return ArrayTap(tap) if exchange.arrival.wants_array else tap

@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import structs
 
 from gateway.dialects.media import image_size
 from gateway.domain.chat import (
+    Answer,
     ChatRequest,
     File,
     Image,
@@ -23,6 +25,7 @@ from gateway.domain.chat import (
     ToolResult,
 )
 from gateway.domain.dialect import ProviderDialect
+from gateway.domain.usage import Usage
 
 
 class _Overhead(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,3 +164,17 @@ def _of_tool(tool: Tool, overhead: _Overhead) -> float:
 
 def _of_json(value: object) -> float:
     return _of_text(_encode(value).decode())
+
+
+def with_usage(answer: Answer, request: ChatRequest, dialect: ProviderDialect) -> Answer:
+    """The answer with an estimate where its provider told no usage: clients need one, and zeros would be wrong."""
+    if answer.usage is not None:
+        return answer
+    written = sum(
+        text_tokens(part.arguments if isinstance(part, ToolCall) else part.text)
+        for part in answer.parts
+        if isinstance(part, Text | Refusal | Thinking | ToolCall)
+    )
+    return structs.replace(
+        answer, usage=Usage(input=estimated_tokens(request, dialect), output=max(1, written), estimated=True)
+    )

@@ -20,10 +20,13 @@ class Translation:
         decoder: StreamDecoder,
         encoder: StreamEncoder,
         names: Mapping[str, ToolName],
+        input_tokens: int,
         grammar: Grammar | None = None,
     ) -> None:
+        """`input_tokens` is an estimate, for a provider that tells no usage: some clients cannot do without."""
         self._decoder = decoder
         self._encoder = encoder
+        self._input_tokens = input_tokens
         self._grammar = grammar
         self._written = EventSplitter()
         self._restorer = NameRestorer(names) if names else None
@@ -70,6 +73,9 @@ class Translation:
                 self.usage = event.usage
             elif isinstance(event, Finished):
                 self.is_done = True
+                if self.usage is None:
+                    self.usage = Usage(input=self._input_tokens, output=self.chunks, estimated=True)
+                    events = [*events[:-1], UsageTold(self.usage), event]
             elif isinstance(event, StreamFailed):
                 failed = event
             elif isinstance(event, Started):

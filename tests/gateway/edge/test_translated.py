@@ -105,6 +105,27 @@ async def test_ollama_streams_lines_by_default(make: Any) -> None:
     assert [line["done"] for line in lines][-1] is True
 
 
+async def test_usage_that_the_provider_does_not_tell_is_estimated_and_says_so(make: Any) -> None:
+    worker = make(a=stream(HELLO, FINISH, DONE))
+    answer = await post(worker, "/v1/responses", {"model": "local/m1", "input": "Hi", "stream": True})
+    completed = json.loads(EventSplitter().feed(answer.body)[-1].partition(b"data: ")[2])
+    assert completed["response"]["usage"]["input_tokens"] > 0
+    assert completed["response"]["usage"]["output_tokens"] == 1
+    (record,) = worker.records()
+    assert record.usage.estimated
+    assert record.usage.input == completed["response"]["usage"]["input_tokens"]
+
+
+async def test_the_same_for_a_whole_answer(make: Any) -> None:
+    worker = make(a=whole(200, b'{"choices":[{"message":{"content":"two words"},"finish_reason":"stop"}]}'))
+    answer = await post(worker, "/v1/messages", ASK)
+    usage = json.loads(answer.body)["usage"]
+    assert usage["input_tokens"] > 0
+    assert usage["output_tokens"] > 0
+    (record,) = worker.records()
+    assert record.usage.estimated
+
+
 async def test_an_error_inside_a_stream_ends_it_in_the_callers_dialect(make: Any) -> None:
     worker = make(a=stream(HELLO, ERROR))
     answer = await post(worker, "/v1/messages", ASK | {"stream": True})
