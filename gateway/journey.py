@@ -213,7 +213,9 @@ class _Passage:
         exchange.answer_bytes = len(committed.held)
         body = committed.held
         if committed.answer is not None:
-            body = exchange.caller.encode_response(committed.answer, self._stamp(committed))
+            answer = with_usage(committed.answer, exchange.request(), committed.asking.codec.dialect)
+            exchange.usage = answer.usage
+            body = exchange.caller.encode_response(answer, self._stamp(committed))
         await self._settle(200, len(body))
         await self._reply.whole(200, self._headers(committed, b"application/json"), body)
 
