@@ -4,14 +4,16 @@ Every cell of `matrix/cells.py` is one test of what is heard and one of its rows
 strict (`tests/support/fake_dialects`): what its real API would refuse is answered with a 400 that says why.
 """
 
+import json
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
-from tests.journeys.matrix.ask import Caller
+from tests.journeys.matrix.ask import Ask, Caller, User, Wrong
 from tests.journeys.matrix.callers.all import callers
-from tests.journeys.matrix.cases import At, Row, play
-from tests.journeys.matrix.cells import PROVIDERS, Cell, cells
+from tests.journeys.matrix.cases import RAISED, TEXT, At, Row, play
+from tests.journeys.matrix.cells import CALLERS, PROVIDERS, Cell, cells
 from tests.support.real_gateway import KEY, RealGateway, running_gateway
 
 pytestmark = pytest.mark.process
@@ -53,10 +55,15 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
     nodes = {PREFIX[dialect] + more: dialect for dialect in PROVIDERS for more in ("", "-bad")}
-    folder = tmp_path_factory.mktemp("matrix")
-    with running_gateway(folder, nodes=nodes) as gateway, callers(gateway.url, KEY) as sdks:
+    with running_gateway(tmp_path_factory.mktemp("matrix"), nodes=nodes) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stage(gateway: RealGateway) -> Iterator[Stage]:
+    with callers(gateway.url, KEY) as sdks:
         yield Stage(gateway, sdks)
 
 
@@ -83,3 +90,58 @@ def test_the_ledger_holds_what_was_used(stage: Stage, cell: Cell) -> None:
         }
         assert row["is_estimated"] == 0 or due.input is None
         assert bool(row["is_stream"]) == cell.case.streams
+
+
+@pytest.mark.parametrize("dialect", CALLERS)
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
+class TestRefusalsOfTheGatewayItself:
+    def test_a_wrong_key_is_raised_as_such(self, gateway: RealGateway, dialect: str, streams: bool) -> None:
+        with callers(gateway.url, "sk-wrong") as sdks:
+            wrong = refused(sdks[dialect], "chat/text", streams)
+        assert (wrong.kind, wrong.status) == (RAISED[dialect][401], 401)
+
+    def test_an_unknown_model_is_raised_as_such(self, gateway: RealGateway, dialect: str, streams: bool) -> None:
+        with callers(gateway.url, KEY) as sdks:
+            wrong = refused(sdks[dialect], "nobody-has-it", streams)
+        assert (wrong.kind, wrong.status) == (RAISED[dialect][404], 404)
+        assert "nobody-has-it" in wrong.message
+
+
+def refused(caller: Caller, model: str, streams: bool) -> Wrong:
+    with pytest.raises(Exception) as caught:  # of what kind is for the test to say
+        caller.say(Ask(model, (User("Hello"),)), streams=streams)
+    return caller.wrong(caught.value)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+class TestOtherWaysToAsk:
+    def test_gemini_without_alt_sse_streams_one_array(self, gateway: RealGateway, provider: str) -> None:
+        path = f"/v1beta/models/{PREFIX[provider]}/text:streamGenerateContent"
+        body = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+        answer = gateway.client.post(path, json=body)
+        assert answer.headers["content-type"].startswith("application/json")
+        chunks = answer.json()
+        parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
+        assert "".join(part.get("text", "") for part in parts) == TEXT
+        assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
+        assert chunks[-1]["usageMetadata"]["promptTokenCount"] == 17
+
+    def test_gemini_in_snake_case_with_the_key_in_the_query(self, gateway: RealGateway, provider: str) -> None:
+        body = {
+            "system_instruction": {"parts": [{"text": "Be brief."}]},
+            "contents": [{"parts": [{"text": "Hello"}]}],
+            "generation_config": {"max_output_tokens": 77},
+        }
+        path = f"/v1beta/{PREFIX[provider]}/text:generateContent?key={KEY}"
+        answer = httpx.post(gateway.url + path, json=body, timeout=10)
+        assert answer.json()["candidates"][0]["content"]["parts"][0]["text"] == TEXT
+        asked = gateway.seen()[-1].asked
+        assert asked is not None
+        assert (asked["system"], asked["max_tokens"]) == (["Be brief."], 77)
+
+    def test_ollama_under_v1_streams_unless_told_otherwise(self, gateway: RealGateway, provider: str) -> None:
+        body = {"model": f"{PREFIX[provider]}/text", "messages": [{"role": "user", "content": "Hello"}]}
+        answer = gateway.client.post("/v1/api/chat", json=body)
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        assert "".join(line["message"]["content"] for line in lines) == TEXT
+        assert [line["done"] for line in lines][-2:] == [False, True]

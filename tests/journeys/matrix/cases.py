@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.matrix.ask import Ask, Caller, Note, Results, Said, Turn, User
-from tests.journeys.matrix.cells import PROVIDERS, Cell
+from tests.journeys.matrix.cells import DROPPED, PROVIDERS, SETTINGS, Cell
 from tests.support.fake_dialects import scenarios
 from tests.support.fake_dialects.script import COUNTED
 from tests.support.fake_http import RequestRecord
@@ -70,11 +70,29 @@ FINISH = {
     "ollama": {"stop": "stop", "tool_calls": "stop", "length": "length", "content_filter": "content_filter"},
 }
 RAISED = {
-    "openai_chat": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIError"},
-    "openai_responses": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIError"},
-    "anthropic_messages": {400: "BadRequestError", 429: "RateLimitError", "stream": "APIStatusError"},
-    "gemini": {400: "ClientError", 429: "ClientError", "stream": "ServerError"},
-    "ollama": {400: "OllamaError", 429: "OllamaError", "stream": "OllamaError"},
+    "openai_chat": {
+        400: "BadRequestError",
+        401: "AuthenticationError",
+        404: "NotFoundError",
+        429: "RateLimitError",
+        "stream": "APIError",
+    },
+    "openai_responses": {
+        400: "BadRequestError",
+        401: "AuthenticationError",
+        404: "NotFoundError",
+        429: "RateLimitError",
+        "stream": "APIError",
+    },
+    "anthropic_messages": {
+        400: "BadRequestError",
+        401: "AuthenticationError",
+        404: "NotFoundError",
+        429: "RateLimitError",
+        "stream": "APIStatusError",
+    },
+    "gemini": {400: "ClientError", 401: "ClientError", 404: "ClientError", 429: "ClientError", "stream": "ServerError"},
+    "ollama": {400: "OllamaError", 401: "OllamaError", 404: "OllamaError", 429: "OllamaError", "stream": "OllamaError"},
 }
 LONGEST_NAMES = {
     "openai_chat": "look-up_" + "a" * 56,
@@ -167,6 +185,14 @@ class At:
             self.caller.say(ask, streams=self.streams, hear=heard.append)
         return heard, self.caller.wrong(caught.value)
 
+    def refuse(self, reason: str, scenario: str, *turns: User, **fields: Any) -> None:
+        """Ask what the provider's dialect cannot say: the caller learns why, and the provider is not asked."""
+        _, wrong = self.fail(scenario, *turns, **fields)
+        assert (wrong.kind, wrong.status) == (RAISED[self.cell.caller][400], 400)
+        assert reason in wrong.message
+        assert self.records() == []
+        self.rows.append(Row(self.request_id, self.provider, 400, "unsupported_by_target", input=0, output=0))
+
     def asked(self) -> dict[str, Any]:
         """The latest request, as the provider understood it."""
         found = self.records()[-1].asked
@@ -226,6 +252,25 @@ def no_arguments(at: At) -> None:
     assert [(call.name, call.arguments) for call in said.calls] == [("ping", {})]
     after = at.say("no-arguments", HELLO, said, Results(((said.calls[0], "pong"),)), tools=(PING,))
     assert after.text == "pinged: pong"
+
+
+def stop(at: At) -> None:
+    field = {"gemini": "stop_sequences", "anthropic_messages": "stop_sequences"}.get(at.cell.caller, "stop")
+    words = ["END", "FIN"]
+    more = {"options": {"stop": words}} if at.cell.caller == "ollama" else {field: words}
+    if at.cell.refusal:
+        at.refuse("stop sequences", "text", more=more)
+        return
+    at.say("text", more=more)
+    settings = at.asked()["settings"]
+    found = settings.get("generationConfig", settings)
+    assert words in (found.get("stop"), found.get("stop_sequences"), found.get("stopSequences"))
+
+
+def dropped(at: At) -> None:
+    said = at.say("text", tools=(WEATHER,), more=SETTINGS[at.cell.caller])
+    named = said.headers.get("x-omniroute-dropped", "")
+    assert tuple(name for name in named.split("; ") if name) == DROPPED[at.cell.caller, at.provider]
 
 
 def structured(at: At) -> None:
@@ -327,12 +372,8 @@ def image(at: At) -> None:
 
 
 def image_url(at: At) -> None:
-    if at.provider == "gemini" and at.cell.caller != "gemini":  # it takes bytes, so the gateway has to fetch them
-        _, wrong = at.fail("image", User("What is it?", picture_url=PRIVATE_URL))
-        assert (wrong.kind, wrong.status) == (RAISED[at.cell.caller][400], 400)
-        assert "cannot be fetched" in wrong.message
-        assert at.records() == []
-        at.rows.append(Row(at.request_id, at.provider, status=400, input=0, output=0))
+    if at.cell.refusal:
+        at.refuse("cannot be fetched", "image", User("What is it?", picture_url=PRIVATE_URL))
         return
     said = at.say("image", User("What is it?", picture_url=PICTURE_URL))
     assert said.text == f"a picture at {PICTURE_URL}"
@@ -415,6 +456,6 @@ _PLAYS: dict[str, Callable[[At], None]] = {
     one.__name__: one
     for one in (
         text, tools, parallel, no_arguments, structured, thinking, thinking_tools, thinking_unsigned, choice, tool_names,
-        tool_error, system_later, switch, switch_tools, image, image_url, cached, length, filtered, error_400, error_429, error_stream, cut, cancel, count,
+        tool_error, stop, dropped, system_later, switch, switch_tools, image, image_url, cached, length, filtered, error_400, error_429, error_stream, cut, cancel, count,
     )
 }  # fmt: skip

@@ -31,6 +31,8 @@ CASES: tuple[Case, ...] = (
     *_both("tools", "tool loop"),
     *_both("parallel", "text and three calls at once"),
     *_both("no-arguments", "a call without arguments"),
+    Case("stop", "stop sequences", "stop"),
+    Case("dropped", "settings without a counterpart", "dropped"),
     *_both("structured", "structured output by schema"),
     *_both("thinking", "reasoning, signature back in the next turn"),
     *_both("thinking-tools", "reasoning before a call, signature back with the result"),
@@ -94,10 +96,98 @@ IMPOSSIBLE: tuple[Impossible, ...] = (
         Impossible("tool-error", caller, "*", "the caller's dialect has no word for a failed tool")
         for caller in ("openai_chat", "openai_responses", "ollama")
     ),
+    Impossible("stop", "openai_responses", "*", "Responses has no stop sequences"),
+    *(Impossible("dropped", dialect, dialect, "within one dialect nothing is dropped") for dialect in PROVIDERS),
     Impossible("system-later", "gemini", "*", "Gemini's system text stands outside the conversation"),
     Impossible("system-later", "anthropic_messages", "anthropic_messages", "passes unchanged; some models take it"),
 )
 
+
+REFUSED = {
+    ("stop", "openai_responses"): "Responses has no stop sequences: 400 `unsupported_by_target`, or the next target",
+    (
+        "image-url",
+        "gemini",
+    ): "the gateway fetches the picture, from public addresses only; here it refuses a private one",
+}
+"""Cases and providers where the right answer is a refusal that says why (but to callers of the provider's own dialect)."""
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "openai_chat": {
+        "seed": 7, "logit_bias": {"5": 1}, "presence_penalty": 0.5, "logprobs": True, "verbosity": "low",
+        "service_tier": "flex", "prompt_cache_key": "k", "metadata": {"a": "b"}, "parallel_tool_calls": False,
+    },
+    "openai_responses": {
+        "truncation": "auto", "top_logprobs": 2, "text": {"verbosity": "low"}, "service_tier": "flex",
+        "prompt_cache_key": "k", "metadata": {"a": "b"}, "parallel_tool_calls": False,
+    },
+    "anthropic_messages": {
+        "extra_body": {"top_k": 5}, "service_tier": "auto", "metadata": {"user_id": "u"},
+        "cache_control": {"type": "ephemeral"},
+    },
+    "gemini": {
+        "top_k": 5, "seed": 7, "presence_penalty": 0.5, "response_logprobs": True, "logprobs": 2,
+        "safety_settings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+    },
+    "ollama": {"options": {"num_predict": 64, "top_k": 5, "seed": 7, "mirostat": 1, "repeat_penalty": 1.1}},
+}  # fmt: skip
+"""What the case `dropped` sets beside the usual, with a tool."""
+
+DROPPED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("openai_chat", "openai_responses"): ("logit_bias", "seed", "presence_penalty", "logprobs (not in the answer)"),
+    ("openai_chat", "anthropic_messages"): (
+        "logit_bias",
+        "service_tier",
+        "seed",
+        "presence_penalty",
+        "logprobs",
+        "verbosity",
+        "cache_key",
+        "metadata",
+    ),
+    ("openai_chat", "gemini"): (
+        "logit_bias",
+        "logprobs",
+        "parallel_tool_calls",
+        "verbosity",
+        "service_tier",
+        "metadata",
+    ),
+    ("openai_responses", "openai_chat"): ("truncation", "logprobs", "metadata", "verbosity", "prompt_cache_key"),
+    ("openai_responses", "anthropic_messages"): (
+        "truncation",
+        "service_tier",
+        "logprobs",
+        "verbosity",
+        "cache_key",
+        "metadata",
+    ),
+    ("openai_responses", "gemini"): (
+        "truncation",
+        "logprobs",
+        "parallel_tool_calls",
+        "verbosity",
+        "service_tier",
+        "metadata",
+    ),
+    ("anthropic_messages", "openai_chat"): ("cache_control", "top_k"),
+    ("anthropic_messages", "openai_responses"): ("top_k", "cache_control"),
+    ("anthropic_messages", "gemini"): ("cache_control", "service_tier", "user"),
+    ("gemini", "openai_chat"): ("safetySettings", "top_k", "logprobs"),
+    ("gemini", "openai_responses"): (
+        "safetySettings",
+        "top_k",
+        "seed",
+        "presence_penalty",
+        "logprobs (not in the answer)",
+    ),
+    ("gemini", "anthropic_messages"): ("safetySettings", "seed", "presence_penalty", "logprobs"),
+    ("ollama", "openai_chat"): ("options.mirostat", "options.repeat_penalty", "top_k"),
+    ("ollama", "openai_responses"): ("options.mirostat", "options.repeat_penalty", "top_k", "seed"),
+    ("ollama", "anthropic_messages"): ("options.mirostat", "options.repeat_penalty", "seed"),
+    ("ollama", "gemini"): ("options.mirostat", "options.repeat_penalty"),
+}
+"""Of these, what the header `x-omniroute-dropped` names, by caller and provider."""
 
 THOUGHTS_HIDDEN = {("openai_chat", "openai_responses"), ("openai_chat", "gemini")}
 """Callers and providers between which reasoning's text is not asked for: Chat Completions asks for effort only, and these
@@ -113,6 +203,11 @@ class Cell:
     @property
     def id(self) -> str:
         return f"{self.case.name}:{self.caller}:{self.provider}"
+
+    @property
+    def refusal(self) -> str:
+        """Why the right answer is a refusal; empty = it is none."""
+        return "" if self.caller == self.provider else REFUSED.get((self.case.name, self.provider), "")
 
     @property
     def hides_thoughts(self) -> bool:
