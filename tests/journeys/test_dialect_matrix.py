@@ -6,6 +6,7 @@ strict (`tests/support/fake_dialects`): what its real API would refuse is answer
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -29,7 +30,7 @@ class Stage:
         self._gateway = gateway
         self._sdks = sdks
         self._rows: dict[str, list[Row]] = {}
-        self._ledger: dict[str, dict[str, object]] = {}
+        self._ledger: dict[str, dict[str, Any]] = {}
 
     def play(self, cell: Cell) -> None:
         # What a provider of the dialect answers badly must not be remembered against one that answers well.
@@ -46,7 +47,7 @@ class Stage:
             self.play(cell)
         return self._rows[cell.id]
 
-    def ledger(self, request_id: str) -> dict[str, object]:
+    def ledger(self, request_id: str) -> dict[str, Any]:
         """The row of a request; all that are there are read at once, since reading them is what takes time."""
         if request_id not in self._ledger:
             self._gateway.row(request_id)
@@ -88,6 +89,8 @@ def test_the_ledger_holds_what_was_used(stage: Stage, cell: Cell) -> None:
         assert {name: row[name] for name, count in wanted.items() if count is not None} == {
             name: count for name, count in wanted.items() if count is not None
         }
+        if due.dropped is not None:
+            assert tuple(row["attempts"][-1]["dropped"]) == due.dropped
         assert row["is_estimated"] == 0 or due.input is None
         assert bool(row["is_stream"]) == cell.case.streams
 

@@ -4,6 +4,7 @@ A function gets an `At`: the caller, the provider's dialect, and how to ask. Eve
 provider's side asserts too (`fake_dialects`), and answers 400 with the reason.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.matrix.ask import Ask, Caller, Note, Results, Said, Turn, User
-from tests.journeys.matrix.cells import DROPPED, PROVIDERS, SETTINGS, Cell
+from tests.journeys.matrix.cells import BUILT_IN, DROPPED, PROVIDERS, SETTINGS, Cell
 from tests.support.fake_dialects import scenarios
 from tests.support.fake_dialects.script import COUNTED
 from tests.support.fake_http import RequestRecord
@@ -119,6 +120,7 @@ class Row:
     output: int | None = None
     cached: int | None = None
     written: int | None = None
+    dropped: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -134,6 +136,7 @@ class At:
     """Of the request last asked."""
     asked_at: str = ""
     """The dialect of the provider that was asked last."""
+    extra_headers: dict[str, str] = field(default_factory=dict)
     _asked: int = 0
 
     @property
@@ -149,7 +152,8 @@ class At:
         self.request_id = f"{self.cell.id}:{self._asked}"
         self.asked_at = provider or self.provider
         model = self.model_of(scenario, self.asked_at)
-        return Ask(model, turns or (HELLO,), headers={"x-request-id": self.request_id}, **fields)
+        headers = {"x-request-id": self.request_id, **self.extra_headers}
+        return Ask(model, turns or (HELLO,), headers=headers, **fields)
 
     def say(self, scenario: str, *turns: Turn, counts: scenarios.Counts = PLAIN, **fields: Any) -> Said:
         """Ask, hear, check what every good answer has, and note the row that is due."""
@@ -267,10 +271,19 @@ def stop(at: At) -> None:
     assert words in (found.get("stop"), found.get("stop_sequences"), found.get("stopSequences"))
 
 
+def built_in(at: At) -> None:
+    tool = BUILT_IN[at.cell.caller]
+    at.refuse("tool", "text", more={"tools": [tool]})
+    at.extra_headers = {"x-omniroute-unsupported-tools": "drop"}
+    said = at.say("text", more={"tools": [tool]})
+    assert "tool" in said.headers["x-omniroute-dropped"]
+
+
 def dropped(at: At) -> None:
     said = at.say("text", tools=(WEATHER,), more=SETTINGS[at.cell.caller])
-    named = said.headers.get("x-omniroute-dropped", "")
-    assert tuple(name for name in named.split("; ") if name) == DROPPED[at.cell.caller, at.provider]
+    wanted = DROPPED[at.cell.caller, at.provider]
+    assert said.headers["x-omniroute-dropped"] == "; ".join(wanted)
+    at.rows[-1] = dataclasses.replace(at.rows[-1], dropped=wanted)
 
 
 def structured(at: At) -> None:
@@ -456,6 +469,6 @@ _PLAYS: dict[str, Callable[[At], None]] = {
     one.__name__: one
     for one in (
         text, tools, parallel, no_arguments, structured, thinking, thinking_tools, thinking_unsigned, choice, tool_names,
-        tool_error, stop, dropped, system_later, switch, switch_tools, image, image_url, cached, length, filtered, error_400, error_429, error_stream, cut, cancel, count,
+        tool_error, stop, built_in, dropped, system_later, switch, switch_tools, image, image_url, cached, length, filtered, error_400, error_429, error_stream, cut, cancel, count,
     )
 }  # fmt: skip

@@ -32,6 +32,7 @@ CASES: tuple[Case, ...] = (
     *_both("parallel", "text and three calls at once"),
     *_both("no-arguments", "a call without arguments"),
     Case("stop", "stop sequences", "stop"),
+    Case("built-in", "a tool that the provider runs itself", "built_in"),
     Case("dropped", "settings without a counterpart", "dropped"),
     *_both("structured", "structured output by schema"),
     *_both("thinking", "reasoning, signature back in the next turn"),
@@ -96,6 +97,11 @@ IMPOSSIBLE: tuple[Impossible, ...] = (
         Impossible("tool-error", caller, "*", "the caller's dialect has no word for a failed tool")
         for caller in ("openai_chat", "openai_responses", "ollama")
     ),
+    *(
+        Impossible("built-in", caller, "*", "the caller's dialect has no tools that a provider runs")
+        for caller in ("openai_chat", "ollama")
+    ),
+    *(Impossible("built-in", dialect, dialect, "passes unchanged; the provider runs it") for dialect in PROVIDERS[1:]),
     Impossible("stop", "openai_responses", "*", "Responses has no stop sequences"),
     *(Impossible("dropped", dialect, dialect, "within one dialect nothing is dropped") for dialect in PROVIDERS),
     Impossible("system-later", "gemini", "*", "Gemini's system text stands outside the conversation"),
@@ -103,7 +109,22 @@ IMPOSSIBLE: tuple[Impossible, ...] = (
 )
 
 
+BUILT_IN: dict[str, dict[str, object]] = {
+    "openai_responses": {"type": "web_search"},
+    "anthropic_messages": {"type": "web_search_20250305", "name": "web_search"},
+    "gemini": {"google_search": {}},
+}
+"""A tool of the caller's dialect that its provider runs."""
+
 REFUSED = {
+    **{
+        (
+            "built-in",
+            provider,
+        ): "no provider of another dialect can run it: 400 `unsupported_by_target`, or left out with the"
+        " header `x-omniroute-unsupported-tools: drop`"
+        for provider in PROVIDERS
+    },
     ("stop", "openai_responses"): "Responses has no stop sequences: 400 `unsupported_by_target`, or the next target",
     (
         "image-url",
