@@ -118,7 +118,7 @@ def finish_of(reason: str | None, *, has_calls: bool) -> Finish:
     finish = FINISHES.get(reason or "", "stop")
     if finish == "tool_calls" and not has_calls:
         return "stop"
-    return "tool_calls" if finish == "stop" and has_calls else finish
+    return "tool_calls" if has_calls and finish in ("stop", "stop_sequence", "pause") else finish
 
 
 class Counts:
