@@ -45,12 +45,17 @@ def _object_root(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     unions = [name for name in _UNIONS if name in schema]
     if not unions:
         return (schema, True) if schema.get("type") == "object" else ({**schema, "type": "object"}, True)
-    branches = [branch for name in unions for branch in schema[name] if isinstance(branch, dict)]
-    properties = dict(schema.get("properties") or {})
-    for branch in branches:
-        properties = {**(branch.get("properties") or {}), **properties}
+    lists = [schema[name] for name in unions if isinstance(schema[name], list)]
+    properties = _properties(schema)
+    for branch in (branch for branches in lists for branch in branches if isinstance(branch, dict)):
+        properties = {**_properties(branch), **properties}
     rest = {name: value for name, value in schema.items() if name not in _UNIONS}
     return {**rest, "type": "object", "properties": properties}, False
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
 
 
 def _strict(schema: Any, depth: int) -> Any:
@@ -62,7 +67,7 @@ def _strict(schema: Any, depth: int) -> Any:
             continue
         if name == "minItems" and value not in (0, 1):
             continue
-        if name == "format" and value not in _FORMATS:
+        if name == "format" and not (isinstance(value, str) and value in _FORMATS):
             continue
         if name in _OF_NAMES and isinstance(value, dict):
             written[name] = {key: _strict(inner, depth + 1) for key, inner in value.items()}

@@ -110,10 +110,11 @@ class _Leveller:
             inner, deeper = self._resolved(part, place, refs)
             inner = self._merged(inner, place, deeper) if len(deeper) < _MAX_DEPTH else inner
             for key, value in inner.items():
+                before = whole.get(key)
                 if key == "properties" and isinstance(value, dict):
-                    whole[key] = {**value, **whole.get(key, {})}
+                    whole[key] = {**value, **before} if isinstance(before, dict) else value
                 elif key == "required" and isinstance(value, list):
-                    whole[key] = [*whole.get(key, []), *value]
+                    whole[key] = [*before, *value] if isinstance(before, list) else value
                 elif key not in whole:
                     whole[key] = value
                 elif whole[key] != value and key not in _TEXTS:
