@@ -18,6 +18,9 @@ from gateway.domain.usage import Usage
 
 EventClass = Literal["noise", "useful", "error", "terminal"]
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding strangers' JSON can raise (a ValidationError is a DecodeError)."""
+
 
 class BrokenAnswer(ValueError):
     """A provider's answer that is not one. The text may go to the caller and holds nothing of the answer itself."""

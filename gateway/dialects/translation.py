@@ -54,7 +54,7 @@ class Translation:
 
     def fail(self, status: int, code: str, message: str, details: dict[str, object] | None = None) -> bytes:
         """An honest end of ours."""
-        return self._encoder.fail(status, code, message, details)
+        return self._checked(self._encoder.fail(status, code, message, details))
 
     def _checked(self, out: bytes) -> bytes:
         if self._grammar is not None:

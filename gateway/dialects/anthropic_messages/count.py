@@ -3,8 +3,7 @@
 import msgspec
 
 from gateway.dialects.anthropic_messages.request import decode_uncounted
-from gateway.dialects.anthropic_messages.wire import UNREADABLE
-from gateway.dialects.codec import Arrival, BrokenAnswer
+from gateway.dialects.codec import UNREADABLE, Arrival, BrokenAnswer
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.splice import drop_members
 from gateway.domain.chat import ChatRequest

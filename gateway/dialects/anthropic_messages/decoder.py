@@ -21,6 +21,13 @@ from gateway.dialects.anthropic_messages.wire import (
     finish_of,
     json_object,
 )
+from gateway.dialects.calls import (
+    BROKEN_ARGUMENTS,
+    BROKEN_ARGUMENTS_CODE,
+    MAX_ARGUMENT_CHARS,
+    MAY_CUT_CALLS,
+    made_up_id,
+)
 from gateway.dialects.codec import Origin
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, data_of
 from gateway.domain.chat import Signature
@@ -39,14 +46,6 @@ from gateway.domain.events import (
     ToolCallStarted,
     UsageTold,
 )
-
-MAX_ARGUMENT_CHARS = 16 << 20
-"""Of all calls of an answer together."""
-
-BROKEN_ARGUMENTS = "invalid_tool_arguments"
-"""The code of a failure that no caller could be spared: a call that cannot be made."""
-
-_MAY_CUT_CALLS = ("length", "content_filter")
 
 _DIALECT: ProviderDialect = "anthropic_messages"
 
@@ -164,8 +163,8 @@ class MessagesDecoder:
         for index in list(self._blocks):
             self._stop_block(index, events)
         finish = finish_of(self._stop_reason, has_calls=self._calls > 0)
-        if self._has_broken_call and finish not in _MAY_CUT_CALLS:
-            self._fail(events, "the provider called a tool with arguments that are no JSON object", 0, BROKEN_ARGUMENTS)
+        if self._has_broken_call and finish not in MAY_CUT_CALLS:
+            self._fail(events, BROKEN_ARGUMENTS, 0, BROKEN_ARGUMENTS_CODE)
             return
         usage = self._counts.usage
         if usage is not None:
@@ -221,7 +220,7 @@ class MessagesDecoder:
             block.first_input = bytes(start.input).decode("utf-8", "replace")
         call_id = start.id or ""
         if not call_id or call_id in self._call_ids:
-            call_id = f"call_{self._origin.request_id.replace('-', '')[:20]}_{block.call}"
+            call_id = made_up_id(self._origin.request_id, block.call)
         self._call_ids.add(call_id)
         events.append(ToolCallStarted(block.call, call_id, start.name or ""))
 

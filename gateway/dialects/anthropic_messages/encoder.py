@@ -18,9 +18,10 @@ from gateway.dialects.anthropic_messages.response import (
     usage_or_estimate,
     written_citation,
 )
-from gateway.dialects.anthropic_messages.wire import mended, usage_fields
+from gateway.dialects.anthropic_messages.wire import usage_fields
 from gateway.dialects.codec import Stamp
 from gateway.dialects.sse import event_of
+from gateway.dialects.surrogates import cleaned_text
 from gateway.dialects.tool_names import legal_id, wrapped
 from gateway.domain.chat import Signature
 from gateway.domain.events import (
@@ -323,7 +324,7 @@ def _json(text: str) -> bytes:
     try:
         return _encode(text)
     except UnicodeEncodeError:
-        return _encode(mended(text))
+        return _encode(cleaned_text(text))
 
 
 def _signature_of(index: int, later: list[Event]) -> Signature | None:

@@ -5,7 +5,7 @@ The SDKs (Python 2.12 run) take any further members, so our own stand beside the
 
 import msgspec
 
-from gateway.dialects.anthropic_messages.wire import UNREADABLE
+from gateway.dialects.codec import UNREADABLE
 from gateway.dialects.sse import event_of
 
 _TYPES = {

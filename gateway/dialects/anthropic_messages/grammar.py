@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.anthropic_messages.wire import UNREADABLE, json_object
+from gateway.dialects.anthropic_messages.wire import json_object
+from gateway.dialects.codec import UNREADABLE
 from gateway.dialects.sse import name_and_data
 
 MAX_VIOLATIONS = 20

@@ -7,7 +7,8 @@ import msgspec
 
 from gateway.dialects.anthropic_messages import carried
 from gateway.dialects.anthropic_messages.server_results import result_text
-from gateway.dialects.anthropic_messages.wire import UNREADABLE, Block, Source, cache_ttl, citations_of
+from gateway.dialects.anthropic_messages.wire import Block, Source, cache_ttl, citations_of
+from gateway.dialects.codec import UNREADABLE
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.media import normal_media_type, sniff_image, standard_base64
 from gateway.domain.chat import File, Image, Part, Role, Signature, Text, Thinking, ToolCall, ToolResult, Turn

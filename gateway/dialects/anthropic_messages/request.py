@@ -7,8 +7,8 @@ from msgspec import structs
 
 from gateway.dialects.anthropic_messages.history import History, decode_member
 from gateway.dialects.anthropic_messages.tools import decode_choice, decode_tools
-from gateway.dialects.anthropic_messages.wire import UNREADABLE, CacheControl, cache_ttl
-from gateway.dialects.codec import Arrival, Head
+from gateway.dialects.anthropic_messages.wire import CacheControl, cache_ttl
+from gateway.dialects.codec import UNREADABLE, Arrival, Head
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.splice import drop_members, replace_model
 from gateway.dialects.turns import check_calls

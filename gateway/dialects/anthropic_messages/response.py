@@ -9,17 +9,17 @@ from gateway.dialects.anthropic_messages.errors import error_text
 from gateway.dialects.anthropic_messages.wire import (
     ERROR_STATUSES,
     STOP_REASONS,
-    UNREADABLE,
     Block,
     citations_of,
     finish_of,
     json_object,
-    mended,
     usage_fields,
     usage_of,
 )
-from gateway.dialects.codec import BrokenAnswer, Origin, Reading, Stamp
+from gateway.dialects.calls import made_up_id
+from gateway.dialects.codec import UNREADABLE, BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.envelope import Envelopes
+from gateway.dialects.surrogates import cleaned_text
 from gateway.dialects.tool_names import legal_id, wrapped
 from gateway.domain.chat import (
     Answer,
@@ -117,7 +117,7 @@ def _part_of(block: Block, origin: Origin, taken: set[str]) -> Part | None:
         case "tool_use" if block.name:  # nobody could serve a call without a name
             call_id = block.id or ""
             if not call_id or call_id in taken:
-                call_id = f"call_{origin.request_id.replace('-', '')[:20]}_{len(taken)}"
+                call_id = made_up_id(origin.request_id, len(taken))
             taken.add(call_id)
             arguments = bytes(block.input).decode("utf-8", "replace")
             return ToolCall(id=call_id, name=block.name, arguments=arguments if arguments.startswith("{") else "{}")
@@ -219,7 +219,7 @@ def input_of(arguments: str) -> msgspec.Raw:
     found = json_object(text)
     if found is None and text.startswith('"'):
         found = json_object(_inner_text(text))
-    return msgspec.Raw(_encode({"input": mended(arguments)}) if found is None else found)
+    return msgspec.Raw(_encode({"input": cleaned_text(arguments)}) if found is None else found)
 
 
 def _inner_text(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.anthropic_messages.wire import UNREADABLE
+from gateway.dialects.codec import UNREADABLE
 
 MAX_CHARS = 100_000
 """Of one result; a fetched page may be much longer than what it is worth."""

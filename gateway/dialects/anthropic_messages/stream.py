@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.anthropic_messages.errors import error_text
-from gateway.dialects.anthropic_messages.wire import UNREADABLE, Counts
-from gateway.dialects.codec import EventClass
+from gateway.dialects.anthropic_messages.wire import Counts
+from gateway.dialects.codec import UNREADABLE, EventClass
 from gateway.dialects.sse import EventSplitter, data_of
 from gateway.domain.usage import Usage
 

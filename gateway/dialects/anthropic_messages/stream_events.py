@@ -1,11 +1,11 @@
 """Events of a Messages stream as they stand on the wire, read by type. What a block or a delta has more is skipped."""
 
-import json
 from typing import Any
 
 import msgspec
 
-from gateway.dialects.anthropic_messages.wire import UNREADABLE, mended
+from gateway.dialects.codec import UNREADABLE
+from gateway.dialects.surrogates import readable_json
 
 
 class WireDelta(msgspec.Struct, frozen=True):
@@ -73,8 +73,8 @@ def _read_loosely(data: bytes, error: Exception) -> WireEvent | None:
         if isinstance(error, msgspec.ValidationError):
             return _unknown(msgspec.json.decode(data))
         if b"\\ud" in data or b"\\uD" in data:
-            return _event_decoder.decode(mended(json.dumps(json.loads(data), ensure_ascii=False)))
-    except (ValueError, RecursionError, msgspec.MsgspecError):
+            return _event_decoder.decode(readable_json(data))
+    except UNREADABLE:
         return None
     return None
 

@@ -3,16 +3,14 @@
 One loose struct holds any block, because blocks differ in few members and callers and providers add members freely.
 """
 
-import json
 from typing import Any, TypeGuard
 
 import msgspec
 
+from gateway.dialects.codec import UNREADABLE
+from gateway.dialects.surrogates import readable_json
 from gateway.domain.chat import CacheTtl, Citation, Finish
 from gateway.domain.usage import Usage
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding strangers' bytes can raise."""
 
 FINISHES: dict[str, Finish] = {
     "end_turn": "stop",
@@ -165,15 +163,10 @@ def json_object(text: str) -> bytes | None:
     except (*UNREADABLE, UnicodeEncodeError):
         pass
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        found = readable_json(text)
+    except UNREADABLE:
         return None
-    return mended(json.dumps(value, ensure_ascii=False)).encode() if isinstance(value, dict) else None
-
-
-def mended(text: str) -> str:
-    """Halves of a character that stand alone become U+FFFD, two that stand together one character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return found if found.startswith(b"{") else None
 
 
 def usage_of(raw: object) -> Usage | None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from gateway.dialects.codec import Destination, Unsupported
 from gateway.dialects.gemini.contents_in import MADE_UP
-from gateway.dialects.gemini.response import arguments_object, clean
+from gateway.dialects.gemini.response import arguments_object
 from gateway.dialects.gemini.signatures import DUMMY
 from gateway.dialects.media import from_data_url, normal_media_type, sniff_image
+from gateway.dialects.surrogates import cleaned_text
 from gateway.dialects.tool_names import WireNames, legal_id, wrapped
 from gateway.dialects.turns import merged, split_leading_system, unique_calls
 from gateway.domain.chat import (
@@ -46,7 +47,7 @@ class ContentsWriter:
     def write(self, request: ChatRequest) -> tuple[list[Any], dict[str, Any] | None]:
         """(contents, systemInstruction). A request of system text alone says it as the user."""
         system, turns = split_leading_system(unique_calls(request.turns))
-        texts = [{"text": clean(text.text)} for text in system if text.text]
+        texts = [{"text": cleaned_text(text.text)} for text in system if text.text]
         later = tuple(Turn("user", turn.parts) if turn.role == "system" else turn for turn in turns)
         if [turn for turn in turns if turn.role == "system"]:
             self._note("system text within the conversation is sent as the user's")
@@ -75,9 +76,9 @@ class ContentsWriter:
                 case Text():
                     own = self._own(part.signature)
                     if part.text or own:
-                        written.append(_signed({"text": clean(part.text)}, own))
+                        written.append(_signed({"text": cleaned_text(part.text)}, own))
                 case Refusal():
-                    written.append({"text": clean(part.text)})
+                    written.append({"text": cleaned_text(part.text)})
                 case Thinking():
                     self._write_thought(part, written)
                 case ToolCall():
@@ -104,7 +105,7 @@ class ContentsWriter:
         for part in turn.parts:
             if isinstance(part, Text | Refusal):
                 if part.text:
-                    written.append({"text": clean(part.text)})
+                    written.append({"text": cleaned_text(part.text)})
             elif isinstance(part, Image | File):
                 written.append(self._media(part))
             self._note_cache(part)
@@ -113,7 +114,7 @@ class ContentsWriter:
     def _write_thought(self, part: Thinking, written: list[Any]) -> None:
         own = self._own(part.signature)
         if own:
-            written.append({"text": clean(part.text), "thought": True, "thoughtSignature": own})
+            written.append({"text": cleaned_text(part.text), "thought": True, "thoughtSignature": own})
         elif part.signature is None:
             self._note("reasoning without a signature")
 
@@ -131,7 +132,7 @@ class ContentsWriter:
         call_id = "" if _MADE_UP_ID.match(call.id) else legal_id(call.id)
         self._calls[call.id] = (name, call_id)
         self._order[call.id] = len(self._order)
-        arguments = wrapped(clean(call.arguments)) if call.kind == "custom" else call.arguments
+        arguments = wrapped(cleaned_text(call.arguments)) if call.kind == "custom" else call.arguments
         written = {"name": name, "args": arguments_object(arguments)}
         return {"id": call_id, **written} if call_id else written
 
@@ -139,7 +140,9 @@ class ContentsWriter:
         """Pictures stand inside the response where the provider takes that, else after all responses."""
         name, call_id = self._calls.get(result.call_id) or (self._names.of(result.name or result.call_id), "")
         text = "\n".join(part.text for part in result.content if isinstance(part, Text))
-        text = clean("\n".join([text, *(part.text for part in result.content if isinstance(part, File) and part.text)]))
+        text = cleaned_text(
+            "\n".join([text, *(part.text for part in result.content if isinstance(part, File) and part.text)])
+        )
         media = [
             self._media(part)
             for part in result.content
@@ -191,7 +194,7 @@ def _image(image: Image, notes: list[str]) -> dict[str, Any]:
 
 def _file(file: File) -> dict[str, Any]:
     if file.text:
-        return {"text": clean(f"{file.name}:\n{file.text}" if file.name else file.text)}
+        return {"text": cleaned_text(f"{file.name}:\n{file.text}" if file.name else file.text)}
     if file.data:
         kind = normal_media_type(file.media_type) or "application/octet-stream"
         return {"inlineData": {"mimeType": kind, "data": file.data}}

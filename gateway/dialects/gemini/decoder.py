@@ -6,12 +6,12 @@ is, and `end` says how. A bare JSON error may stand between the events (Vertex),
 
 from typing import Any
 
-from gateway.dialects.codec import Origin
+from gateway.dialects.calls import MAX_ARGUMENT_CHARS, made_up_id
+from gateway.dialects.codec import UNREADABLE, Origin
 from gateway.dialects.gemini.citations import SpokenText, citations_in
 from gateway.dialects.gemini.errors import status_of_error, text_of_error, word_of_error
 from gateway.dialects.gemini.streamed_args import StreamedArguments
 from gateway.dialects.gemini.wire import (
-    UNREADABLE,
     Call,
     Candidate,
     Chunk,
@@ -46,8 +46,6 @@ from gateway.domain.events import (
     UsageTold,
 )
 from gateway.domain.usage import Usage
-
-MAX_ARGUMENT_CHARS = 16 << 20
 
 
 class GeminiDecoder:
@@ -234,7 +232,7 @@ class GeminiDecoder:
 
     def _id_of(self, call: Call, index: int) -> str:
         told = own_text(call.id)
-        call_id = told if told and told not in self._ids else made_up_id(self._origin, index)
+        call_id = told if told and told not in self._ids else made_up_id(self._origin.request_id, index)
         self._ids.add(call_id)
         return call_id
 
@@ -259,11 +257,6 @@ class GeminiDecoder:
             self._has_started = True
             events.append(Started())
         events.append(StreamFailed(message=message, status=status, code=code))
-
-
-def made_up_id(origin: Origin, index: int) -> str:
-    """An id for a call that the provider gave none, or one that another call has."""
-    return f"call_{origin.request_id.replace('-', '')[:20]}_{index}"
 
 
 def _bare_json(event: bytes) -> bytes:

@@ -14,13 +14,13 @@ from gateway.dialects.gemini.citations import SpokenText, grounding_metadata
 from gateway.dialects.gemini.errors import encode_error
 from gateway.dialects.gemini.response import (
     call_part,
-    clean,
     image_part,
     response_id,
     shows_thoughts,
 )
 from gateway.dialects.gemini.signatures import marked_unsigned, write_signature
 from gateway.dialects.gemini.wire import finish_reason, usage_metadata
+from gateway.dialects.surrogates import cleaned_text
 from gateway.domain.chat import Citation, Signature
 from gateway.domain.events import (
     CitationAdded,
@@ -106,7 +106,7 @@ class GeminiEncoder:
                 self._write_text(text, signature, out)
             case ThinkingDelta(text=text):
                 if self._shows_thoughts and text:
-                    self._write_part({"text": clean(text), "thought": True}, out)
+                    self._write_part({"text": cleaned_text(text), "thought": True}, out)
             case ToolCallDelta(index=index, arguments=arguments):
                 if index in self._calls:
                     self._calls[index].arguments.append(arguments)
@@ -136,12 +136,12 @@ class GeminiEncoder:
     def _write_text(self, text: str, signature: Signature | None, out: list[bytes]) -> None:
         if signature is not None or self._riding:
             if text or signature is not None:
-                self._write_part(self._signed({"text": clean(text)}, signature), out)
+                self._write_part(self._signed({"text": cleaned_text(text)}, signature), out)
         elif text:
             try:
                 told = _encode(text)
             except UnicodeEncodeError:
-                told = _encode(clean(text))
+                told = _encode(cleaned_text(text))
             self._write(self._text_begins + told + b"}" + self._tail, out)
 
     def _write_call(self, index: int, signature: Signature | None, out: list[bytes]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.codec import UNREADABLE
 from gateway.dialects.gemini.wire import finish_word
 
 _MOST = 20
@@ -42,7 +43,7 @@ class Grammar:
             self._note("something follows the end")
         try:
             chunk = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self._note("a chunk is not JSON")
             return
         if not isinstance(chunk, dict):

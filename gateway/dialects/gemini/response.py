@@ -6,13 +6,12 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from gateway.dialects.codec import BrokenAnswer, Origin, Reading, Stamp
+from gateway.dialects.codec import UNREADABLE, BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.gemini.citations import grounding_metadata
 from gateway.dialects.gemini.decoder import GeminiDecoder
 from gateway.dialects.gemini.errors import status_of_error, text_of_error
 from gateway.dialects.gemini.signatures import marked_unsigned, write_signature
 from gateway.dialects.gemini.wire import (
-    UNREADABLE,
     Chunk,
     block_reason,
     finish_reason,
@@ -23,6 +22,7 @@ from gateway.dialects.gemini.wire import (
     usage_metadata,
     usage_of,
 )
+from gateway.dialects.surrogates import cleaned_text, json_text
 from gateway.domain.chat import Answer, Citation, Image, Part, Refusal, Signature, Text, Thinking, ToolCall
 from gateway.domain.events import (
     CitationAdded,
@@ -103,14 +103,14 @@ def call_part(call_id: str, name: str, arguments: str) -> dict[str, Any]:
 
 def arguments_object(arguments: str) -> Any:
     """JSON text of an object as it stands. What is no object (the wire has nothing else) goes into one: `{"input": …}`."""
-    text = clean(arguments).strip()
+    text = cleaned_text(arguments).strip()
     try:
         value = _read_json(text) if text and text != "null" else {}
         if isinstance(value, str):  # an object that was made text twice
             text = value
             value = _read_json(text)
     except (ValueError, RecursionError):
-        return {"input": clean(arguments)}
+        return {"input": cleaned_text(arguments)}
     if isinstance(value, dict):
         return msgspec.Raw(_one_line(text, value)) if value else {}
     return {"input": value}
@@ -126,15 +126,6 @@ def shows_thoughts(stamp: Stamp) -> bool:
     """Only a caller who asked for `includeThoughts` gets them."""
     reasoning = stamp.request.reasoning if stamp.request else None
     return reasoning is not None and reasoning.shows is True
-
-
-def clean(text: str) -> str:
-    """Text that UTF-8 can hold: half characters become U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def _read_json(text: str) -> Any:
@@ -155,7 +146,7 @@ def _one_line(text: str, value: object) -> bytes:
             else bytes(msgspec.json.decode(raw, type=msgspec.Raw))
         )
     except msgspec.DecodeError:
-        return clean(json.dumps(value, ensure_ascii=False)).encode()
+        return json_text(value)
 
 
 def _fault(chunk: Chunk) -> str:
@@ -293,7 +284,7 @@ def _write_thought(part: Thinking, written: list[dict[str, Any]], stamp: Stamp) 
     shows = shows_thoughts(stamp)
     is_native = part.signature is not None and part.signature.dialect == "gemini"
     if shows and (part.text or is_native):
-        thought: dict[str, Any] = {"text": clean(part.text), "thought": True}
+        thought: dict[str, Any] = {"text": cleaned_text(part.text), "thought": True}
         if part.signature is not None and is_native:
             thought["thoughtSignature"] = part.signature.data
         written.append(thought)
@@ -305,9 +296,9 @@ def _write_thought(part: Thinking, written: list[dict[str, Any]], stamp: Stamp) 
 def _wire_part(part: Part) -> dict[str, Any] | None:
     match part:
         case Text(text=text, signature=signature):
-            return {"text": clean(text)} if text or signature else None
+            return {"text": cleaned_text(text)} if text or signature else None
         case Refusal(text=text):
-            return {"text": clean(text)}
+            return {"text": cleaned_text(text)}
         case Image():
             return image_part(part)
         case ToolCall():

@@ -9,10 +9,9 @@ import json
 import re
 from typing import Any
 
-from gateway.dialects.codec import EventClass
+from gateway.dialects.codec import UNREADABLE, EventClass
 from gateway.dialects.gemini.errors import text_of_error
 from gateway.dialects.gemini.wire import (
-    UNREADABLE,
     Chunk,
     Part,
     block_reason,

@@ -4,11 +4,11 @@ Only what the gateway reads is declared; msgspec skips the rest. Fields are read
 not break a stream. Used by both directions of answers; requests are read in `contents_in.py`, place by place.
 """
 
-import json
 from typing import Any
 
 import msgspec
 
+from gateway.dialects.surrogates import readable_json
 from gateway.domain.chat import Finish
 from gateway.domain.usage import Usage
 
@@ -63,9 +63,6 @@ class Chunk(msgspec.Struct, frozen=True, rename="camel"):
     model_version: Loose = None
 
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding a provider's bytes can raise (ValidationError is a DecodeError)."""
-
 _decode = msgspec.json.Decoder(Chunk).decode
 _decode_many = msgspec.json.Decoder(list[Chunk]).decode
 
@@ -82,7 +79,7 @@ def read_chunk(data: bytes) -> Chunk:
     except msgspec.DecodeError:
         if b"\\u" not in data:
             raise
-        return _decode(_without_half_characters(data))
+        return _decode(readable_json(data))
 
 
 def read_chunks(body: bytes) -> list[Chunk]:
@@ -222,14 +219,6 @@ def arguments_of(raw: msgspec.Raw) -> str:
 
 def own_text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _without_half_characters(data: bytes) -> bytes:
-    try:
-        text = json.dumps(json.loads(data), ensure_ascii=False, separators=(",", ":"))
-    except ValueError as error:
-        raise msgspec.DecodeError(str(error)) from error
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _count(value: object) -> int:

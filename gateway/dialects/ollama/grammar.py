@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.codec import UNREADABLE
+
 _MOST_VIOLATIONS = 20
 _WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _COUNTS = (
@@ -31,7 +33,7 @@ class Grammar:
             self._note("an event is not one line")
         try:
             line = msgspec.json.decode(event)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self._note("a line is not JSON")
             return
         if not isinstance(line, dict):

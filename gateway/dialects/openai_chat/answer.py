@@ -4,14 +4,12 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.calls import BROKEN_ARGUMENTS, MAY_CUT_CALLS, made_up_id
 from gateway.dialects.codec import BrokenAnswer, Origin, Stamp
 from gateway.dialects.openai_chat.asked_tools import LEGACY_NOTE
 from gateway.dialects.openai_chat.finish import FAILURES, finish_of, native, word_of
 from gateway.dialects.openai_chat.parts import (
-    BROKEN_ARGUMENTS,
-    MAY_CUT_CALLS,
     annotation,
-    call_id,
     citations_in,
     content_parts,
     first_text,
@@ -29,8 +27,8 @@ from gateway.dialects.openai_chat.signatures import (
     sealed_details,
     state_of,
 )
-from gateway.dialects.openai_chat.surrogates import json_text, read_json
 from gateway.dialects.openai_chat.usage import usage_in, usage_object
+from gateway.dialects.surrogates import json_text, read_json
 from gateway.domain.chat import Answer, Image, Part, Refusal, Signature, Text, Thinking, ToolCall
 
 Json = dict[str, Any]
@@ -140,7 +138,7 @@ def _call(entry: Json, origin: Origin, index: int, taken: set[str]) -> ToolCall 
     given = native(entry.get("id"))
     state = state_of(entry.get("extra_content"))
     return ToolCall(
-        id=given if given and given not in taken else call_id(origin.request_id, index),
+        id=given if given and given not in taken else made_up_id(origin.request_id, index),
         name=name,
         arguments=native(function.get("input")) if is_custom else whole_arguments(function.get("arguments")),
         kind="custom" if is_custom else "function",

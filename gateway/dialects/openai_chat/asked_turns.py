@@ -13,7 +13,7 @@ from gateway.dialects.media import from_data_url, normal_media_type, sniff_image
 from gateway.dialects.openai_chat.asked_tools import cache_of
 from gateway.dialects.openai_chat.fields import Json, a_list, an_object, optional_text, text_in, wrong
 from gateway.dialects.openai_chat.signatures import opened, state_of, thoughts_of
-from gateway.dialects.openai_chat.surrogates import json_text
+from gateway.dialects.surrogates import json_text
 from gateway.domain.chat import (
     File,
     Image,

@@ -8,12 +8,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import Origin
+from gateway.dialects.calls import BROKEN_ARGUMENTS, BROKEN_ARGUMENTS_CODE, MAY_CUT_CALLS
+from gateway.dialects.codec import UNREADABLE, Origin
 from gateway.dialects.openai_chat.finish import FAILURES, finish_of, native
 from gateway.dialects.openai_chat.parts import (
-    BROKEN_ARGUMENTS,
-    BROKEN_ARGUMENTS_CODE,
-    MAY_CUT_CALLS,
     citations_in,
     content_parts,
     first_text,
@@ -24,9 +22,9 @@ from gateway.dialects.openai_chat.response import status_in
 from gateway.dialects.openai_chat.signatures import details_text, merged_details, native_thinking, state_of
 from gateway.dialects.openai_chat.stream import error_text
 from gateway.dialects.openai_chat.stream_calls import StreamCalls, TooLarge
-from gateway.dialects.openai_chat.surrogates import HalfJoiner, read_json_with_halves
 from gateway.dialects.openai_chat.usage import usage_in
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, data_of
+from gateway.dialects.surrogates import HalfJoiner, read_json_with_halves
 from gateway.domain.chat import Citation, Signature, Text, Thinking
 from gateway.domain.events import (
     CitationAdded,
@@ -44,6 +42,10 @@ from gateway.domain.events import (
 from gateway.domain.usage import Usage
 
 _MAX_DETAIL_CHARS = 16 << 20
+_IN_PIECES = frozenset(
+    {"content", "reasoning_content", "reasoning", "reasoning_text", "text", "summary", "thinking", "arguments", "input"}
+)
+"""Members of deltas that may be cut within a character."""
 
 
 class _Delta(msgspec.Struct, frozen=True, gc=False):
@@ -144,7 +146,7 @@ class Decoder:
             return
         try:
             chunk = _decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             found = _with_halves(data)
             if found is None:
                 if not is_last:  # an event that the end cut off says nothing
@@ -343,7 +345,7 @@ def _with_halves(data: bytes) -> _Chunk | None:
     if b"\\u" not in data:
         return None
     try:
-        return msgspec.convert(read_json_with_halves(data), _Chunk)
+        return msgspec.convert(read_json_with_halves(data, _IN_PIECES), _Chunk)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
 

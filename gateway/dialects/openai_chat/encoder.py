@@ -11,8 +11,8 @@ from gateway.dialects.openai_chat.errors import encode_error_event
 from gateway.dialects.openai_chat.finish import word_of
 from gateway.dialects.openai_chat.parts import annotation, image_parts
 from gateway.dialects.openai_chat.signatures import extra_content, sealed_details
-from gateway.dialects.openai_chat.surrogates import json_text
 from gateway.dialects.openai_chat.usage import usage_object
+from gateway.dialects.surrogates import json_text
 from gateway.domain.chat import Signature, Thinking
 from gateway.domain.events import (
     CitationAdded,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.codec import UNREADABLE
 from gateway.dialects.sse import data_of
 
 MAX_VIOLATIONS = 20
@@ -51,7 +52,7 @@ class Grammar:
             return
         try:
             chunk = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             chunk = None
         if not isinstance(chunk, dict):
             self._check(False, "data that is no JSON object")

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.openai_chat.surrogates import json_text, read_json
 from gateway.dialects.openai_chat.think_tags import ThinkTags
 from gateway.dialects.sse import MAX_HELD_BYTES, EventSplitter, data_of
+from gateway.dialects.surrogates import json_text, read_json
 from gateway.domain.mend import Mend
 
 _TOTALS = ("prompt_tokens", "completion_tokens")

@@ -7,25 +7,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.codec import UNREADABLE
 from gateway.dialects.media import data_url, from_data_url
 from gateway.dialects.openai_chat.asked_turns import mistral_thinking
-from gateway.dialects.openai_chat.surrogates import json_text
-from gateway.domain.chat import Citation, Finish, Image, Text, Thinking
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-BROKEN_ARGUMENTS = "the provider called a tool with arguments that are no JSON object"
-BROKEN_ARGUMENTS_CODE = "invalid_tool_arguments"
-
-MAY_CUT_CALLS: frozenset[Finish] = frozenset({"length", "content_filter"})
-"""Ends that leave the last call's arguments unfinished in good faith."""
+from gateway.dialects.surrogates import json_text
+from gateway.domain.chat import Citation, Image, Text, Thinking
 
 Json = dict[str, Any]
-
-
-def call_id(request_id: str, index: int) -> str:
-    """The id of a call that its provider gave none."""
-    return f"call_{request_id.replace('-', '')[:20]}_{index}"
 
 
 def whole_arguments(value: object) -> str:
@@ -40,7 +28,7 @@ def whole_arguments(value: object) -> str:
     if value.lstrip()[:1] == "{":
         return value
     inner: object = value
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         inner = msgspec.json.decode(value)
     if inner is None or inner == "":
         return "{}"

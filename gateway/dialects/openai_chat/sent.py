@@ -12,8 +12,8 @@ from gateway.dialects.codec import Destination, Encoded, Unsupported
 from gateway.dialects.openai_chat.asked_tools import LEGACY_NOTE
 from gateway.dialects.openai_chat.sent_tools import output_format, write_tools
 from gateway.dialects.openai_chat.sent_turns import write_messages
-from gateway.dialects.openai_chat.surrogates import json_text
 from gateway.dialects.reasoning import effort_of
+from gateway.dialects.surrogates import json_text
 from gateway.dialects.tool_names import OPENAI_NAMES, WireNames
 from gateway.dialects.turns import unique_calls
 from gateway.domain.chat import ChatRequest, Effort, Reasoning

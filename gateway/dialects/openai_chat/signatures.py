@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.envelope import PREFIX, Envelopes
-from gateway.dialects.openai_chat.surrogates import json_text
+from gateway.dialects.surrogates import json_text
 from gateway.domain.chat import Signature, Thinking
 
 FORMAT = "omniroute-v1"

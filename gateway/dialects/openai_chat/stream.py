@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import EventClass
+from gateway.dialects.codec import UNREADABLE, EventClass
 from gateway.dialects.openai_chat.usage import usage_in
 from gateway.dialects.sse import EventSplitter, data_of
 from gateway.domain.usage import Usage
@@ -20,8 +20,6 @@ _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _DONE_LINE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _ERROR = re.compile(rb'"error"\s*:\s*[{"]')
 _FINISH = re.compile(rb'"finish_reason": ?"[^"]')
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding a provider's bytes can raise: they are strangers' bytes, and pass on whatever they are."""
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -43,7 +41,7 @@ def classify(event: bytes) -> EventClass:
         return "terminal"
     try:
         chunk = _decode_chunk(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return "error"
     if chunk.error or event.startswith(b"event: error"):
         return "error"
@@ -113,7 +111,7 @@ class StreamTap:
                 continue
             try:
                 chunk = _decode_chunk(data_of(event))
-            except _UNREADABLE:
+            except UNREADABLE:
                 kept.append(event)
                 continue
             found = usage_in(chunk.usage, chunk.x_groq)
@@ -134,7 +132,7 @@ def error_text(data: bytes) -> str:
     """A short text out of an error body or event, for logs and records. Never the prompt: only the message field."""
     try:
         error = msgspec.json.decode(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return "the provider's error is not JSON"
     if isinstance(error, dict):
         error = error.get("error", error)

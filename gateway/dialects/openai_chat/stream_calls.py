@@ -15,13 +15,13 @@ with `{` (nothing, `null`, a quoted text) wait until then and are put right.
 
 from typing import Any
 
-from gateway.dialects.openai_chat.parts import call_id, is_whole_object, whole_arguments
+from gateway.dialects.calls import MAX_ARGUMENT_CHARS, made_up_id
+from gateway.dialects.openai_chat.parts import is_whole_object, whole_arguments
 from gateway.dialects.openai_chat.signatures import state_of
-from gateway.dialects.openai_chat.surrogates import HalfJoiner
+from gateway.dialects.surrogates import HalfJoiner
 from gateway.domain.chat import Signature, ToolKind
 from gateway.domain.events import Event, ToolCallDelta, ToolCallDone, ToolCallStarted
 
-MAX_ARGUMENT_CHARS = 16 << 20
 MAX_CALLS = 1024
 
 Json = dict[str, Any]
@@ -199,7 +199,7 @@ class StreamCalls:
         call.index = self._started
         self._started += 1
         if not call.id:
-            call.id = call_id(self._request_id, call.index)
+            call.id = made_up_id(self._request_id, call.index)
         kind: ToolKind = "custom" if call.is_custom else "function"
         events.append(ToolCallStarted(call.index, call.id, call.name, kind))
         if call.kept and call.may_go:

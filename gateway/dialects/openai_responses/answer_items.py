@@ -5,11 +5,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import Origin
+from gateway.dialects.calls import made_up_id
+from gateway.dialects.codec import UNREADABLE, Origin
 from gateway.dialects.media import sniff_image, standard_base64
 from gateway.domain.chat import Finish, Image, Signature
-
-BROKEN_ARGUMENTS = "the provider called a tool with arguments that are no JSON object"
 
 _STATUSES = {
     "rate_limit_exceeded": 429,
@@ -68,7 +67,7 @@ class CallIds:
     """Ids of an answer's calls, each its own: made up where the provider gives none or one twice."""
 
     def __init__(self, origin: Origin) -> None:
-        self._made_up = f"call_{origin.request_id.replace('-', '')[:20]}"
+        self._request_id = origin.request_id
         self._taken: set[str] = set()
 
     def __len__(self) -> int:
@@ -78,7 +77,7 @@ class CallIds:
         if not call_id or call_id in self._taken:
             index = len(self._taken)
             numbered = f"{call_id}_{index}"
-            call_id = numbered if call_id and numbered not in self._taken else f"{self._made_up}_{index}"
+            call_id = numbered if call_id and numbered not in self._taken else made_up_id(self._request_id, index)
         self._taken.add(call_id)
         return call_id
 
@@ -139,6 +138,6 @@ def json_object(data: bytes) -> dict[str, Any]:
     """Empty for what is none."""
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return {}
     return value if isinstance(value, dict) else {}

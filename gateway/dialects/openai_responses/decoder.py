@@ -5,15 +5,14 @@ taken from the data, as some providers send no event names. What a provider says
 and not in deltas before, is taken there.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import Origin
+from gateway.dialects.calls import BROKEN_ARGUMENTS, BROKEN_ARGUMENTS_CODE
+from gateway.dialects.codec import UNREADABLE, Origin
 from gateway.dialects.openai_responses.answer_items import (
-    BROKEN_ARGUMENTS,
     answered,
     error_of,
     image_of,
@@ -25,6 +24,7 @@ from gateway.dialects.openai_responses.content import citation_of
 from gateway.dialects.openai_responses.streamed_calls import StreamedCall, StreamedCalls
 from gateway.dialects.openai_responses.usage import usage_of
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, name_and_data
+from gateway.dialects.surrogates import HalfJoiner, read_json_with_halves
 from gateway.domain.events import (
     CitationAdded,
     Event,
@@ -58,12 +58,13 @@ class _StreamEvent(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_StreamEvent).decode
+_IN_PIECES = frozenset({"delta"})
 
 
 class _Slot:
     """One output item as far as it has come."""
 
-    __slots__ = ("call", "citations", "half", "is_closed", "kind", "part", "said")
+    __slots__ = ("call", "citations", "halves", "is_closed", "kind", "part", "said")
 
     def __init__(self) -> None:
         self.kind = ""
@@ -73,8 +74,7 @@ class _Slot:
         """Of reasoning: the part that the last delta belonged to."""
         self.citations = 0
         self.is_closed = False
-        self.half = ""
-        """The first half of a character that was split over two deltas (a lone surrogate in JSON)."""
+        self.halves = HalfJoiner()
         self.call = StreamedCall()
 
 
@@ -123,8 +123,8 @@ class StreamDecoder:
             return
         try:
             event = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            repaired = _with_lone_surrogates(data)
+        except UNREADABLE:
+            repaired = _with_halves(data)
             if repaired is None:
                 self._fail(events, StreamFailed("the provider sent an event that is not JSON"))
                 return
@@ -165,7 +165,7 @@ class StreamDecoder:
             events.append(UsageTold(usage))
         incomplete = event.type == "response.incomplete" or response.get("status") == "incomplete"
         if self._calls.is_broken and not incomplete:
-            self._fail(events, StreamFailed(BROKEN_ARGUMENTS, code="invalid_tool_arguments"))
+            self._fail(events, StreamFailed(BROKEN_ARGUMENTS, code=BROKEN_ARGUMENTS_CODE))
             return
         finish, native = answered(response, is_incomplete=incomplete, has_calls=self._calls.count > 0)
         events.append(Finished(finish=finish, native_finish=native))
@@ -243,12 +243,7 @@ class StreamDecoder:
 
     def _joined(self, slot: _Slot, text: str) -> str:
         """The text to pass on now, half characters joined and hopeless ones replaced."""
-        if not self._is_repairing:
-            return text
-        text = slot.half + text
-        slot.half = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
-        whole = text[:-1] if slot.half else text
-        return _repaired(whole)
+        return slot.halves.feed(text) if self._is_repairing else text
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
@@ -399,22 +394,12 @@ class StreamDecoder:
             call.arguments = whole
 
 
-def _with_lone_surrogates(data: bytes) -> _StreamEvent | None:
-    """Half characters are legal in JSON text and not in UTF-8, so a strict reader refuses them.
-
-    They stay in `delta` alone, where the next one may bring the other half.
-    """
+def _with_halves(data: bytes) -> _StreamEvent | None:
+    """An event with half a character in it, which only the next one completes."""
     try:
-        value = json.loads(data)
-        event = msgspec.convert(json.loads(_repaired(json.dumps(value, ensure_ascii=False))), _StreamEvent)
-        event.delta = value.get("delta")
+        return msgspec.convert(read_json_with_halves(data, _IN_PIECES), _StreamEvent)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
-    return event
-
-
-def _repaired(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 _HANDLERS: dict[str, Callable[[StreamDecoder, _StreamEvent, list[Event]], None]] = {

@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import BrokenAnswer, Origin, Reading, Stamp
+from gateway.dialects.calls import BROKEN_ARGUMENTS
+from gateway.dialects.codec import UNREADABLE, BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.estimate import estimated_tokens, text_tokens
 from gateway.dialects.openai_responses.answer_items import (
-    BROKEN_ARGUMENTS,
     CallIds,
     answered,
     call_id_of,
@@ -37,7 +37,6 @@ from gateway.dialects.openai_responses.usage import usage_of
 from gateway.domain.chat import Answer, File, Image, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway.domain.usage import Usage
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNFINISHED = ("queued", "in_progress")
 
 
@@ -59,7 +58,7 @@ def read_answer(body: bytes) -> Reading:
         return Reading(kind="empty", message="the provider sent an empty answer")
     try:
         answer = _decode_head(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Reading(kind="not_json", message="the provider's answer is not a response")
     if answer.error or answer.status in ("failed", "cancelled"):
         message, status, _ = error_of(answer.error)
@@ -75,7 +74,7 @@ def decode_response(body: bytes, origin: Origin) -> Answer:
     """Raises BrokenAnswer for what is no answer: not JSON, a failed response, none that is finished."""
     try:
         response = _decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise BrokenAnswer("the provider's answer is not a response") from error
     status = response.get("status")
     if response.get("error") or status in ("failed", "cancelled"):

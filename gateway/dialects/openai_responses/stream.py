@@ -8,15 +8,13 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import EventClass
+from gateway.dialects.codec import UNREADABLE, EventClass
 from gateway.dialects.openai_responses.usage import usage_of
 from gateway.dialects.sse import EventSplitter, data_of, name_and_data
 from gateway.domain.usage import Usage
 
 _DONE = b"[DONE]"
 _ENDS = frozenset({"response.completed", "response.incomplete"})
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding a provider's bytes can raise: they are strangers' bytes, and pass on whatever they are."""
 
 
 class _Response(msgspec.Struct, frozen=True):
@@ -51,7 +49,7 @@ def classify(event: bytes) -> EventClass:
         return "terminal"
     try:
         read = _decode(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return "error"
     kind = read.type if isinstance(read.type, str) else name
     if kind == "error" or kind in {"response.failed", "response.cancelled"} or read.error:
@@ -81,7 +79,7 @@ def error_text(data: bytes) -> str:
     """A short text out of an error body or event, for logs and records. Never the prompt: only the message field."""
     try:
         error = msgspec.json.decode(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return "the provider's error is not JSON"
     if isinstance(error, dict) and isinstance(error.get("response"), dict):
         error = error["response"]
@@ -135,7 +133,7 @@ class StreamTap:
             name, data = name_and_data(event)
             try:
                 read = _decode(data)
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
             kind = read.type if isinstance(read.type, str) else name
             if kind in _ENDS and classify(event) != "error":

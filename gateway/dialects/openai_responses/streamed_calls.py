@@ -4,12 +4,10 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.calls import MAX_ARGUMENT_CHARS
 from gateway.dialects.codec import Origin
 from gateway.dialects.openai_responses.answer_items import CallIds, call_id_of, is_object, ordinary_arguments
 from gateway.domain.events import Event, ToolCallDelta, ToolCallDone, ToolCallStarted
-
-MAX_ARGUMENT_CHARS = 16 << 20
-"""Of all calls of an answer together."""
 
 
 class StreamedCall:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.anthropic_messages.codec import PROVIDER
-from gateway.dialects.anthropic_messages.decoder import BROKEN_ARGUMENTS
+from gateway.dialects.calls import BROKEN_ARGUMENTS_CODE
 from gateway.domain.chat import Citation, Signature
 from gateway.domain.events import (
     CitationAdded,
@@ -245,7 +245,7 @@ def test_arguments_that_are_no_object_are_a_failure_unless_they_were_cut() -> No
     call = block(0, type="tool_use", id="a", name="f", input={}) + delta(0, type="input_json_delta", partial_json='{"a')
     failed = events_of(start(), call, stop(0), end("tool_use"))[-1]
     assert isinstance(failed, StreamFailed)
-    assert failed.code == BROKEN_ARGUMENTS
+    assert failed.code == BROKEN_ARGUMENTS_CODE
     assert events_of(start(), call, end("max_tokens"))[-1] == Finished("length", "", "max_tokens")
 
 
