@@ -254,14 +254,13 @@ class _Passage:
             return
         finally:
             exchange.usage = tap.usage  # also when the caller leaves: a provider may tell it before its end
-        if isinstance(tap, Translation) and (violations := tap.violations()):
-            self._tools.metrics.grammar_violations.add((exchange.caller.dialect,))
-            _log.warning("stream_out_of_order", request_id=exchange.request_id, found=violations)
         if tap.error:
             exchange.error = "provider_error_event"
         elif not tap.is_complete:
-            await self._end_cut("reset", "the provider ended the stream before the answer was complete", tap)
+            message = "the provider ended the stream before the answer was complete"
+            await self._end_cut("reset", message, tap, last)
             return
+        self._judge(tap)
         exchange.watch.enter("gap_timeout", time.monotonic() + LINGER_S)
         await self._settle(200, len(last))
         await reply.finish(last)
@@ -300,16 +299,29 @@ class _Passage:
             answered_in=committed.asking.codec.dialect,
         )
 
-    async def _end_cut(self, kind: str, message: str, tap: Tap) -> None:
-        """After commit there is no other target: the dialect's error event, and no clean terminator."""
+    async def _end_cut(self, kind: str, message: str, tap: Tap, rest: bytes = b"") -> None:
+        """After commit there is no other target: the dialect's error event, and no clean terminator.
+
+        `rest` is a last event without its blank line: its translator counts it as written; of bytes that pass it is
+        half an event, which must not run into ours.
+        """
         exchange = self.exchange
         exchange.error = f"stream_{kind}"
         self._tools.metrics.streams_interrupted.add(("gateway" if kind == "draining" else "provider",))
         code = "shutting_down" if kind == "draining" else "upstream_cut"
-        fail = tap.fail if isinstance(tap, Translation | ArrayTap) else self._stream_error
-        last = fail(502, code, message, self._details())
+        if isinstance(tap, Translation | ArrayTap):
+            last = rest + tap.fail(502, code, message, self._details())
+        else:
+            last = self._stream_error(502, code, message, self._details())
+        self._judge(tap)
         await self._settle(200, len(last))
         await self._reply.finish(last)
+
+    def _judge(self, tap: Tap) -> None:
+        """Tell of a translated stream that is out of order, once all of it is written."""
+        if isinstance(tap, Translation) and (violations := tap.violations()):
+            self._tools.metrics.grammar_violations.add((self.exchange.caller.dialect,))
+            _log.warning("stream_out_of_order", request_id=self.exchange.request_id, found=violations)
 
     def _stream_error(self, status: int, code: str, message: str, details: dict[str, object] | None) -> bytes:
         exchange = self.exchange

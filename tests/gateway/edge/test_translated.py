@@ -144,6 +144,45 @@ async def test_a_cut_stream_ends_with_the_dialects_error(make: Any) -> None:
     assert record.error == "stream_reset"
 
 
+AND_MORE = HELLO.replace(b"Hello", b" and more").rstrip(b"\n")
+
+
+@pytest.mark.parametrize("script", [(HELLO,), (HELLO, AND_MORE), (AND_MORE,)], ids=["cut", "unended", "unended alone"])
+@pytest.mark.parametrize(
+    ("path", "dialect", "asked"),
+    [
+        ("/v1/messages", "anthropic_messages", ASK | {"stream": True}),
+        ("/v1/responses", "openai_responses", {"model": "local/m1", "input": "Hi", "stream": True}),
+        ("/v1beta/models/local/m1:streamGenerateContent?alt=sse", "gemini", {"contents": [{"parts": [{"text": "Hi"}]}]}),
+    ],
+)  # fmt: skip
+async def test_a_cut_stream_is_in_order_with_all_that_came_and_nothing_else_is_told(
+    make: Any, path: str, dialect: Any, asked: dict[str, Any], script: tuple[bytes, ...]
+) -> None:
+    worker = make(a=stream(*script))
+    answer = await post(worker, path, asked)
+    grammar = GRAMMARS[dialect]()
+    for event in EventSplitter().feed(answer.body):
+        grammar.feed(event)
+    grammar.end()
+    assert grammar.violations == []
+    assert (b"and more" in answer.body) is (AND_MORE in script)
+    assert worker.metrics.grammar_violations.pending == {}
+    (record,) = worker.records()
+    assert record.error == "stream_reset"
+
+
+@pytest.mark.parametrize("dialect", ["gemini", "openai_chat"])
+async def test_an_array_is_one_when_its_only_event_has_no_end(make: Any, dialect: Any) -> None:
+    only = b'data: {"candidates":[{"content":{"parts":[{"text":" and more"}]}}]}' if dialect == "gemini" else AND_MORE
+    worker = make(a=stream(only), dialects={"a": dialect})
+    asked = {"contents": [{"parts": [{"text": "Hi"}]}]}
+    answer = await post(worker, "/v1beta/models/local/m1:streamGenerateContent", asked)
+    first, last = json.loads(answer.body)
+    assert first["candidates"][0]["content"]["parts"][0]["text"] == " and more"
+    assert "error" in last
+
+
 async def test_a_target_that_cannot_serve_it_is_passed_over(make: Any) -> None:
     worker = make(a=whole(200, ANSWER), b=whole(200, ANSWER), dialects={"a": "anthropic_messages"})
     answer = await worker.chat(n=2, messages=[{"role": "user", "content": "Hi"}])
