@@ -2,12 +2,13 @@
 
 from gateway.dialects.anthropic_messages.decoder import make_decoder
 from gateway.dialects.anthropic_messages.encoder import make_encoder
-from gateway.dialects.anthropic_messages.errors import encode_error, encode_stream_error, error_text
+from gateway.dialects.anthropic_messages.errors import encode_error, encode_stream_error
 from gateway.dialects.anthropic_messages.outgoing import encode_request
 from gateway.dialects.anthropic_messages.request import decode_request, pass_on, read_head
 from gateway.dialects.anthropic_messages.response import decode_response, encode_response, read_answer
 from gateway.dialects.anthropic_messages.stream import StreamTap, classify
 from gateway.dialects.codec import CallerCodec, ProviderCodec
+from gateway.dialects.provider_errors import error_text
 
 CALLER = CallerCodec(
     dialect="anthropic_messages",

@@ -6,7 +6,6 @@ the citations around them stay.
 
 from typing import Any
 
-from gateway.dialects.anthropic_messages.errors import error_text
 from gateway.dialects.anthropic_messages.stream_events import (
     BlockStart,
     WireDelta,
@@ -29,6 +28,7 @@ from gateway.dialects.calls import (
     made_up_id,
 )
 from gateway.dialects.codec import Origin
+from gateway.dialects.provider_errors import error_text
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, data_of
 from gateway.domain.chat import Signature
 from gateway.domain.dialect import ProviderDialect

@@ -5,7 +5,6 @@ The SDKs (Python 2.12 run) take any further members, so our own stand beside the
 
 import msgspec
 
-from gateway.dialects.codec import UNREADABLE
 from gateway.dialects.sse import event_of
 
 _TYPES = {
@@ -43,16 +42,3 @@ def encode_stream_error(
 ) -> bytes:
     """The same as an event of a stream; the SDKs raise on it. No `message_stop` follows."""
     return event_of("error", encode_error(status, code, message, param, details))
-
-
-def error_text(data: bytes) -> str:
-    """A short text out of a provider's error, for logs and records. Never the prompt: only the message."""
-    try:
-        error = msgspec.json.decode(data)
-    except UNREADABLE:
-        return "the provider's error is not JSON"
-    if isinstance(error, dict):
-        error = error.get("error", error)
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("code") or error.get("type")
-    return str(error)[:300] if error else "no message"

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.anthropic_messages import carried
-from gateway.dialects.anthropic_messages.errors import error_text
 from gateway.dialects.anthropic_messages.wire import (
     ERROR_STATUSES,
     STOP_REASONS,
@@ -19,6 +18,7 @@ from gateway.dialects.anthropic_messages.wire import (
 from gateway.dialects.calls import made_up_id
 from gateway.dialects.codec import UNREADABLE, BrokenAnswer, Origin, Reading, Stamp
 from gateway.dialects.envelope import Envelopes
+from gateway.dialects.provider_errors import error_text
 from gateway.dialects.surrogates import cleaned_text
 from gateway.dialects.tool_names import legal_id, wrapped
 from gateway.domain.chat import (

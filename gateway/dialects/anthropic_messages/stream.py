@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.anthropic_messages.errors import error_text
 from gateway.dialects.anthropic_messages.wire import Counts
 from gateway.dialects.codec import UNREADABLE, EventClass
+from gateway.dialects.provider_errors import error_text
 from gateway.dialects.sse import EventSplitter, data_of
-from gateway.domain.usage import Usage
+from gateway.dialects.tap import EventTap
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -56,31 +56,17 @@ def classify(event: bytes) -> EventClass:
     return "terminal" if kind == "message_stop" else "noise"
 
 
-class StreamTap:
-    """Watches a stream that is passed on: its usage, whether it came to an end, whether it said an error.
+class StreamTap(EventTap):
+    """Complete is a stream with a reason to stop, or with the terminator.
 
     Feed it any split of the bytes; it gives what may be sent on, cut only between events.
     """
 
-    __slots__ = ("_counts", "_splitter", "chunks", "error", "has_finished", "is_done", "usage")
+    __slots__ = ("_counts",)
 
     def __init__(self, *, hides_usage_chunk: bool = False) -> None:
+        super().__init__(hides_usage_chunk=hides_usage_chunk)
         self._counts = Counts()
-        self._splitter = EventSplitter()
-        self.usage: Usage | None = None
-        self.chunks = 0
-        self.has_finished = False
-        self.is_done = False
-        self.error = ""
-
-    @property
-    def is_complete(self) -> bool:
-        """The provider said that the answer is whole: a reason to stop, or the terminator."""
-        return self.has_finished or self.is_done
-
-    @property
-    def held_bytes(self) -> int:
-        return self._splitter.held_bytes
 
     def feed(self, data: bytes) -> bytes:
         out = self._splitter.feed_joined(data)
@@ -94,8 +80,8 @@ class StreamTap:
         return out
 
     def take_rest(self) -> bytes:
-        """What is left of an unfinished event. A last event may lack its blank line, so it is read too."""
-        rest, self._splitter.rest = self._splitter.rest, b""
+        """A last event may lack its blank line, so it is read too."""
+        rest = super().take_rest()
         if b'"message_' in rest:
             self._look_at(rest)
         return rest
@@ -111,9 +97,9 @@ class StreamTap:
                 self._take_usage(found.message.get("usage") if isinstance(found.message, dict) else None)
             case "message_delta":
                 self._take_usage(found.usage)
-                self.has_finished = self.has_finished or _stop_reason(found.delta)
+                self.is_complete = self.is_complete or _stop_reason(found.delta)
             case "message_stop":
-                self.is_done = True
+                self.is_done = self.is_complete = True
             case "error":
                 self.error = self.error or error_text(data)
             case None if found.error:

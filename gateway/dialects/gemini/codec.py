@@ -9,7 +9,7 @@ from gateway.dialects.gemini.errors import encode_error, encode_stream_error, er
 from gateway.dialects.gemini.request import decode_request, encode_request, pass_on, read_head
 from gateway.dialects.gemini.response import decode_response, encode_response, read_answer
 from gateway.dialects.gemini.signatures import MARKS
-from gateway.dialects.gemini.stream import classify, make_tap
+from gateway.dialects.gemini.stream import GeminiTap, classify
 
 
 def path(model: str, is_stream: bool) -> str:
@@ -39,7 +39,7 @@ PROVIDER = ProviderCodec(
     path=path,
     classify=classify,
     read_answer=read_answer,
-    make_tap=make_tap,
+    make_tap=GeminiTap,
     pass_on=pass_on,
     encode_request=encode_request,
     decode_response=decode_response,

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from gateway.dialects import provider_errors
+
 _STATUSES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -22,6 +24,9 @@ _STATUSES = {
     504: "DEADLINE_EXCEEDED",
     529: "UNAVAILABLE",
 }
+
+_WORDS = ("message", "status", "code")
+"""The members that tell what happened; `code` is a mere number here."""
 
 _TYPE = "type.googleapis.com/google."
 
@@ -54,23 +59,13 @@ def encode_stream_error(
 
 
 def error_text(data: bytes) -> str:
-    """A short text out of an error body or event, for logs and records. Never the prompt: only the message field."""
-    try:
-        error = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "the provider's error is not JSON"
-    return text_of_error(error)
+    """See `provider_errors.error_text`."""
+    return provider_errors.error_text(data, _WORDS)
 
 
 def text_of_error(error: object) -> str:
-    """The same for JSON that is read already: an error, `{"error": …}`, or an array of one (a stream without `alt=sse`)."""
-    if isinstance(error, list):
-        error = error[0] if error else None
-    if isinstance(error, dict):
-        error = error.get("error", error)
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("status") or error.get("code")
-    return str(error)[:300] if error else "no message"
+    """See `provider_errors.text_of_error`."""
+    return provider_errors.text_of_error(error, _WORDS)
 
 
 def status_of_error(error: object) -> int:

@@ -22,6 +22,7 @@ from gateway.dialects.gemini.wire import (
     usage_of,
 )
 from gateway.dialects.sse import EventSplitter, data_of
+from gateway.dialects.tap import EventTap
 from gateway.domain.usage import Usage
 
 _FINISH = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*["1-9]')
@@ -55,23 +56,17 @@ def json_of(event: bytes) -> bytes:
     return text if text[:1] in (b"{", b"[") else b""
 
 
-class GeminiTap:
-    """Watches a stream that is passed on: its usage, whether it came to an end, whether it said an error.
+class GeminiTap(EventTap):
+    """Complete is a stream with a finish reason, or with a refused prompt; there is no terminator (`is_done`).
 
-    There is no terminator, so `is_done` stays False. What is held back (`held_bytes`) is looked at as soon as it is
-    whole: the last event may come without its blank line, and a bare JSON error always does.
+    What is held back (`held_bytes`) is looked at as soon as it is whole: the last event may come without its blank
+    line, and a bare JSON error always does.
     """
 
-    __slots__ = ("_last_usage", "_splitter", "_usage", "chunks", "error", "has_finished", "is_done")
+    __slots__ = ("_last_usage", "_usage")
 
-    def __init__(self, *, hides_usage_chunk: bool = False) -> None:
-        self._splitter = EventSplitter()
-        self._last_usage = b""
-        self._usage: Usage | None = None
-        self.chunks = 0
-        self.has_finished = False
-        self.is_done = False
-        self.error = ""
+    _last_usage: bytes
+    _usage: Usage | None
 
     @property
     def usage(self) -> Usage | None:
@@ -85,15 +80,6 @@ class GeminiTap:
     def usage(self, value: Usage | None) -> None:
         self._usage, self._last_usage = value, b""
 
-    @property
-    def is_complete(self) -> bool:
-        """A finish reason was seen, or the prompt was refused."""
-        return self.has_finished
-
-    @property
-    def held_bytes(self) -> int:
-        return self._splitter.held_bytes
-
     def feed(self, data: bytes) -> bytes:
         out = self._splitter.feed_joined(data)
         if out:
@@ -103,16 +89,11 @@ class GeminiTap:
             self._look_at(self._splitter.rest)
         return out
 
-    def take_rest(self) -> bytes:
-        """What is left of an unfinished event."""
-        rest, self._splitter.rest = self._splitter.rest, b""
-        return rest
-
     def _look_at(self, out: bytes) -> None:
         if b'TokenCount"' in out:
             self._last_usage = out
-        if not self.has_finished and b'Reason"' in out and _FINISH.search(out):
-            self.has_finished = _says_finish(out)
+        if not self.is_complete and b'Reason"' in out and _FINISH.search(out):
+            self.is_complete = _says_finish(out)
         if b'"error"' in out and _ERROR.search(out):
             self._note_error(out)
 
@@ -127,10 +108,6 @@ class GeminiTap:
                     if chunk.error:
                         self.error = text_of_error(chunk.error)
                         return
-
-
-def make_tap(*, hides_usage_chunk: bool = False) -> GeminiTap:
-    return GeminiTap(hides_usage_chunk=hides_usage_chunk)
 
 
 def _verdict(chunk: Chunk) -> EventClass:

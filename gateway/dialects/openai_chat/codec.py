@@ -9,7 +9,8 @@ from gateway.dialects.openai_chat.errors import encode_error, encode_error_event
 from gateway.dialects.openai_chat.request import pass_on, read_head
 from gateway.dialects.openai_chat.response import read_answer
 from gateway.dialects.openai_chat.sent import encode_request
-from gateway.dialects.openai_chat.stream import StreamTap, classify, error_text
+from gateway.dialects.openai_chat.stream import StreamTap, classify
+from gateway.dialects.provider_errors import error_text
 
 
 def _stream_type(_arrival: Arrival) -> bytes:

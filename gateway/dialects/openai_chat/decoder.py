@@ -20,9 +20,9 @@ from gateway.dialects.openai_chat.parts import (
 )
 from gateway.dialects.openai_chat.response import status_in
 from gateway.dialects.openai_chat.signatures import details_text, merged_details, native_thinking, state_of
-from gateway.dialects.openai_chat.stream import error_text
 from gateway.dialects.openai_chat.stream_calls import StreamCalls, TooLarge
 from gateway.dialects.openai_chat.usage import usage_in
+from gateway.dialects.provider_errors import error_text
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, data_of
 from gateway.dialects.surrogates import HalfJoiner, read_json_with_halves
 from gateway.domain.chat import Citation, Signature, Text, Thinking

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.codec import Reading
-from gateway.dialects.openai_chat.stream import error_text
 from gateway.dialects.openai_chat.usage import usage_in
+from gateway.dialects.provider_errors import error_text
 
 
 class _Answer(msgspec.Struct, frozen=True):

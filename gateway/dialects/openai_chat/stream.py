@@ -12,8 +12,9 @@ import msgspec
 
 from gateway.dialects.codec import UNREADABLE, EventClass
 from gateway.dialects.openai_chat.usage import usage_in
+from gateway.dialects.provider_errors import error_text
 from gateway.dialects.sse import EventSplitter, data_of
-from gateway.domain.usage import Usage
+from gateway.dialects.tap import EventTap
 
 _DONE = b"[DONE]"
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
@@ -56,32 +57,18 @@ def classify(event: bytes) -> EventClass:
     return "noise"
 
 
-class StreamTap:
-    """Watches a stream that is passed on: its usage, whether it came to an end, whether it said an error.
+class StreamTap(EventTap):
+    """`hides_usage_chunk`: the gateway asked for usage and the caller did not, so the usage-only chunk is removed.
 
-    `hides_usage_chunk`: the gateway asked for usage and the caller did not, so the usage-only chunk is removed.
-    Feed it any split of the bytes; it gives what may be sent on, cut only between events.
+    Complete is a stream with a finish reason, or with the terminator. Feed it any split of the bytes; it gives what may
+    be sent on, cut only between events.
     """
 
-    __slots__ = ("_hides_usage_chunk", "_splitter", "chunks", "error", "has_finished", "is_done", "usage")
+    __slots__ = ("_hides_usage_chunk",)
 
     def __init__(self, *, hides_usage_chunk: bool) -> None:
+        super().__init__()
         self._hides_usage_chunk = hides_usage_chunk
-        self._splitter = EventSplitter()
-        self.usage: Usage | None = None
-        self.chunks = 0
-        self.has_finished = False
-        self.is_done = False
-        self.error = ""
-
-    @property
-    def is_complete(self) -> bool:
-        """The provider said that the answer is whole: a finish reason, or the terminator."""
-        return self.has_finished or self.is_done
-
-    @property
-    def held_bytes(self) -> int:
-        return self._splitter.held_bytes
 
     def feed(self, data: bytes) -> bytes:
         out = self._splitter.feed_joined(data)
@@ -89,19 +76,14 @@ class StreamTap:
             return out
         self.chunks += out.count(b"data:")
         if _DONE in out and _DONE_LINE.search(out):
-            self.is_done = True
-        if not self.has_finished and (b'"finish_reason":"' in out or b'"finish_reason": "' in out):
-            self.has_finished = _FINISH.search(out) is not None  # some providers say "" until the end
+            self.is_done = self.is_complete = True
+        if not self.is_complete and (b'"finish_reason":"' in out or b'"finish_reason": "' in out):
+            self.is_complete = _FINISH.search(out) is not None  # some providers say "" until the end
         if b'"usage"' in out and _USAGE.search(out):
             out = self._take_usage(out)
         if b'"error"' in out and _ERROR.search(out):
             self._note_error(out)
         return out
-
-    def take_rest(self) -> bytes:
-        """What is left of an unfinished event."""
-        rest, self._splitter.rest = self._splitter.rest, b""
-        return rest
 
     def _take_usage(self, out: bytes) -> bytes:
         kept: list[bytes] = []
@@ -126,16 +108,3 @@ class StreamTap:
             if _ERROR.search(event) and classify(event) == "error":
                 self.error = error_text(data_of(event))
                 return
-
-
-def error_text(data: bytes) -> str:
-    """A short text out of an error body or event, for logs and records. Never the prompt: only the message field."""
-    try:
-        error = msgspec.json.decode(data)
-    except UNREADABLE:
-        return "the provider's error is not JSON"
-    if isinstance(error, dict):
-        error = error.get("error", error)
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("code") or error.get("type")
-    return str(error)[:300] if error else "no message"

@@ -7,7 +7,8 @@ from gateway.dialects.openai_responses.errors import encode_error, encode_stream
 from gateway.dialects.openai_responses.provider_request import encode_request
 from gateway.dialects.openai_responses.request import decode_request, pass_on, read_head
 from gateway.dialects.openai_responses.response import decode_response, encode_response, read_answer
-from gateway.dialects.openai_responses.stream import classify, error_text, make_tap
+from gateway.dialects.openai_responses.stream import StreamTap, classify
+from gateway.dialects.provider_errors import error_text
 
 CALLER = CallerCodec(
     dialect="openai_responses",
@@ -26,7 +27,7 @@ PROVIDER = ProviderCodec(
     path=lambda _model, _is_stream: "/responses",
     classify=classify,
     read_answer=read_answer,
-    make_tap=make_tap,
+    make_tap=StreamTap,
     pass_on=pass_on,
     encode_request=encode_request,
     decode_response=decode_response,

@@ -32,8 +32,8 @@ from gateway.dialects.openai_responses.output_items import (
     stamped_id,
     text_part,
 )
-from gateway.dialects.openai_responses.stream import error_text
 from gateway.dialects.openai_responses.usage import usage_of
+from gateway.dialects.provider_errors import error_text
 from gateway.domain.chat import Answer, File, Image, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from gateway.domain.usage import Usage
 

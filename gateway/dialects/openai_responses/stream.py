@@ -10,8 +10,9 @@ import msgspec
 
 from gateway.dialects.codec import UNREADABLE, EventClass
 from gateway.dialects.openai_responses.usage import usage_of
+from gateway.dialects.provider_errors import error_text
 from gateway.dialects.sse import EventSplitter, data_of, name_and_data
-from gateway.domain.usage import Usage
+from gateway.dialects.tap import EventTap
 
 _DONE = b"[DONE]"
 _ENDS = frozenset({"response.completed", "response.incomplete"})
@@ -75,41 +76,13 @@ def _class_of_item(item: object) -> EventClass:
     return "useful"
 
 
-def error_text(data: bytes) -> str:
-    """A short text out of an error body or event, for logs and records. Never the prompt: only the message field."""
-    try:
-        error = msgspec.json.decode(data)
-    except UNREADABLE:
-        return "the provider's error is not JSON"
-    if isinstance(error, dict) and isinstance(error.get("response"), dict):
-        error = error["response"]
-    if isinstance(error, dict):
-        error = error.get("error") or error
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("code") or error.get("type")
-    return str(error)[:300] if error else "no message"
+class StreamTap(EventTap):
+    """Only events of the life cycle have a member `response`; inside JSON strings a quote is escaped, so it is no content.
 
-
-class StreamTap:
-    """Watches a stream that is passed on: its usage, whether it came to an end, whether it said an error.
-
-    Only events of the life cycle have a member `response`; inside JSON strings a quote is escaped, so it is no content.
     Feed it any split of the bytes; it gives what may be sent on, cut only between events.
     """
 
-    __slots__ = ("_splitter", "chunks", "error", "is_complete", "is_done", "usage")
-
-    def __init__(self) -> None:
-        self._splitter = EventSplitter()
-        self.usage: Usage | None = None
-        self.chunks = 0
-        self.is_done = False
-        self.is_complete = False
-        self.error = ""
-
-    @property
-    def held_bytes(self) -> int:
-        return self._splitter.held_bytes
+    __slots__ = ()
 
     def feed(self, data: bytes) -> bytes:
         out = self._splitter.feed_joined(data)
@@ -120,8 +93,8 @@ class StreamTap:
         return out
 
     def take_rest(self) -> bytes:
-        """What is left of an unfinished event. The last one may lack its blank line."""
-        rest, self._splitter.rest = self._splitter.rest, b""
+        """The last event may lack its blank line, so it is read too."""
+        rest = super().take_rest()
         if rest and not self.is_done:
             self._read(rest + b"\n\n")
         return rest
@@ -143,9 +116,3 @@ class StreamTap:
                 self.error = self.error or error_text(data_of(event))
                 self.is_done = kind not in {"error", ""}
                 self.usage = usage_of(read.response.usage if read.response else None) or self.usage
-
-
-def make_tap(*, hides_usage_chunk: bool) -> StreamTap:
-    """Usage is part of the last event here: there is no chunk of its own to hide."""
-    del hides_usage_chunk
-    return StreamTap()

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.dialects.anthropic_messages.codec import CALLER, PROVIDER
 from gateway.dialects.anthropic_messages.count import count_body, encode_count, read_count
-from gateway.dialects.anthropic_messages.errors import error_text
 from gateway.dialects.codec import BrokenAnswer, Reading
+from gateway.dialects.provider_errors import error_text
 from gateway.domain.chat import Answer, Citation, Text, ToolCall
 from gateway.domain.usage import Usage
 from tests.support.traffic import ORIGIN, stamp

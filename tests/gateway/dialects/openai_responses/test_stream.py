@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.openai_responses.stream import StreamTap, classify, error_text, make_tap
+from gateway.dialects.openai_responses.stream import StreamTap, classify
+from gateway.dialects.provider_errors import error_text
 from gateway.domain.usage import Usage
 
 CALM = settings(deadline=None, database=None, max_examples=150)
@@ -105,7 +106,7 @@ def streams(draw: st.DrawFn) -> bytes:
 
 
 def watched(pieces: list[bytes]) -> tuple[bytes, StreamTap]:
-    tap = make_tap(hides_usage_chunk=False)
+    tap = StreamTap(hides_usage_chunk=False)
     return b"".join([tap.feed(piece) for piece in pieces]) + tap.take_rest(), tap
 
 
