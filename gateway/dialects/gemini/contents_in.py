@@ -110,7 +110,7 @@ class ContentsReader:
         if (call := part.object("functionCall")) is not None:
             parts.append(self._call(call, signature))
         elif (response := part.object("functionResponse")) is not None:
-            parts.append(self._result(response))
+            self._take_result(response, parts)
         elif part.get("text") is not None:
             text = part.text("text")
             if text or signature is not None:
@@ -175,6 +175,14 @@ class ContentsReader:
         made = ToolCall(id=call_id, name=name, arguments=text, signature=signature)
         self._open.append(made)
         return made
+
+    def _take_result(self, response: Place, parts: list[Part]) -> None:
+        """Gemini CLI, when it takes up an old session, sends each response twice: the second says nothing new."""
+        result = self._result(response)
+        if response.get("id") and result in parts:
+            self._note("a function response that is there twice")
+        else:
+            parts.append(result)
 
     def _result(self, response: Place) -> ToolResult:
         name = response.text("name")

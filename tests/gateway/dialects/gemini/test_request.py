@@ -216,6 +216,25 @@ def test_results_come_first_in_a_user_turn() -> None:
     assert [type(part) for part in turns(HELLO, call, result)[2].parts] == [ToolResult, Text]
 
 
+def test_a_response_that_is_there_twice_counts_once() -> None:
+    """Gemini CLI 0.61 sends every response of the history twice when it takes up an old session."""
+    call = {"role": "model", "parts": [{"functionCall": {"id": "c", "name": "a"}}]}
+    response = {"functionResponse": {"id": "c", "name": "a", "response": {"result": "r"}}}
+    picture = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+    request = decode({"contents": [HELLO, call, {"role": "user", "parts": [response, picture, response, picture]}]})
+    answered = [part for part in request.turns[-1].parts if isinstance(part, ToolResult)]
+    assert answered == [ToolResult(call_id="c", content=(Text("r"),), name="a")]
+    assert "a function response that is there twice" in request.notes
+
+
+def test_two_different_responses_to_one_call_are_refused() -> None:
+    call = {"role": "model", "parts": [{"functionCall": {"id": "c", "name": "a"}}]}
+    parts = [{"functionResponse": {"id": "c", "name": "a", "response": {"result": text}}} for text in ("r", "s")]
+    with pytest.raises(BadRequest) as caught:
+        turns(HELLO, call, {"role": "user", "parts": parts})
+    assert caught.value.code == "duplicate_tool_call_id"
+
+
 def test_empty_parts_and_code_and_built_in_calls_of_a_history() -> None:
     request = decode(
         {
