@@ -55,6 +55,20 @@ class Connection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "header_block", b"".join(line + b"\r\n" for line in self.headers))
 
+    def without_secret(self, said: bytes) -> bytes:
+        """What a provider said, with `***` for the connection's credential: some quote it in their errors."""
+        for line in self.headers:
+            name, _, value = line.partition(b":")
+            secret = value.split()[-1] if value.split() else b""
+            if name.lower() in CREDENTIAL_HEADERS and len(secret) >= MIN_SECRET_BYTES:
+                said = said.replace(secret, b"***")
+        return said
+
+
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
+MIN_SECRET_BYTES = 8
+"""Shorter ones are no secrets, and would be found within words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -188,6 +188,7 @@ async def _failed_by_status(reader: _Reader, target: Target, *, added_usage: boo
         body = await reader.read_to_end(MAX_ERROR_BYTES)
     except UpstreamFault:
         body = b""  # its status says enough
+    body = target.connection.without_secret(body)
     outcome = of_status(call.status, call.headers, body, is_limited_by_model=target.connection.is_limited_by_model)
     return Failed(
         outcome,
@@ -206,6 +207,7 @@ async def _whole(reader: _Reader, target: Target, request_id: str) -> Committed 
         body = mend_answer(body, target.connection.mend)
     reading = asking.codec.read_answer(body)
     if reading.kind != "answer":
+        reading = asking.codec.read_answer(target.connection.without_secret(body))
         return Failed(of_bad_answer(reading.kind, reading.error_status), reading.message, status=200)
     if asking.is_native:
         return Committed(target, asking, reader.call, body, usage=reading.usage)
@@ -237,7 +239,7 @@ async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: b
             if result is not None:
                 return result
         if is_over:
-            return _ended_early(reader, held, splitter.rest)
+            return _ended_early(reader, target, held, splitter.rest)
         if size > MAX_HELD_BYTES:
             if not any(b"data:" in part for part in held):
                 reader.call.cancel()
@@ -255,7 +257,7 @@ def _judged(
     match codec.classify(event):
         case "error":
             reader.call.cancel()
-            body = data_of(event) or event
+            body = target.connection.without_secret(data_of(event) or event)
             reading = codec.read_answer(body)
             return Failed(of_bad_answer("error", reading.error_status), codec.error_text(body), status=200)
         case "useful":
@@ -284,8 +286,8 @@ def _terminal_first(
     return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
 
 
-def _ended_early(reader: _Reader, held: list[bytes], rest: bytes) -> Failed:
-    body = b"".join(held)
+def _ended_early(reader: _Reader, target: Target, held: list[bytes], rest: bytes) -> Failed:
+    body = target.connection.without_secret(b"".join(held))
     if rest.strip() and not body.lstrip().startswith((b"data:", b"event:", b":")):
         reading = reader.asking.codec.read_answer(body)
         if reading.kind != "answer":

@@ -137,6 +137,22 @@ async def test_a_providers_error_is_kept_with_its_type() -> None:
     assert result.outcome.is_callers_fault
 
 
+@pytest.mark.parametrize(
+    ("script", "streamed"),
+    [
+        (whole(401, b'{"error":{"message":"no such key: sk-upstream"}}'), False),
+        (whole(200, b'{"error":{"message":"no such key: sk-upstream"}}'), False),
+        (whole(200, b'{"error":{"message":"no such key: sk-upstream"}}'), True),
+        (stream(b'data: {"error":{"message":"no such key: sk-upstream"}}\n\n'), True),
+    ],
+)
+async def test_a_provider_that_quotes_its_key_does_not_give_it_away(script: Any, streamed: bool) -> None:
+    result, _ = await make(script, exchange(streamed=streamed))
+    assert isinstance(result, Failed)
+    assert "no such key: ***" in result.message
+    assert b"sk-upstream" not in result.body + result.message.encode()
+
+
 async def test_what_is_held_before_commit_is_bounded() -> None:
     noise = b"data: {}\n: " + b"x" * 998 + b"\n\n"
     result, _ = await make(stream(*[noise] * 100, HELLO))
