@@ -150,6 +150,7 @@ def _read_messages(messages: list[Any], asked: Asked) -> None:
         else:
             merged.append((where, role, blocks))
     awaited: list[Call] = []
+    begun_with: dict[str, str] = {}
     for where, role, blocks in merged:
         turn = Turn(role)
         kinds = [block["type"] for block in blocks]
@@ -162,14 +163,16 @@ def _read_messages(messages: list[Any], asked: Asked) -> None:
         expect(set(first) <= {"tool_result"}, "tool_result blocks must come first in a message", where)
         for j, block in enumerate(blocks):
             _read_block(block, f"{where}.content.{j}", role, turn, awaited)
-        if asked.thinks and turn.calls:
-            has_thought = kinds[0] in ("thinking", "redacted_thinking")
-            expect(
-                has_thought, f"Expected `thinking` or `redacted_thinking`, but found `{kinds[0]}`", f"{where}.content.0"
-            )
+        if role == "user" and not turn.results:
+            begun_with.clear()  # loops that are over may have lost their thoughts
+        elif turn.calls:
+            begun_with[f"{where}.content.0"] = kinds[0]
         awaited = turn.calls
         asked.turns.append(turn)
     expect(not awaited, "`tool_use` ids were found without `tool_result` blocks immediately after", "messages")
+    for where, kind in begun_with.items():
+        has_thought = kind in ("thinking", "redacted_thinking") or not asked.thinks
+        expect(has_thought, f"Expected `thinking` or `redacted_thinking`, but found `{kind}`", where)
 
 
 def _blocks(content: Any, where: str) -> list[Any]:
