@@ -8,22 +8,19 @@ from msgspec import structs
 from gateway.dialects.anthropic_messages.history import History, decode_member
 from gateway.dialects.anthropic_messages.tools import decode_choice, decode_tools
 from gateway.dialects.anthropic_messages.wire import CacheControl, cache_ttl
-from gateway.dialects.codec import UNREADABLE, Arrival, Head
+from gateway.dialects.codec import Arrival, Head
 from gateway.dialects.envelope import Envelopes
+from gateway.dialects.routing_fields import ChatFields, decoded, read_chat_fields
 from gateway.dialects.splice import drop_members, replace_model
 from gateway.dialects.turns import check_calls
 from gateway.domain.chat import CacheTtl, ChatRequest, Effort, OutputFormat, Reasoning, Turn
 from gateway.domain.errors import BadRequest
 
+_MISSING = "{}: Field required"
 _THINKS = ("enabled", "adaptive", "between_tools")
 
 
-class _HeadFields(msgspec.Struct, frozen=True):
-    """The routing fields only; msgspec skips the rest. They are read loosely so that an error names them."""
-
-    model: Any = None
-    stream: Any = None
-    messages: msgspec.Raw = msgspec.Raw()
+class _HeadFields(ChatFields, frozen=True):
     thinking: Any = None
 
 
@@ -76,29 +73,10 @@ _SETTINGS = frozenset(_Settings.__struct_fields__)
 
 def read_head(body: bytes, arrival: Arrival) -> Head:  # noqa: ARG001 - the signature of all codecs
     """Read the routing fields of a request. Raises BadRequest, naming what is wrong."""
-    try:
-        fields = _decode_head(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
-    except UNREADABLE as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
-    model = fields.model
-    if model is None:
-        raise BadRequest("model: Field required", code="missing_model", param="model")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model must be a non-empty string", code="invalid_model", param="model")
-    if len(model) > 512 or not model.isprintable():
-        raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
-    messages = memoryview(fields.messages)
-    if not messages:
-        raise BadRequest("messages: Field required", code="missing_messages", param="messages")
-    if bytes(messages[:1]) != b"[":
-        raise BadRequest("messages must be an array", code="invalid_messages", param="messages")
-    if fields.stream is not None and not isinstance(fields.stream, bool):
-        raise BadRequest("stream must be true or false", code="invalid_stream", param="stream")
+    fields = read_chat_fields(body, _decode_head, _MISSING)
     thinking = fields.thinking
     return Head(
-        model=model,
+        model=fields.model,
         is_stream=fields.stream is True,
         is_reasoning=isinstance(thinking, dict) and thinking.get("type") in _THINKS,
     )
@@ -127,7 +105,7 @@ def decode_request(body: bytes, arrival: Arrival, envelopes: Envelopes) -> ChatR
 
 def decode_uncounted(body: bytes, arrival: Arrival, envelopes: Envelopes) -> ChatRequest:
     """The same without `max_tokens` being required: the body of a request to count tokens."""
-    members = _members(body)
+    members = decoded(body, _decode_members)
     settings = _settings(members)
     history = History(envelopes)
     system = history.system(members["system"]) if _has(members, "system") else ()
@@ -163,15 +141,6 @@ def decode_uncounted(body: bytes, arrival: Arrival, envelopes: Envelopes) -> Cha
     )
     check_calls(request)
     return request
-
-
-def _members(body: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        return _decode_members(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
-    except UNREADABLE as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
 
 
 def _settings(members: dict[str, msgspec.Raw]) -> _Settings:

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.codec import Arrival, Destination, Encoded, Head, Unsupported
+from gateway.dialects.codec import UNREADABLE, Arrival, Destination, Encoded, Head, Unsupported
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.gemini.config import read_config, write_config
 from gateway.dialects.gemini.contents_in import ContentsReader
 from gateway.dialects.gemini.contents_out import ContentsWriter
 from gateway.dialects.gemini.fields import Place, camel, wrong_type
 from gateway.dialects.gemini.tools import read_tools, write_choice, write_tools
+from gateway.dialects.routing_fields import checked_model, decoded, unreadable
 from gateway.dialects.splice import drop_members
 from gateway.dialects.tool_names import GEMINI_NAMES, WireNames
 from gateway.dialects.turns import check_calls
@@ -36,7 +37,7 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 _decode_head = msgspec.json.Decoder(_Body).decode
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,18 +48,15 @@ def read_head(body: bytes, arrival: Arrival) -> Head:
         raise BadRequest(
             "the path must name a model: /models/{model}:generateContent", code="missing_model", param="model"
         )
-    if len(model) > 512 or not model.isprintable():
-        raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
+    checked_model(model)
     try:
         fields = _decode_head(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
-    first = bytes(memoryview(fields.contents)[:1])
-    if not first or first == b"n":
+    except UNREADABLE as error:
+        raise unreadable(error) from error
+    start = memoryview(fields.contents)
+    if not start or start[0] in b"n":
         raise BadRequest("you must provide contents", code="missing_contents", param="contents")
-    if first not in (b"[", b"{"):
+    if start[0] not in b"[{":
         raise BadRequest("contents must be an array", code="invalid_contents", param="contents")
     return Head(
         model=model,
@@ -87,13 +85,7 @@ def decode_request(body: bytes, arrival: Arrival, envelopes: Envelopes) -> ChatR
 
 
 def read_object(body: bytes) -> Place:
-    try:
-        value = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
-    if not isinstance(value, dict):
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body")
-    return Place(value, "")
+    return Place(decoded(body, _decode), "")
 
 
 def chat_request(place: Place, arrival: Arrival, envelopes: Envelopes) -> ChatRequest:

@@ -11,6 +11,7 @@ import msgspec
 from gateway.dialects.codec import Arrival, Head
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.ollama.messages import Message, turns_of
+from gateway.dialects.routing_fields import ChatFields, read_chat_fields
 from gateway.dialects.turns import check_calls
 from gateway.domain.chat import ChatRequest, Effort, OutputFormat, Reasoning, Tool
 from gateway.domain.errors import BadRequest
@@ -21,12 +22,7 @@ _PLACE = re.compile(r"(?s)(?P<what>.*) - at `\$\.?(?P<place>.*?)`$")
 Think = bool | Effort
 
 
-class _Routing(msgspec.Struct, frozen=True):
-    """The routing fields only; msgspec skips the rest. They are read loosely so that an error names its field."""
-
-    model: Any = None
-    stream: Any = None
-    messages: msgspec.Raw = msgspec.Raw()
+class _Routing(ChatFields, frozen=True):
     think: Any = None
 
 
@@ -77,28 +73,9 @@ _decode_names = msgspec.json.Decoder(_Names).decode
 def read_head(body: bytes, arrival: Arrival) -> Head:
     """Read the routing fields of a request. A stream is the default. Raises BadRequest, naming what is wrong."""
     del arrival
-    try:
-        fields = _decode_routing(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
-    model = fields.model
-    if model is None:
-        raise BadRequest("you must provide a model parameter", code="missing_model", param="model")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model must be a non-empty string", code="invalid_model", param="model")
-    if len(model) > 512 or not model.isprintable():
-        raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
-    messages = memoryview(fields.messages)
-    if not messages:
-        raise BadRequest("you must provide a messages parameter", code="missing_messages", param="messages")
-    if bytes(messages[:1]) != b"[":
-        raise BadRequest("messages must be an array", code="invalid_messages", param="messages")
-    if fields.stream is not None and not isinstance(fields.stream, bool):
-        raise BadRequest("stream must be true or false", code="invalid_stream", param="stream")
+    fields = read_chat_fields(body, _decode_routing)
     return Head(
-        model=model,
+        model=fields.model,
         is_stream=fields.stream is not False,
         is_reasoning=fields.think not in (None, False, "none", "minimal"),
     )

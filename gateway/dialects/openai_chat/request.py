@@ -5,21 +5,16 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.codec import Arrival, Head
+from gateway.dialects.routing_fields import ChatFields, read_chat_fields
 from gateway.dialects.splice import append_member, drop_members, replace_member, replace_model
-from gateway.domain.errors import BadRequest
 
 
 class _StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _Body(msgspec.Struct, frozen=True):
-    """The routing fields only; msgspec skips the rest. `model` is read loosely so that its error names it."""
-
-    model: Any = None
-    stream: Any = None
+class _Body(ChatFields, frozen=True):
     stream_options: Any = msgspec.UNSET
-    messages: msgspec.Raw = msgspec.Raw()
     reasoning_effort: Any = None
 
 
@@ -31,29 +26,10 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 def read_head(body: bytes, _arrival: Arrival | None = None) -> Head:
     """Read the routing fields of a request; all of them are in the body. Raises BadRequest, naming what is wrong."""
-    try:
-        fields = _decode(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
-    model = fields.model
-    if model is None:
-        raise BadRequest("you must provide a model parameter", code="missing_model", param="model")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model must be a non-empty string", code="invalid_model", param="model")
-    if len(model) > 512 or not model.isprintable():
-        raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
-    messages = memoryview(fields.messages)
-    if not messages:
-        raise BadRequest("you must provide a messages parameter", code="missing_messages", param="messages")
-    if bytes(messages[:1]) != b"[":
-        raise BadRequest("messages must be an array", code="invalid_messages", param="messages")
-    if fields.stream is not None and not isinstance(fields.stream, bool):
-        raise BadRequest("stream must be true or false", code="invalid_stream", param="stream")
+    fields = read_chat_fields(body, _decode)
     options = fields.stream_options
     return Head(
-        model=model,
+        model=fields.model,
         is_stream=fields.stream is True,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         has_stream_options=options is not msgspec.UNSET,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from gateway.dialects.codec import Arrival, Head
+from gateway.dialects.codec import UNREADABLE, Arrival, Head
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.openai_responses.fields import (
     boolean,
@@ -22,6 +22,7 @@ from gateway.dialects.openai_responses.fields import (
 )
 from gateway.dialects.openai_responses.input_items import read_input
 from gateway.dialects.openai_responses.tools import read_tool_choice, read_tools
+from gateway.dialects.routing_fields import checked_model, decoded, unreadable, wrong_stream
 from gateway.dialects.splice import drop_members, replace_model
 from gateway.domain.chat import ChatRequest, OutputFormat, Part, Reasoning, Text, Tool, ToolCall, Turn
 from gateway.domain.errors import BadRequest
@@ -65,18 +66,16 @@ def read_head(body: bytes, arrival: Arrival) -> Head:
     del arrival
     try:
         fields = _decode_head(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
-    model = _model(fields.model)
-    start = bytes(memoryview(fields.input)[:1])
-    if start in (b"", b"n"):
+    except UNREADABLE as error:
+        raise unreadable(error) from error
+    model = checked_model(fields.model)
+    start = memoryview(fields.input)
+    if not start or start[0] in b"n":
         raise BadRequest("you must provide an input parameter", code="missing_input", param="input")
-    if start not in (b'"', b"["):
+    if start[0] not in b'"[':
         raise BadRequest("input must be a string or an array of items", code="invalid_input", param="input")
     if fields.stream is not None and not isinstance(fields.stream, bool):
-        raise BadRequest("stream must be true or false", code="invalid_stream", param="stream")
+        raise wrong_stream()
     reasoning = fields.reasoning
     is_reasoning = isinstance(reasoning, dict) and bool(reasoning) and reasoning.get("effort") not in _SILENT_EFFORTS
     return Head(model=model, is_stream=fields.stream is True, is_reasoning=is_reasoning)
@@ -93,12 +92,7 @@ def pass_on(
 
 def decode_request(body: bytes, arrival: Arrival, envelopes: Envelopes) -> ChatRequest:
     """The whole request. Raises BadRequest with the place of what is wrong (`input[3].content[1].type`)."""
-    try:
-        fields = _decode(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest("the request body must be a JSON object", code="invalid_request_body") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
+    fields = decoded(body, _decode)
     try:
         return _request(fields, arrival, envelopes)
     except RecursionError as error:
@@ -117,7 +111,7 @@ def _request(fields: dict[str, Any], arrival: Arrival, envelopes: Envelopes) -> 
     turns = _with_declared_names(turns, tools)
     settings = mapping(fields, "text")
     return ChatRequest(
-        model=_model(fields.get("model")),
+        model=checked_model(fields.get("model")),
         turns=turns,
         is_stream=boolean(fields, "stream") is True,
         tools=tools,
@@ -152,16 +146,6 @@ def _with_declared_names(turns: tuple[Turn, ...], tools: tuple[Tool, ...]) -> tu
     if not any(isinstance(part, ToolCall) and part.namespace for turn in turns for part in turn.parts):
         return turns
     return tuple(Turn(turn.role, tuple(map(named, turn.parts))) for turn in turns)
-
-
-def _model(model: object) -> str:
-    if model is None:
-        raise BadRequest("you must provide a model parameter", code="missing_model", param="model")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model must be a non-empty string", code="invalid_model", param="model")
-    if len(model) > 512 or not model.isprintable():
-        raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
-    return model
 
 
 def _refuse_stored(fields: dict[str, Any], notes: list[str]) -> None:
