@@ -428,5 +428,6 @@ def _measure(record: RequestRecord, metrics: Metrics) -> None:
             status=record.status,
             error=record.error,
             attempts=len(record.attempts),
-            cause=last.error if last else "",
+            cause=last.outcome if last else "",  # its words are for the ledger: they may quote what was asked
+            provider_status=last.status if last else 0,
         )

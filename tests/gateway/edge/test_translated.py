@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.registry import GRAMMARS
@@ -181,6 +182,18 @@ async def test_an_array_is_one_when_its_only_event_has_no_end(make: Any, dialect
     first, last = json.loads(answer.body)
     assert first["candidates"][0]["content"]["parts"][0]["text"] == " and more"
     assert "error" in last
+
+
+async def test_what_a_provider_says_of_the_request_is_in_the_ledger_and_not_in_the_log(make: Any) -> None:
+    worker = make(a=whole(500, b'{"error":{"message":"I cannot read: my secret"}}'))
+    with capture_logs() as logged:
+        answer = await post(worker, "/v1/messages", ASK)
+    assert b"my secret" in answer.body
+    (line,) = [line for line in logged if line["event"] == "request_failed"]
+    assert (line["cause"], line["provider_status"]) == ("server_error", 500)
+    assert "my secret" not in str(logged)
+    (record,) = worker.records()
+    assert "my secret" in record.attempts[0].error
 
 
 async def test_a_target_that_cannot_serve_it_is_passed_over(make: Any) -> None:
