@@ -127,7 +127,8 @@ def write_thinking(reasoning: Reasoning, destination: Destination, notes: list[s
                 notes.append(f"thinking budget: {MOST_BUDGET} of {budget}")
             written["thinkingBudget"] = min(budget, MOST_BUDGET)
     is_off = budget == 0 or effort == "none"
-    if (reasoning.shows or (reasoning.shows is None and reasoning.summary)) and not is_off:
+    is_asked = reasoning.summary != "" or reasoning.effort is not None  # Chat Completions has no word for showing them
+    if (reasoning.shows or (reasoning.shows is None and is_asked)) and not is_off:
         written["includeThoughts"] = True
     return written
 

@@ -210,9 +210,9 @@ DROPPED: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Of these, what the header `x-omniroute-dropped` names, by caller and provider."""
 
-THOUGHTS_HIDDEN = {("openai_chat", "openai_responses"), ("openai_chat", "gemini")}
-"""Callers and providers between which reasoning's text is not asked for: Chat Completions asks for effort only, and these
-providers show thoughts to those who ask for them."""
+THOUGHTS_HIDDEN = {("openai_chat", "openai_responses")}
+"""Callers and providers between which reasoning's text is not asked for: Chat Completions asks for effort only, and OpenAI
+shows summaries to organisations that it has verified."""
 
 
 @dataclass(frozen=True, slots=True)
