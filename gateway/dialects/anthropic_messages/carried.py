@@ -3,6 +3,8 @@
 * Reasoning with a text: `thinking`, its `signature` an envelope. Without a text: `redacted_thinking`, its `data` an envelope.
 * Reasoning that nobody signed gets an envelope of an empty signature, so that it is never taken for Anthropic's own.
 * Gemini signs calls and texts: an empty `thinking` block, before the call or after the text, whose envelope names which.
+  After the last text there is none: agents (Claude Code 2.1) take an answer's last block for what it says, and would say
+  nothing. Google wants the signatures of calls back; that of a text it can do without.
 """
 
 from typing import Any

@@ -91,6 +91,8 @@ class MessagesEncoder:
         self._call_count = 0
         self._chars = 0
         self._is_refused = False
+        self._text_signature: Signature | None = None
+        """Gemini's, of the text before: written when something follows it, see `carried`."""
 
     def feed(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
@@ -179,7 +181,8 @@ class MessagesEncoder:
         if isinstance(event, TextDelta):
             self._text(event.text, out)
             if event.signature is not None:
-                self._whole_block(carried.text_block(event.signature, self._stamp.envelopes), out)
+                self._close(out)
+                self._text_signature = event.signature
         elif isinstance(event, RefusalDelta):
             self._is_refused = True
             self._text(event.text, out)
@@ -286,6 +289,9 @@ class MessagesEncoder:
             self._begin(kind, _EMPTY[kind], out)
 
     def _begin(self, kind: str, block: dict[str, Any], out: list[bytes]) -> None:
+        if self._text_signature is not None:
+            signature, self._text_signature = self._text_signature, None
+            self._whole_block(carried.text_block(signature, self._stamp.envelopes), out)
         index = self._index
         out.append(
             event_of(

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from gateway.dialects.anthropic_messages import carried
 from gateway.dialects.anthropic_messages.wire import (
@@ -136,7 +137,8 @@ def _status_in(error: object) -> int:
 def encode_response(answer: Answer, stamp: Stamp) -> bytes:
     """A whole answer. Pictures have no place; of thoughts that the caller did not ask for the signature stays."""
     shows = shows_thinking(stamp.request)
-    content = [block for part in answer.parts for block in _blocks_of(part, stamp.envelopes, shows=shows)]
+    parts = _without_last_mark(answer.parts)
+    content = [block for part in parts for block in _blocks_of(part, stamp.envelopes, shows=shows)]
     has_calls = any(isinstance(part, ToolCall) for part in answer.parts)
     is_refused = any(isinstance(part, Refusal) for part in answer.parts)
     reason = stop_reason_of(answer.finish, answer.native_finish, has_calls=has_calls, is_refused=is_refused)
@@ -245,6 +247,14 @@ def _blocks_of(part: Part, envelopes: Envelopes, *, shows: bool) -> list[dict[st
     if isinstance(part, Refusal) and part.text:
         return [{"type": "text", "text": part.text}]
     return []
+
+
+def _without_last_mark(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Nothing stands after the last text, see `carried`."""
+    last = parts[-1] if parts else None
+    if not isinstance(last, Text) or last.signature is None:
+        return parts
+    return (*parts[:-1], structs.replace(last, signature=None))
 
 
 def _text_blocks(part: Text, envelopes: Envelopes) -> list[dict[str, Any]]:

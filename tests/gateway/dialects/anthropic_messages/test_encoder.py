@@ -236,10 +236,26 @@ def test_what_google_signs_comes_home_on_the_very_part(batch: int) -> None:
 
 
 def test_the_block_of_a_signed_call_stands_before_it() -> None:
-    parts = (ToolCall(id="a", name="f", signature=GOOGLE), Text(text="", signature=GOOGLE))
-    for blocks in (whole(*parts, asked=NOT_ASKED), content(*call(0, "{}", signature=GOOGLE), TextDelta("", GOOGLE), asked=NOT_ASKED)):  # fmt: skip
-        assert [block["type"] for block in blocks] == ["thinking", "tool_use", "thinking"]
-        assert sent_back(blocks)[1] == Text(text="", signature=GOOGLE)
+    signed = ToolCall(id="a", name="f", signature=GOOGLE)
+    for blocks in (whole(signed, asked=NOT_ASKED), content(*call(0, "{}", signature=GOOGLE), asked=NOT_ASKED)):
+        assert [block["type"] for block in blocks] == ["thinking", "tool_use"]
+
+
+@pytest.mark.parametrize("batch", [1, 99])
+def test_the_last_block_of_an_answer_is_what_it_says(batch: int) -> None:
+    """Claude Code prints the last block of an answer; with Gemini's signature of the text after it, that was nothing."""
+    streamed = content(TextDelta("So "), TextDelta("be it."), TextDelta("", GOOGLE), batch=batch)
+    assert streamed == whole(Text(text="So be it.", signature=GOOGLE)) == [{"type": "text", "text": "So be it."}]
+    assert content(TextDelta("So "), TextDelta("be it.", GOOGLE), batch=batch) == streamed
+
+
+@pytest.mark.parametrize("batch", [1, 99])
+def test_the_signature_of_a_text_stands_after_it_when_something_follows(batch: int) -> None:
+    events = [TextDelta("a"), TextDelta("", GOOGLE), TextDelta("b"), TextDelta("", GOOGLE), *call(0, "{}")]
+    parts = (Text(text="a", signature=GOOGLE), Text(text="b", signature=GOOGLE), ToolCall(id="toolu_0", name="look"))
+    for blocks in (content(*events, batch=batch), whole(*parts)):
+        assert [block["type"] for block in blocks] == ["text", "thinking", "text", "thinking", "tool_use"]
+        assert sent_back(blocks)[:3] == parts
 
 
 def test_a_custom_tools_text_is_wrapped() -> None:
