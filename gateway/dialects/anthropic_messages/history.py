@@ -14,6 +14,7 @@ from gateway.dialects.media import normal_media_type, sniff_image, standard_base
 from gateway.domain.chat import File, Image, Part, Role, Signature, Text, Thinking, ToolCall, ToolResult, Turn
 from gateway.domain.errors import BadRequest
 
+_BILLING = "x-anthropic-billing-header"
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 
 
@@ -87,11 +88,18 @@ class History:
 
     def _of_system(self, block: Block, place: str) -> list[Part]:
         if block.type == "text":
-            return [self._text(block, place)]
+            return [] if self._is_for_the_bill(block) else [self._text(block, place)]
         if block.type in _ONLY_OF_THIS_DIALECT:
             self.notes.append(block.type)
             return []
         raise _unknown(block, place)
+
+    def _is_for_the_bill(self, block: Block) -> bool:
+        """Claude Code's first block is for Anthropic's accounts. Where it changes with every request it spoils prompt caches."""
+        if not block.text or not block.text.startswith(_BILLING):
+            return False
+        self.notes.append(f"system: {_BILLING}")
+        return True
 
     def _of_user(self, block: Block, place: str) -> list[Part]:
         if block.type == "tool_result":

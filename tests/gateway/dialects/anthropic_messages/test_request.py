@@ -168,6 +168,16 @@ def test_a_mark_on_the_whole_request_is_one_on_its_last_part() -> None:
     assert decode({**PLAIN, "cache_control": {"type": "ephemeral", "ttl": "1h"}}).turns[-1].parts[-1].cache == "1h"
 
 
+def test_claude_codes_line_for_the_bill_is_no_instruction() -> None:
+    """It stands first and may change with every request, which no prompt cache of another provider survives."""
+    line = {"type": "text", "text": "x-anthropic-billing-header: cc_version=1.2.3; cch=01234;"}
+    request = decode(
+        with_blocks({"type": "text", "text": "hi"}) | {"system": [line, {"type": "text", "text": "Be brief."}]}
+    )
+    assert (request.turns[0].role, request.turns[0].parts) == ("system", (Text("Be brief."),))
+    assert "system: x-anthropic-billing-header" in request.notes
+
+
 def test_a_tool_with_a_blank_name_is_left_out_with_a_note() -> None:
     request = decode({**PLAIN, "tools": [{"name": " ", "input_schema": {}}, {"name": "f", "input_schema": {}}]})
     assert [tool.name for tool in request.tools] == ["f"]
