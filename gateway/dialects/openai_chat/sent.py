@@ -6,6 +6,7 @@ file by name, or is left out with a note. Quirks: `max_completion_tokens`, `cust
 `allowed_tools`), `every_effort` (else low, medium and high are all it knows, and `none` is not said) and `nine_char_ids` (Mistral's call ids).
 """
 
+import hashlib
 from typing import Any
 
 from gateway.dialects.codec import Destination, Encoded, Unsupported
@@ -19,6 +20,8 @@ from gateway.dialects.turns import unique_calls
 from gateway.domain.chat import ChatRequest, Effort, Reasoning
 
 MAX_STOPS = 4
+_MAX_USER_CHARS = 64
+"""OpenAI refuses more; others take 128. Claude Code's id of a user has 150."""
 _TIERS = {"standard_only": "default"}
 _TO_THREE: dict[Effort, Effort] = {"minimal": "low", "xhigh": "high", "max": "high"}
 
@@ -98,7 +101,7 @@ def _write_format(body: Json, request: ChatRequest, quirks: frozenset[str], note
 
 def _write_rest(body: Json, request: ChatRequest, quirks: frozenset[str], notes: list[str]) -> None:
     if request.user:
-        body["user"] = request.user
+        body["user"] = _short(request.user)
     if request.service_tier:
         body["service_tier"] = _TIERS.get(request.service_tier, request.service_tier)
     if request.metadata:
@@ -108,3 +111,8 @@ def _write_rest(body: Json, request: ChatRequest, quirks: frozenset[str], notes:
             body[name] = value
         elif value:
             notes.append(name)
+
+
+def _short(user: str) -> str:
+    """The same for the same user, and in no way readable, when it is too long."""
+    return user if len(user) <= _MAX_USER_CHARS else hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()

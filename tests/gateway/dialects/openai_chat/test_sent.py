@@ -360,3 +360,11 @@ def test_the_same_conversation_gives_the_same_beginning() -> None:
     shorter, longer = encode(*turns, tools=(SHELL,)), encode(*turns, user("go on"), tools=(SHELL,))
     end = shorter.body.index(b'],"tools"')
     assert longer.body.startswith(shorter.body[:end])
+
+
+def test_a_users_id_is_never_too_long_for_openai() -> None:
+    """Claude Code's is JSON of 150 characters; equal ones stay equal."""
+    long = "u" * 65
+    assert body(user="u" * 64)["user"] == "u" * 64
+    assert len(body(user=long)["user"]) == 64
+    assert body(user=long)["user"] == body(user=long)["user"] != body(user=long + "v")["user"]
