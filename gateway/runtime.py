@@ -118,6 +118,7 @@ def _built_in(spec: ProviderSpec) -> Connection:
         dialect=spec.dialect,
         paths=_urls(spec.base_url, spec.paths),
         headers=(),
+        tier=spec.tier,
         models=frozenset(model.id for model in spec.models),
         transport="demo",
     )
@@ -139,6 +140,7 @@ def _compile(
         paths=_urls(spec.base_url, spec.paths),
         headers=_headers(spec, secret),
         priority=entry.priority,
+        tier=entry.tier,
         models=frozenset(entry.models),
         transport="curl" if entry.fingerprint or entry.proxy else "direct",
         allow_private=node.allow_private if node else False,
@@ -151,6 +153,9 @@ def _compile(
         written_as=tuple((frozenset(one.names), one.models) for one in quirks if isinstance(one, WriteAs)),
         mend=_mend_of(quirks),
         max_outputs={model.id: model.max_output for model in spec.models if model.max_output},
+        rpm=entry.rpm,
+        min_gap_ms=entry.min_gap_ms,
+        max_concurrency=entry.max_concurrency,
     )
 
 

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from hashlib import blake2b
 from typing import Literal
 
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.mend import Mend
+
+Tier = Literal["subscription", "api-key", "cheap", "free"]
+"""What a connection's tokens cost its operator, in the order in which tiers are walked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +29,7 @@ class Connection:
     paths: dict[str, str]
     headers: tuple[bytes, ...] = field(repr=False)
     priority: int = 1
+    tier: Tier = "api-key"
     models: frozenset[str] = frozenset()
     transport: Literal["direct", "curl", "demo"] = "direct"
     allow_private: bool = False
@@ -40,8 +45,14 @@ class Connection:
     mend: Mend | None = None
     max_outputs: dict[str, int] = field(default_factory=dict)
     """Tokens a model can write, where known."""
+    rpm: int = 0
+    """Starts a minute; this, the least gap between two starts and the most open at once are 0 where there is no limit."""
+    min_gap_ms: int = 0
+    max_concurrency: int = 0
     header_block: bytes = field(init=False, repr=False)
     """`headers` as they stand in a request, each with its end of line."""
+    mark: int = field(init=False, repr=False)
+    """64 bits made of `id`, the same in every worker (`routing/affinity.py`)."""
 
     def quirks_of(self, model: str) -> frozenset[str]:
         """The names that count for a model."""
@@ -54,6 +65,8 @@ class Connection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "header_block", b"".join(line + b"\r\n" for line in self.headers))
+        digest = blake2b(self.id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        object.__setattr__(self, "mark", int.from_bytes(digest, "big"))
 
     def without_secret(self, said: bytes) -> bytes:
         """What a provider said, with `***` for the connection's credential: some quote it in their errors."""
@@ -77,3 +90,8 @@ class Target:
     connection: Connection
     model: str
     combo: str = ""
+
+
+def target_id(connection_id: str, model: str) -> str:
+    """The name of a target in tables and in Redis; a connection's own is `connection_id`."""
+    return f"{connection_id}\0{model}"

@@ -41,7 +41,7 @@ def key(digest: str) -> str:
 
 
 def key_minute(digest: str) -> str:
-    """hash, 62 s: second -> requests of the key in it, `n` = their sum, `s` = oldest second counted."""
+    """hash, 62 s: second -> requests of the key in it, `n` = their sum, `s` and `l` = oldest and latest second there."""
     return f"{SCHEMA}:minute:{{k:{digest}}}"
 
 
@@ -67,3 +67,71 @@ def worker(worker_id: str) -> str:
 def lease(job: str) -> str:
     """string, the lease's own lifetime: the token of the admin process that may run `job`."""
     return f"{SCHEMA}:lease:{job}"
+
+
+def slot_pace(connection: str) -> str:
+    """hash, 1 h: of a connection with limits: last start, learned gap, adaptive limit (`scripts/take_slot.lua`)."""
+    return f"{SCHEMA}:slots:pace:{{p:{connection}}}"
+
+
+def slot_minute(connection: str) -> str:
+    """hash, 62 s: second -> requests started at the connection in it, `n` = their sum, `s` = oldest second counted."""
+    return f"{SCHEMA}:slots:minute:{{p:{connection}}}"
+
+
+def slot_open(connection: str) -> str:
+    """hash, OPEN_TTL_S: `c:<worker>` -> open requests at the connection, `u:<worker>` -> unix ms until it counts."""
+    return f"{SCHEMA}:slots:open:{{p:{connection}}}"
+
+
+def slot_holds(connection: str, worker: str) -> str:
+    """set, OPEN_TTL_S: hold ids of the worker's open requests at the connection."""
+    return f"{SCHEMA}:slots:holds:{{p:{connection}}}:{worker}"
+
+
+# What rests: one small table for all, so its keys share one tag (`rests.py`, `scripts/rests.lua`).
+
+RESTS = f"{SCHEMA}:{{rests}}:table"
+"""hash, no expiry, at most MAX_RESTS fields: `c` (cooldown) or `b` (breaker) + target id -> JSON of `rest_table.Entry`."""
+
+RESTS_ENDS = f"{SCHEMA}:{{rests}}:ends"
+"""sorted set, no expiry: field of RESTS -> unix ms after which it is forgotten. Every use of the table sweeps it."""
+
+RESTS_META = f"{SCHEMA}:{{rests}}:meta"
+"""hash, no expiry: `v` = version of RESTS, rising; `at` = unix ms last seen; `reset` = unix ms of the last reset."""
+
+
+def rest_failures(target_id: str) -> str:
+    """list, the breaker's window: the target's newest failures, each `<unix ms>:<successes since the one before>`."""
+    return f"{SCHEMA}:{{rests}}:failures:{target_id}"
+
+
+def rest_unreachable(provider: str) -> str:
+    """sorted set, the open time and a window: connection that could not be reached -> unix ms until which it counts."""
+    return f"{SCHEMA}:{{rests}}:unreachable:{provider}"
+
+
+# What a key's open requests hold of its limits (`holds.py`, `scripts/take.lua`).
+
+
+def key_tokens(digest: str) -> str:
+    """hash, 62 s: as `key_minute`, of tokens: reserved, and set right when the request is settled."""
+    return f"{SCHEMA}:tokens:{{k:{digest}}}"
+
+
+def key_money(digest: str, period: str) -> str:
+    """hash, to PERIOD_SLACK_S after the period (all time: no expiry): `spent` = nano-dollars, `c:<worker>`, `u:<worker>` as key_open."""
+    return f"{SCHEMA}:money:{{k:{digest}}}:{period}"
+
+
+PERIOD_SLACK_S = 3600
+"""A request that began before its period's end is charged to it; workers' clocks may differ."""
+
+
+def held(worker: str) -> str:
+    """hash, HELD_TTL_S, renewed: request id -> `<second> <tokens> <nano-dollars> <open>` that it holds of its key's limits."""
+    return f"{SCHEMA}:{{ledger}}:held:{worker}"
+
+
+HELD_TTL_S = 3600
+"""Of a worker that is gone; what it held of a key's limits has long been given back (OPEN_TTL_S)."""
