@@ -18,6 +18,7 @@ from gateway.dialects.ollama.tags import encode_version
 from gateway.domain.caller import Caller
 from gateway.domain.dialect import CallerDialect
 from gateway.domain.errors import (
+    BadRequest,
     CallerGone,
     Forbidden,
     GatewayError,
@@ -108,6 +109,9 @@ class Edge:
             await _answer_error(error, dialect, request_id, reply)
         except CallerGone:
             _log.info("caller_left", request_id=request_id)
+            if not reply.has_started:  # or it is there, and its body no HTTP: of silence the server makes a 500
+                with contextlib.suppress(Exception):
+                    await _answer_error(_broken_off(), dialect, request_id, reply)
         except Exception as error:  # noqa: BLE001  (the last line of defence: the caller gets an answer, the log the cause)
             _log.exception("request_failed", request_id=request_id, path=raw_path[:200])
             await _answer_error(_internal(error, request_id), dialect, request_id, reply)
@@ -241,6 +245,10 @@ def _internal(error: Exception, request_id: str) -> GatewayError:
     internal = Internal(request_id)
     internal.__cause__ = error
     return internal
+
+
+def _broken_off() -> BadRequest:
+    return BadRequest("the request broke off before its body was whole", code="incomplete_body")
 
 
 def _unknown_path(method: str, raw_path: str) -> NotFound:

@@ -67,7 +67,10 @@ _PINNED_OPERATIONS: dict[str, tuple[CallerDialect, Operation]] = {
     "images/generations": ("openai_chat", "later"),
 }
 _PINNED = re.compile(rf"/v1/providers/(?P<argument>[^/]+)/(?P<operation>{'|'.join(_PINNED_OPERATIONS)})")
-_GEMINI_MODEL = re.compile(rf"/(?P<version>v1beta|v1)/(?:models/)?(?P<argument>[^:]+):(?P<verb>{_GEMINI_VERBS})")
+_GEMINI_MODEL = re.compile(
+    rf"/(?P<version>v1beta|v1)/(?:models/)?(?P<argument>.+)(?::|%3[Aa])(?P<verb>{_GEMINI_VERBS})"
+)
+"""The last colon counts: a model's name may hold some (`vendor/model:free`)."""
 _GEMINI_GET = re.compile(r"/v1beta/models/(?P<argument>.+)")
 _MODEL = re.compile(r"/v1/models/(?P<argument>.+)")
 

@@ -204,6 +204,22 @@ async def test_a_caller_who_leaves_stops_the_provider_and_leaves_one_record(
     assert worker.tools.open_exchanges == set()
 
 
+async def test_a_body_that_breaks_off_is_answered_in_dialect_in_case_somebody_is_there(make: Any) -> None:
+    worker = make(a=whole(200, ANSWER))
+    messages = iter([{"type": "http.request", "body": b'{"mod', "more_body": True}, {"type": "http.disconnect"}])
+    scope = {"type": "http", "method": "POST", "path": "/v1/messages", "raw_path": b"/v1/messages", "query_string": b"",
+             "headers": [(b"host", b"localhost:1")], "client": ("127.0.0.1", 5)}  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    answer = Answer()
+    await worker.edge(scope, receive, answer.send)
+    assert (answer.status, answer.has_ended) == (400, True)
+    assert json.loads(answer.body)["error"]["type"] == "invalid_request_error"
+    assert worker.transport.requests == []
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_server_that_cannot_send_leaves_one_record_and_no_open_call(make: Any, streamed: bool) -> None:
     script = [head(), data(HELLO), 0.0, data(HELLO), 60.0] if streamed else whole(200, ANSWER)

@@ -80,15 +80,18 @@ def test_each_listed_path_means_one_thing(
         ("/v1beta/models/local%2Fm", "v1beta", "local/m"),
         ("/v1/models/gemini-2.5-pro", "v1", "gemini-2.5-pro"),
         ("/v1beta/local/gemini-2.5-pro", "v1beta", "local/gemini-2.5-pro"),
+        ("/v1beta/models/router/vendor/m:free", "v1beta", "router/vendor/m:free"),
+        ("/v1beta/models/local%2Fm%3Afree", "v1beta", "local/m:free"),
         ("/v1/v1/models/m", "v1", "m"),
     ],
 )
 def test_gemini_paths_carry_the_model_and_the_verb(path: str, version: str, model: str, verb: str) -> None:
-    endpoint = find_endpoint(f"{path}:{verb}")
-    assert endpoint is not None
-    assert (endpoint.template, endpoint.dialect, endpoint.argument) == (
-        f"/{version}/models/{{model}}:{verb}", "gemini", model,
-    )  # fmt: skip
+    for colon in (":", "%3A", "%3a"):
+        endpoint = find_endpoint(f"{path}{colon}{verb}")
+        assert endpoint is not None
+        assert (endpoint.template, endpoint.dialect, endpoint.argument) == (
+            f"/{version}/models/{{model}}:{verb}", "gemini", model,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(
