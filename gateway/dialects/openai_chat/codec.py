@@ -5,11 +5,12 @@ from gateway.dialects.openai_chat.answer import decode_response, encode_response
 from gateway.dialects.openai_chat.asked import decode_request
 from gateway.dialects.openai_chat.decoder import Decoder
 from gateway.dialects.openai_chat.encoder import Encoder
-from gateway.dialects.openai_chat.errors import encode_error, encode_error_event
+from gateway.dialects.openai_chat.errors import encode_stream_error
 from gateway.dialects.openai_chat.request import pass_on, read_head
 from gateway.dialects.openai_chat.response import read_answer
 from gateway.dialects.openai_chat.sent import encode_request
 from gateway.dialects.openai_chat.stream import StreamTap, classify
+from gateway.dialects.openai_errors import encode_error
 from gateway.dialects.provider_errors import error_text
 
 
@@ -28,7 +29,7 @@ CALLER = CallerCodec(
     encode_response=encode_response,
     make_encoder=Encoder,
     encode_error=encode_error,
-    encode_stream_error=encode_error_event,
+    encode_stream_error=encode_stream_error,
     stream_type=_stream_type,
     keep_alive=b": keep-alive\n\n",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.dialects.codec import Stamp
 from gateway.dialects.openai_chat.answer import completion_id, is_legacy_caller, shows_thoughts
-from gateway.dialects.openai_chat.errors import encode_error_event
+from gateway.dialects.openai_chat.errors import encode_stream_error
 from gateway.dialects.openai_chat.finish import word_of
 from gateway.dialects.openai_chat.parts import annotation, image_parts
 from gateway.dialects.openai_chat.signatures import extra_content, sealed_details
@@ -84,7 +84,7 @@ class Encoder:
         if self._is_over:
             return b""
         self._is_over = True
-        return encode_error_event(status, code, message, None, details)
+        return encode_stream_error(status, code, message, None, details)
 
     def _write(self, event: Event, out: list[bytes]) -> None:
         if not self._has_started:

@@ -1,9 +1,10 @@
 """The OpenAI Responses dialect, both sides."""
 
 from gateway.dialects.codec import CallerCodec, ProviderCodec
+from gateway.dialects.openai_errors import encode_error
 from gateway.dialects.openai_responses.decoder import StreamDecoder
 from gateway.dialects.openai_responses.encoder import StreamEncoder
-from gateway.dialects.openai_responses.errors import encode_error, encode_stream_error
+from gateway.dialects.openai_responses.errors import encode_stream_error
 from gateway.dialects.openai_responses.provider_request import encode_request
 from gateway.dialects.openai_responses.request import decode_request, pass_on, read_head
 from gateway.dialects.openai_responses.response import decode_response, encode_response, read_answer

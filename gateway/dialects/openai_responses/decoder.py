@@ -8,8 +8,6 @@ and not in deltas before, is taken there.
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from gateway.dialects.calls import BROKEN_ARGUMENTS, BROKEN_ARGUMENTS_CODE
 from gateway.dialects.codec import UNREADABLE, Origin
 from gateway.dialects.openai_responses.answer_items import (
@@ -21,10 +19,11 @@ from gateway.dialects.openai_responses.answer_items import (
     signature_of,
 )
 from gateway.dialects.openai_responses.content import citation_of
+from gateway.dialects.openai_responses.stream_events import WireEvent, decode_event, with_halves
 from gateway.dialects.openai_responses.streamed_calls import StreamedCall, StreamedCalls
 from gateway.dialects.openai_responses.usage import usage_of
 from gateway.dialects.sse import MAX_EVENT_BYTES, EventSplitter, name_and_data
-from gateway.dialects.surrogates import HalfJoiner, read_json_with_halves
+from gateway.dialects.surrogates import HalfJoiner
 from gateway.domain.events import (
     CitationAdded,
     Event,
@@ -38,27 +37,6 @@ from gateway.domain.events import (
     ThinkingDone,
     UsageTold,
 )
-
-
-class _StreamEvent(msgspec.Struct):
-    type: Any = None
-    delta: Any = None
-    text: Any = None
-    refusal: Any = None
-    arguments: Any = None
-    input: Any = None
-    item: Any = None
-    annotation: Any = None
-    output_index: int | None = None
-    item_id: str | None = None
-    content_index: int | None = 0
-    summary_index: int | None = 0
-    error: Any = None
-    response: Any = None
-
-
-_decode = msgspec.json.Decoder(_StreamEvent).decode
-_IN_PIECES = frozenset({"delta"})
 
 
 class _Slot:
@@ -122,9 +100,9 @@ class StreamDecoder:
         if not data or data.startswith(b"[DONE]"):
             return
         try:
-            event = _decode(data)
+            event = decode_event(data)
         except UNREADABLE:
-            repaired = _with_halves(data)
+            repaired = with_halves(data)
             if repaired is None:
                 self._fail(events, StreamFailed("the provider sent an event that is not JSON"))
                 return
@@ -139,7 +117,7 @@ class StreamDecoder:
 
     # -- life cycle ---------------------------------------------------------------------------------------------------
 
-    def _created(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _created(self, event: WireEvent, events: list[Event]) -> None:
         response = event.response if isinstance(event.response, dict) else {}
         self._start(events, str(response.get("id") or ""), str(response.get("model") or ""))
 
@@ -148,7 +126,7 @@ class StreamDecoder:
             self._is_started = True
             events.append(Started(id=answer_id, model=model))
 
-    def _ended(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _ended(self, event: WireEvent, events: list[Event]) -> None:
         response = event.response if isinstance(event.response, dict) else {}
         if response.get("error") or response.get("status") in ("failed", "cancelled"):
             self._failed(event, events)
@@ -157,7 +135,7 @@ class StreamDecoder:
         output = response.get("output")
         if not self._slots and isinstance(output, list):
             for index, item in enumerate(output):
-                self._item(_StreamEvent(item=item, output_index=index), events, is_done=True)
+                self._item(WireEvent(item=item, output_index=index), events, is_done=True)
         for slot in self._slots.values():
             self._close(slot, {}, events)
         usage = usage_of(response.get("usage"))
@@ -171,14 +149,14 @@ class StreamDecoder:
         events.append(Finished(finish=finish, native_finish=native))
         self._is_over = True
 
-    def _failed(self, event: _StreamEvent, events: list[Event], data: bytes = b"") -> None:
+    def _failed(self, event: WireEvent, events: list[Event], data: bytes = b"") -> None:
         source: object = event.response if isinstance(event.response, dict) else None
         if source is None:
             source = {"error": event.error} if event.error else json_object(data)
         message, status, code = error_of(source)
         self._fail(events, StreamFailed(message, status=status, code=code))
 
-    def _error(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _error(self, event: WireEvent, events: list[Event]) -> None:
         self._failed(event, events)
 
     def _fail(self, events: list[Event], failed: StreamFailed) -> None:
@@ -189,7 +167,7 @@ class StreamDecoder:
 
     # -- items --------------------------------------------------------------------------------------------------------
 
-    def _slot(self, event: _StreamEvent, *, is_new: bool = False) -> _Slot:
+    def _slot(self, event: WireEvent, *, is_new: bool = False) -> _Slot:
         """By index; by id where a provider leaves it out; else the last one. An index used again is a new item."""
         key: int | str | None = event.output_index
         if key is None:
@@ -204,13 +182,13 @@ class StreamDecoder:
             slot = self._slots[key] = _Slot()
         return slot
 
-    def _added(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _added(self, event: WireEvent, events: list[Event]) -> None:
         self._item(event, events, is_done=False)
 
-    def _done(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _done(self, event: WireEvent, events: list[Event]) -> None:
         self._item(event, events, is_done=True)
 
-    def _item(self, event: _StreamEvent, events: list[Event], *, is_done: bool) -> None:
+    def _item(self, event: WireEvent, events: list[Event], *, is_done: bool) -> None:
         self._start(events)
         item = event.item
         if not isinstance(item, dict):
@@ -247,7 +225,9 @@ class StreamDecoder:
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
-    def _text_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _text_delta(
+        self, event: WireEvent, events: list[Event], kind: type[TextDelta | RefusalDelta] = TextDelta
+    ) -> None:
         delta = event.delta
         if not isinstance(delta, str) or not delta:
             return
@@ -260,34 +240,23 @@ class StreamDecoder:
         if self._thinking is not None:
             self._stop_thinking(events)
         if text := self._joined(slot, delta):
-            self._has_text = True
-            events.append(TextDelta(text))
+            self._has_text = self._has_text or kind is TextDelta
+            events.append(kind(text))
 
-    def _text_done(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _text_done(self, event: WireEvent, events: list[Event]) -> None:
         if event.content_index not in self._slot(event).said and isinstance(event.text, str):
             event.delta = event.text
             self._text_delta(event, events)
 
-    def _refusal_delta(self, event: _StreamEvent, events: list[Event]) -> None:
-        delta = event.delta
-        if not isinstance(delta, str) or not delta:
-            return
-        slot = self._slot(event)
-        if slot.is_closed:
-            return
-        slot.kind = slot.kind or "message"
-        slot.said.add(event.content_index)
-        self._start(events)
-        self._stop_thinking(events)
-        if text := self._joined(slot, delta):
-            events.append(RefusalDelta(text))
+    def _refusal_delta(self, event: WireEvent, events: list[Event]) -> None:
+        self._text_delta(event, events, RefusalDelta)
 
-    def _refusal_done(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _refusal_done(self, event: WireEvent, events: list[Event]) -> None:
         if event.content_index not in self._slot(event).said and isinstance(event.refusal, str):
             event.delta = event.refusal
             self._refusal_delta(event, events)
 
-    def _annotation(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _annotation(self, event: WireEvent, events: list[Event]) -> None:
         slot = self._slot(event)
         slot.citations += 1
         citation = citation_of(event.annotation)
@@ -314,13 +283,13 @@ class StreamDecoder:
 
     # -- reasoning ----------------------------------------------------------------------------------------------------
 
-    def _summary_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _summary_delta(self, event: WireEvent, events: list[Event]) -> None:
         self._thought(event, ("summary", event.summary_index), events)
 
-    def _reasoning_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _reasoning_delta(self, event: WireEvent, events: list[Event]) -> None:
         self._thought(event, ("content", event.content_index), events)
 
-    def _thought(self, event: _StreamEvent, part: tuple[str, int | None], events: list[Event]) -> None:
+    def _thought(self, event: WireEvent, part: tuple[str, int | None], events: list[Event]) -> None:
         """An item may tell its reasoning and a summary of it: the first of the two is taken."""
         delta = event.delta
         if not isinstance(delta, str) or not delta:
@@ -343,13 +312,13 @@ class StreamDecoder:
         if text:
             events.append(ThinkingDelta(text))
 
-    def _summary_done(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _summary_done(self, event: WireEvent, events: list[Event]) -> None:
         self._thought_done(event, ("summary", event.summary_index), events)
 
-    def _reasoning_done(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _reasoning_done(self, event: WireEvent, events: list[Event]) -> None:
         self._thought_done(event, ("content", event.content_index), events)
 
-    def _thought_done(self, event: _StreamEvent, part: tuple[str, int | None], events: list[Event]) -> None:
+    def _thought_done(self, event: WireEvent, part: tuple[str, int | None], events: list[Event]) -> None:
         if part not in self._slot(event).said and isinstance(event.text, str):
             event.delta = event.text
             self._thought(event, part, events)
@@ -374,7 +343,7 @@ class StreamDecoder:
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def _arguments_delta(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _arguments_delta(self, event: WireEvent, events: list[Event]) -> None:
         delta = event.delta
         if not isinstance(delta, str) or not delta:
             return
@@ -387,22 +356,14 @@ class StreamDecoder:
         if not self._calls.add(slot.call, self._joined(slot, delta), events):
             self._fail(events, StreamFailed("the arguments of a tool call are larger than the gateway holds"))
 
-    def _arguments_done(self, event: _StreamEvent, events: list[Event]) -> None:
+    def _arguments_done(self, event: WireEvent, events: list[Event]) -> None:
         call = self._slot(event).call
         whole = event.arguments if isinstance(event.arguments, str) else event.input
         if isinstance(whole, str) and whole:
             call.arguments = whole
 
 
-def _with_halves(data: bytes) -> _StreamEvent | None:
-    """An event with half a character in it, which only the next one completes."""
-    try:
-        return msgspec.convert(read_json_with_halves(data, _IN_PIECES), _StreamEvent)
-    except (ValueError, RecursionError, msgspec.MsgspecError):
-        return None
-
-
-_HANDLERS: dict[str, Callable[[StreamDecoder, _StreamEvent, list[Event]], None]] = {
+_HANDLERS: dict[str, Callable[[StreamDecoder, WireEvent, list[Event]], None]] = {
     "response.created": StreamDecoder._created,
     "response.queued": StreamDecoder._created,
     "response.in_progress": StreamDecoder._created,

@@ -1,31 +1,10 @@
-"""Errors as the OpenAI SDKs read them: `{"error": {message, type, param, code}}`; inside a stream a flat `error` event."""
+"""Errors inside a stream: a flat `error` event. Bodies are in `openai_errors.py`."""
 
 import msgspec
 
 from gateway.dialects.sse import event_of
 
-_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    429: "rate_limit_error",
-}
-
 _encode = msgspec.json.Encoder().encode
-
-
-def encode_error(
-    status: int, code: str, message: str, param: str | None = None, details: dict[str, object] | None = None
-) -> bytes:
-    """An error body. `details` (attempts, near names) stand under `error.omniroute`."""
-    error: dict[str, object] = {
-        "message": message,
-        "type": _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
-        "param": param,
-        "code": code,
-    }
-    if details:
-        error["omniroute"] = details
-    return _encode({"error": error})
 
 
 def encode_stream_error(

@@ -6,7 +6,8 @@ import httpx
 import openai
 import pytest
 
-from gateway.dialects.openai_chat.errors import encode_error, encode_stream_error
+from gateway.dialects.openai_chat.errors import encode_stream_error
+from gateway.dialects.openai_errors import encode_error
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_details_stand_apart() -> None:
 
 
 def test_an_error_in_a_stream_is_one_event_and_no_terminator() -> None:
-    event = encode_stream_error(502, "upstream_cut", "line\nbreak", {"request_id": "r"})
+    event = encode_stream_error(502, "upstream_cut", "line\nbreak", None, {"request_id": "r"})
     assert event.startswith(b"data: {")
     assert event.endswith(b"}\n\n")
     assert event.count(b"\n") == 2

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from gateway.dialects.openai_responses.errors import encode_error, encode_stream_error
+from gateway.dialects.openai_errors import encode_error
+from gateway.dialects.openai_responses.errors import encode_stream_error
 from gateway.dialects.sse import name_and_data
 
 
