@@ -5,7 +5,8 @@
 -- ARGV[4] when it was taken, ms   ARGV[5] how many were open then   ARGV[6] bound of the adaptive limit, 0 = off
 -- ARGV[7] its first value   ARGV[8] now, unix ms (tests only)
 -- Returns 1 when the id was open, else 0: leaving twice, or what was never taken, changes nothing.
--- A cut counts once for all that ran when it was made; only a limit that was half used rises.
+-- What began before the last cut says nothing of the limit since: one overload cuts once. Only a limit that was half
+-- used rises.
 if redis.call("SREM", KEYS[3], ARGV[1]) == 0 then return 0 end
 local left = redis.call("SCARD", KEYS[3])
 if left == 0 then redis.call("HDEL", KEYS[2], "c:" .. ARGV[2], "u:" .. ARGV[2])
@@ -15,8 +16,8 @@ local cap = tonumber(ARGV[6])
 if cap == 0 or ARGV[3] == "" then return 1 end
 local state = redis.call("HMGET", KEYS[1], "a", "ac", "an")
 local limit = math.max(1, math.min(tonumber(state[1] or ARGV[7]), cap))
+if tonumber(ARGV[4]) <= tonumber(state[2] or 0) then return 1 end
 if ARGV[3] == "over" then
-  if tonumber(ARGV[4]) <= tonumber(state[2] or 0) then return 1 end
   local now = tonumber(ARGV[8])
   if not now then
     local time = redis.call("TIME")
