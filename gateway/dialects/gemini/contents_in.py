@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.envelope import Envelopes
-from gateway.dialects.gemini.fields import Place, wrong_type
+from gateway.dialects.fields import wrong_type
+from gateway.dialects.gemini.fields import Place
 from gateway.dialects.gemini.signatures import Carried, read_signature
 from gateway.dialects.gemini.wire import fenced
 from gateway.dialects.media import normal_media_type, sniff_image, standard_base64

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from gateway.domain.errors import BadRequest
+from gateway.dialects.fields import wrong_type
 
 
 class Place:
@@ -92,10 +92,6 @@ class Place:
         for name, value in self.value.items():
             if value is not None:
                 yield camel(name)
-
-
-def wrong_type(param: str, expected: str) -> BadRequest:
-    return BadRequest(f"{param} must be {expected}", code="invalid_type", param=param)
 
 
 @lru_cache(512)

@@ -10,10 +10,11 @@ import msgspec
 
 from gateway.dialects.codec import UNREADABLE, Arrival, Destination, Encoded, Head, Unsupported
 from gateway.dialects.envelope import Envelopes
+from gateway.dialects.fields import wrong_type
 from gateway.dialects.gemini.config import read_config, write_config
 from gateway.dialects.gemini.contents_in import ContentsReader
 from gateway.dialects.gemini.contents_out import ContentsWriter
-from gateway.dialects.gemini.fields import Place, camel, wrong_type
+from gateway.dialects.gemini.fields import Place, camel
 from gateway.dialects.gemini.tools import read_tools, write_choice, write_tools
 from gateway.dialects.routing_fields import checked_model, decoded, unreadable
 from gateway.dialects.splice import drop_members

@@ -6,15 +6,14 @@ import msgspec
 
 from gateway.dialects.codec import Arrival
 from gateway.dialects.envelope import Envelopes
+from gateway.dialects.fields import boolean, number, wrong_type
 from gateway.dialects.openai_chat.asked_tools import is_parallel, read_choice, read_tools
 from gateway.dialects.openai_chat.asked_turns import read_turns
 from gateway.dialects.openai_chat.fields import (
     Json,
     a_list,
     an_object,
-    optional_bool,
     optional_int,
-    optional_number,
     optional_text,
     text_in,
     wrong,
@@ -67,15 +66,15 @@ def _request(fields: Json, model: str, arrival: Arrival, envelopes: Envelopes) -
         is_parallel=is_parallel(fields, notes),
         max_tokens=optional_int(fields, "max_completion_tokens", least=1)
         or optional_int(fields, "max_tokens", least=1),
-        temperature=optional_number(fields, "temperature"),
-        top_p=optional_number(fields, "top_p"),
+        temperature=number(fields, "temperature"),
+        top_p=number(fields, "top_p"),
         top_k=optional_int(fields, "top_k"),
         stop=_stop(fields),
         n=optional_int(fields, "n", least=1) or 1,
         seed=optional_int(fields, "seed"),
-        presence_penalty=optional_number(fields, "presence_penalty"),
-        frequency_penalty=optional_number(fields, "frequency_penalty"),
-        logprobs=(optional_int(fields, "top_logprobs", least=0) or 0) if optional_bool(fields, "logprobs") else None,
+        presence_penalty=number(fields, "presence_penalty"),
+        frequency_penalty=number(fields, "frequency_penalty"),
+        logprobs=(optional_int(fields, "top_logprobs", least=0) or 0) if boolean(fields, "logprobs") else None,
         output_format=_output_format(fields),
         reasoning=_reasoning(fields),
         verbosity=optional_text(fields, "verbosity"),
@@ -111,7 +110,7 @@ def _stop(fields: Json) -> tuple[str, ...]:
         return ()
     words = [stop] if isinstance(stop, str) else a_list(stop, "stop")
     if not all(isinstance(word, str) for word in words):
-        raise wrong("stop", "must be a string or an array of strings", code="invalid_type")
+        raise wrong_type("stop", "a string or an array of strings")
     return tuple(word for word in words if word)
 
 
@@ -148,7 +147,7 @@ def _reasoning(fields: Json) -> Reasoning | None:
         return _of_object(an_object(fields["reasoning"], "reasoning"))
     if isinstance(fields.get("thinking"), dict):
         return _of_switch(fields["thinking"])
-    switch = optional_bool(fields, "enable_thinking")
+    switch = boolean(fields, "enable_thinking")
     if switch is None:
         return None
     return Reasoning(budget=(optional_int(fields, "thinking_budget", least=1) or -1) if switch else 0)

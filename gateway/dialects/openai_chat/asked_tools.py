@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from gateway.dialects.openai_chat.fields import Json, a_list, an_object, optional_bool, optional_text, text_in, wrong
+from gateway.dialects.fields import boolean, wrong_type
+from gateway.dialects.openai_chat.fields import Json, a_list, an_object, optional_text, text_in, wrong
 from gateway.domain.chat import BuiltInTool, CacheTtl, Tool, ToolChoice
 
 LEGACY_NOTE = "functions: answered as function_call"
@@ -78,7 +79,7 @@ def _function(entry: Json, where: str) -> Tool:
     """`{type, function: {…}}`; the flat form of Responses and Anthropic's `input_schema` occur too."""
     nested = entry.get("function")
     if nested is None and not where.startswith("functions") and "name" not in entry:
-        raise wrong(f"{where}.function", "must be an object", code="invalid_type")
+        raise wrong_type(f"{where}.function", "an object")
     if nested is None:
         function, place = entry, where
     else:
@@ -141,4 +142,4 @@ def _allowed(entry: Json) -> ToolChoice:
 
 def is_parallel(fields: Json, notes: list[str]) -> bool | None:
     """The legacy answer has room for one call only."""
-    return False if LEGACY_NOTE in notes else optional_bool(fields, "parallel_tool_calls")
+    return False if LEGACY_NOTE in notes else boolean(fields, "parallel_tool_calls")

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from gateway.dialects.envelope import Envelopes
+from gateway.dialects.fields import wrong_type
 from gateway.dialects.media import from_data_url, normal_media_type, sniff_image, standard_base64
 from gateway.dialects.openai_chat.asked_tools import cache_of
 from gateway.dialects.openai_chat.fields import Json, a_list, an_object, optional_text, text_in, wrong
@@ -196,7 +197,7 @@ class _Reader:
         if isinstance(content, str):
             return [Text(content, cache=cache_of(message) if marks else "")]
         if not isinstance(content, list):
-            raise wrong(f"{where}.content", "must be a string or an array of parts", code="invalid_type")
+            raise wrong_type(f"{where}.content", "a string or an array of parts")
         parts: list[Part] = []
         for index, value in enumerate(content):
             place = f"{where}.content[{index}]"
@@ -241,7 +242,7 @@ def arguments_of(value: object, where: str = "arguments") -> str:
     if isinstance(value, dict):
         return json_text(value).decode()
     if not isinstance(value, str):
-        raise wrong(where, "must be a string of JSON", code="invalid_type")
+        raise wrong_type(where, "a string of JSON")
     return value if value.strip() else "{}"
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.dialects.fields import number, wrong_type
 from gateway.domain.errors import BadRequest
 
 Json = dict[str, Any]
@@ -13,13 +14,13 @@ def wrong(param: str, should: str, *, code: str = "invalid_value") -> BadRequest
 
 def an_object(value: object, param: str) -> Json:
     if not isinstance(value, dict):
-        raise wrong(param, "must be an object", code="invalid_type")
+        raise wrong_type(param, "an object")
     return value
 
 
 def a_list(value: object, param: str) -> list[Any]:
     if not isinstance(value, list):
-        raise wrong(param, "must be an array", code="invalid_type")
+        raise wrong_type(param, "an array")
     return value
 
 
@@ -27,7 +28,7 @@ def text_in(fields: Json, name: str, param: str) -> str:
     """The text of a required field."""
     value = fields.get(name)
     if not isinstance(value, str):
-        raise wrong(f"{param}.{name}" if param else name, "must be a string", code="invalid_type")
+        raise wrong_type(f"{param}.{name}" if param else name, "a string")
     return value
 
 
@@ -36,28 +37,12 @@ def optional_text(fields: Json, name: str, param: str = "") -> str:
     return "" if value is None else text_in(fields, name, param)
 
 
-def optional_number(fields: Json, name: str) -> float | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise wrong(name, "must be a number", code="invalid_type")
-    return value
-
-
 def optional_int(fields: Json, name: str, *, least: int | None = None) -> int | None:
-    value = optional_number(fields, name)
+    value = number(fields, name)
     if value is None:
         return None
     if value != int(value):
-        raise wrong(name, "must be a whole number", code="invalid_type")
+        raise wrong_type(name, "a whole number")
     if least is not None and value < least:
         raise wrong(name, f"must be at least {least}")
     return int(value)
-
-
-def optional_bool(fields: Json, name: str) -> bool | None:
-    value = fields.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise wrong(name, "must be true or false", code="invalid_type")
-    return value

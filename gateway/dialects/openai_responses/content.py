@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.dialects.codec import Unsupported
+from gateway.dialects.fields import mapping, text, wrong_type
 from gateway.dialects.media import data_url, from_data_url, normal_media_type, sniff_image
-from gateway.dialects.openai_responses.fields import mapping, text, wrong
 from gateway.domain.chat import Citation, File, Image, Part, Refusal, Text
 from gateway.domain.errors import BadRequest
 
@@ -22,7 +22,7 @@ def read_content(raw: object, at: str) -> list[ContentPart]:
     if isinstance(raw, str):
         return [Text(text=raw)]
     if not isinstance(raw, list):
-        raise wrong(at, "a string or an array of parts")
+        raise wrong_type(at, "a string or an array of parts")
     return [_read_part(part, f"{at}[{index}]") for index, part in enumerate(raw)]
 
 
@@ -30,7 +30,7 @@ def _read_part(raw: object, at: str) -> ContentPart:
     if isinstance(raw, str):
         return Text(text=raw)
     if not isinstance(raw, dict):
-        raise wrong(at, "an object")
+        raise wrong_type(at, "an object")
     kind = raw.get("type")
     read = READ_PARTS.get(kind) if isinstance(kind, str) else None
     if read is None:
@@ -40,7 +40,7 @@ def _read_part(raw: object, at: str) -> ContentPart:
 
 def _read_text(raw: dict[str, Any], at: str) -> Text:
     if not isinstance(raw.get("text"), str):
-        raise wrong(f"{at}text", "a string")
+        raise wrong_type(f"{at}text", "a string")
     annotations = raw.get("annotations")
     return Text(text=raw["text"], citations=read_annotations(annotations) if annotations else ())
 

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import structs
 
 from gateway.dialects.envelope import PREFIX, Envelopes
+from gateway.dialects.fields import needed_text, text, wrong_type
 from gateway.dialects.media import from_data_url
 from gateway.dialects.openai_responses.carried import freed, is_signed, owner
 from gateway.dialects.openai_responses.content import READ_PARTS, read_content
-from gateway.dialects.openai_responses.fields import needed_text, text, wrong
 from gateway.domain.chat import (
     File,
     Image,
@@ -88,12 +88,12 @@ class _Reader:
 
     def read(self, item: object, at: str) -> None:
         if not isinstance(item, dict):
-            raise wrong(at, "an object")
+            raise wrong_type(at, "an object")
         kind = item.get("type")
         if kind is None and "role" in item:
             kind = "message"
         if not isinstance(kind, str):
-            raise wrong(f"{at}.type", "a string")
+            raise wrong_type(f"{at}.type", "a string")
         read = _READ.get(kind)
         if read is not None:
             read(self, item, at)
@@ -193,13 +193,13 @@ class _Reader:
             media_type = f"image/{form}" if isinstance(form, str) and form else "image/png"
             found = from_data_url(f"data:{media_type};base64,{data}")
             if found is None:
-                raise wrong(f"{at}.result", "base64")
+                raise wrong_type(f"{at}.result", "base64")
             self._add("assistant", Image(media_type=found[0], data=found[1]))
 
     def _added_tools(self, item: dict[str, Any], at: str) -> None:
         tools = item.get("tools")
         if not isinstance(tools, list):
-            raise wrong(f"{at}.tools", "an array")
+            raise wrong_type(f"{at}.tools", "an array")
         self._tools += [(tool, f"{at}.tools[{index}]") for index, tool in enumerate(tools)]
 
     def _add(self, role: Role, *parts: Part) -> None:
@@ -256,7 +256,7 @@ def _arguments(raw: object, at: str) -> str:
     if isinstance(raw, dict):
         return _encode(raw).decode()
     if raw is not None and not isinstance(raw, str):
-        raise wrong(at, "a string of JSON")
+        raise wrong_type(at, "a string of JSON")
     return raw if raw and raw.strip() else "{}"
 
 
@@ -270,7 +270,7 @@ def _output(raw: object, at: str) -> tuple[Text | Image | File, ...]:
             part for part in read_content([raw | {"type": "input_image"}], at) if not isinstance(part, Refusal)
         )
     if raw is not None and not isinstance(raw, dict | list):
-        raise wrong(at, "a string or an array of parts")
+        raise wrong_type(at, "a string or an array of parts")
     return () if raw is None else (Text(text=_encode(raw).decode()),)
 
 
@@ -283,7 +283,7 @@ def _texts(raw: object, at: str) -> str:
     if raw is None:
         return ""
     if not isinstance(raw, list):
-        raise wrong(at, "an array")
+        raise wrong_type(at, "an array")
     return "\n\n".join(
         part["text"] for part in raw if isinstance(part, dict) and isinstance(part.get("text"), str) and part["text"]
     )

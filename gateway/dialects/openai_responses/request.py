@@ -11,14 +11,14 @@ from msgspec import structs
 
 from gateway.dialects.codec import UNREADABLE, Arrival, Head
 from gateway.dialects.envelope import Envelopes
-from gateway.dialects.openai_responses.fields import (
+from gateway.dialects.fields import (
     boolean,
     integer,
     mapping,
     number,
     one_of,
     text,
-    wrong,
+    wrong_type,
 )
 from gateway.dialects.openai_responses.input_items import read_input
 from gateway.dialects.openai_responses.tools import read_tool_choice, read_tools
@@ -171,7 +171,7 @@ def _refuse_stored(fields: dict[str, Any], notes: list[str]) -> None:
 def _logprobs(fields: dict[str, Any], notes: list[str]) -> int | None:
     include = fields.get("include")
     if include is not None and not isinstance(include, list):
-        raise wrong("include", "an array of strings")
+        raise wrong_type("include", "an array of strings")
     wanted = [name for name in include or () if name != "reasoning.encrypted_content"]
     notes += [f"include {name}" for name in wanted if name != "message.output_text.logprobs"]
     alternatives = integer(fields, "top_logprobs")
@@ -186,7 +186,7 @@ def _output_format(settings: dict[str, Any]) -> OutputFormat | None:
     if kind == "json_schema":
         schema = form.get("schema")
         if not isinstance(schema, dict):
-            raise wrong("text.format.schema", "a JSON Schema object")
+            raise wrong_type("text.format.schema", "a JSON Schema object")
         return OutputFormat(
             schema=schema,
             name=text(form, "name", "text.format."),

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.dialects.built_in import own_tools
 from gateway.dialects.codec import Unsupported
-from gateway.dialects.openai_responses.fields import boolean, mapping, needed_text, text, wrong
+from gateway.dialects.fields import boolean, mapping, needed_text, text, wrong_type
 from gateway.dialects.tool_names import WRAPPED_SCHEMA, WireNames
 from gateway.domain.chat import BuiltInTool, ChatRequest, Tool, ToolChoice, ToolKind
 from gateway.domain.errors import BadRequest
@@ -30,7 +30,7 @@ Read = tuple[tuple[Tool, ...], tuple[BuiltInTool, ...]]
 def read_tools(raw: object, loaded: Iterable[tuple[object, str]], notes: list[str]) -> Read:
     """The tools of a request. `loaded` are those that came later, in items, each with its place."""
     if raw is not None and not isinstance(raw, list):
-        raise wrong("tools", "an array")
+        raise wrong_type("tools", "an array")
     tools: list[Tool] = []
     built_in: list[BuiltInTool] = []
     for index, tool in enumerate(raw or ()):
@@ -48,7 +48,7 @@ def read_tools(raw: object, loaded: Iterable[tuple[object, str]], notes: list[st
 
 def _read(raw: object, at: str, tools: list[Tool], built_in: list[BuiltInTool], notes: list[str]) -> None:
     if not isinstance(raw, dict):
-        raise wrong(at, "an object")
+        raise wrong_type(at, "an object")
     kind = needed_text(raw, "type", f"{at}.")
     if kind not in _OWN_KINDS:
         built_in.append(BuiltInTool(type=kind, dialect="openai_responses"))
@@ -60,7 +60,7 @@ def _read(raw: object, at: str, tools: list[Tool], built_in: list[BuiltInTool], 
             notes.append(f"description of the tool namespace {namespace}")
         inner = raw.get("tools")
         if not isinstance(inner, list):
-            raise wrong(f"{at}.tools", "an array")
+            raise wrong_type(f"{at}.tools", "an array")
         for index, tool in enumerate(inner):
             if not isinstance(tool, dict) or tool.get("type") not in ("function", "custom"):
                 raise BadRequest(
@@ -122,14 +122,14 @@ def read_tool_choice(raw: object, notes: list[str]) -> ToolChoice | None:
             "tool_choice must be auto, required, none or an object", code="invalid_value", param="tool_choice"
         )
     if not isinstance(raw, dict):
-        raise wrong("tool_choice", "a string or an object")
+        raise wrong_type("tool_choice", "a string or an object")
     kind = needed_text(raw, "type", "tool_choice.")
     if kind in ("function", "custom"):
         return ToolChoice(mode="tool", names=(_chosen(raw, "tool_choice."),))
     if kind == "allowed_tools":
         allowed = raw.get("tools")
         if not isinstance(allowed, list) or not all(isinstance(tool, dict) for tool in allowed):
-            raise wrong("tool_choice.tools", "an array of objects")
+            raise wrong_type("tool_choice.tools", "an array of objects")
         own = [tool for tool in allowed if tool.get("type") in ("function", "custom")]
         names = tuple(_chosen(tool, f"tool_choice.tools[{index}].") for index, tool in enumerate(own))
         if len(own) < len(allowed):

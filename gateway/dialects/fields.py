@@ -6,7 +6,7 @@ from typing import Any
 from gateway.domain.errors import BadRequest
 
 
-def wrong(param: str, what: str) -> BadRequest:
+def wrong_type(param: str, what: str) -> BadRequest:
     return BadRequest(f"{param} must be {what}", code="invalid_type", param=param)
 
 
@@ -15,7 +15,7 @@ def text(fields: dict[str, Any], name: str, at: str = "") -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise wrong(at + name, "a string")
+        raise wrong_type(at + name, "a string")
     return value
 
 
@@ -29,7 +29,7 @@ def needed_text(fields: dict[str, Any], name: str, at: str = "") -> str:
 def boolean(fields: dict[str, Any], name: str, at: str = "") -> bool | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, bool):
-        raise wrong(at + name, "true or false")
+        raise wrong_type(at + name, "true or false")
     return value
 
 
@@ -38,7 +38,7 @@ def number(fields: dict[str, Any], name: str, at: str = "") -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise wrong(at + name, "a number")
+        raise wrong_type(at + name, "a number")
     return value
 
 
@@ -47,7 +47,7 @@ def integer(fields: dict[str, Any], name: str, at: str = "", least: int = 0) -> 
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise wrong(at + name, f"an integer of at least {least}")
+        raise wrong_type(at + name, f"an integer of at least {least}")
     return value
 
 
@@ -56,7 +56,7 @@ def mapping(fields: dict[str, Any], name: str, at: str = "") -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise wrong(at + name, "an object")
+        raise wrong_type(at + name, "an object")
     return value
 
 
