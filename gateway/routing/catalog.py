@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gateway.config.snapshot import Alias, Combo, Snapshot
+from gateway.config.snapshot import Alias, Combo, FallbackChain, Snapshot
 from gateway.domain.target import Connection
 from gateway.providers.spec import ModelSpec, ProviderSpec
+from gateway.routing.offers import Offers
+from gateway.routing.patterns import compile_pattern as compile_pattern  # noqa: PLC0414  (looked for here)
+from gateway.routing.patterns import is_pattern, literal_length
+from gateway.routing.prices import NO_PRICES, Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,15 @@ class WildcardAlias:
     pattern: str
     matches: re.Pattern[str]
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What to go on with after the targets of a name that matches: models in order, names as a caller could send."""
+
+    name: str
+    matches: re.Pattern[str] | None
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,15 @@ class Catalog:
     """(name a caller can send, owner) of every model that can be listed, combos first."""
     facts: Mapping[tuple[str, str], ModelSpec]
     """What the data files know of (provider, model), of connected providers."""
+    chains: tuple[Chain, ...] = ()
+    mains: tuple[tuple[str, str], ...] = ()
+    """(provider, first model that it lists) of every connected provider but the demo."""
+    prices: Prices = NO_PRICES
+    offers_of: Offers = field(default_factory=lambda: Offers({}))
+
+    def price_of(self, provider: str, model: str) -> float | None:
+        """USD per 1,000,000 tokens of a usual mix; None = not known."""
+        return self.prices.of(provider, model)
 
 
 def compile_catalog(
@@ -63,17 +85,41 @@ def compile_catalog(
         facts={
             (provider, model.id): model for provider in ordered if provider in specs for model in specs[provider].models
         },
+        chains=_chains(snapshot.fallback_chains),
+        mains=tuple(
+            (provider, names[0])
+            for provider, names in models.items()
+            if names and any(one.transport != "demo" for one in ordered[provider])
+        ),
+        prices=Prices(snapshot.prices, _names_of(snapshot, specs), _free(ordered)),
+        offers_of=Offers(ordered),
     )
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """`*` is any text, `?` one character; everything else is itself. Case does not matter."""
-    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(escaped, re.IGNORECASE | re.DOTALL)
-
-
 def _is_wildcard(alias: Alias) -> bool:
-    return "*" in alias.pattern or "?" in alias.pattern
+    return is_pattern(alias.pattern)
+
+
+def _chains(chains: Iterable[FallbackChain]) -> tuple[Chain, ...]:
+    """Plain names first, then patterns with the most literal text first."""
+    found = [
+        Chain(chain.name, compile_pattern(chain.name) if is_pattern(chain.name) else None, chain.models)
+        for chain in chains
+    ]
+    return tuple(sorted(found, key=lambda chain: (chain.matches is not None, -literal_length(chain.name), chain.name)))
+
+
+def _names_of(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, tuple[str, ...]]:
+    """Provider id → what may be written before the slash."""
+    names = {spec.id: (spec.id, *spec.prefixes) for spec in specs.values()}
+    return names | {node.id: (node.id, node.prefix) for node in snapshot.nodes}
+
+
+def _free(connections: Mapping[str, Sequence[Connection]]) -> frozenset[str]:
+    """Providers all of whose connections cost nothing."""
+    return frozenset(
+        provider for provider, accounts in connections.items() if all(one.tier == "free" for one in accounts)
+    )
 
 
 def _wildcards(aliases: Iterable[Alias]) -> tuple[WildcardAlias, ...]:
@@ -83,7 +129,7 @@ def _wildcards(aliases: Iterable[Alias]) -> tuple[WildcardAlias, ...]:
         for alias in aliases
         if _is_wildcard(alias)
     ]
-    return tuple(sorted(found, key=lambda alias: (-len(re.sub(r"[*?]", "", alias.pattern)), alias.pattern)))
+    return tuple(sorted(found, key=lambda alias: (-literal_length(alias.pattern), alias.pattern)))
 
 
 def _prefixes(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, str]:

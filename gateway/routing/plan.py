@@ -1,78 +1,337 @@
-"""The plan of one request: targets in the order in which they are tried."""
+"""The plan of one request: targets in the order in which they are tried, and why others are not.
 
-from collections.abc import Callable, Sequence
+What varies comes in as arguments: a random number, tickets, what this worker believes of targets (`View`). The cost
+does not grow with the number of connections: per model only as many are looked at as the plan can hold.
+"""
 
-from gateway.config.snapshot import Combo
-from gateway.domain.errors import Forbidden, NotFound
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from gateway.config.snapshot import AccountStrategy, Combo, RoutingSettings
+from gateway.domain.errors import Forbidden, GatewayError, NotFound, Unavailable
 from gateway.domain.target import Connection, Target
+from gateway.routing.affinity import Session, ranked
 from gateway.routing.catalog import Catalog
+from gateway.routing.draws import Draws
+from gateway.routing.eligible import NO_NEEDS, Needs, missing, nothing_can
+from gateway.routing.offers import TIERS, Offer
 from gateway.routing.resolve import ProviderModel, Resolution
+from gateway.routing.speed import EXPECTED_TOKENS
+from gateway.routing.strategies import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, AccountOrder, Case, Tickets
+from gateway.routing.view import EMPTY_VIEW, View
 
 MAX_TARGETS = 8
 """Candidates of one request; more would only lengthen an outage for the caller."""
+MAX_DROPPED = 32
+"""Dropped targets that a plan names."""
+SHORT_REST_S = 5.0
+"""What rests no longer than this stays in the plan, at its end."""
+MAX_FILTERED = 64
+"""Of so many connections those that rest are taken out before a strategy chooses; of more, while it is asked."""
 
-Order = Callable[[Sequence[ProviderModel], float], Sequence[ProviderModel]]
+_DEFAULTS = RoutingSettings()
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """A target, or a model with all its connections, that is not tried.
+
+    `name` is `prefix/model`, with ` @connection` when it is one. `reason`: `vision`, `tools`, `structured`, `context`
+    (it cannot), `not_allowed` (for this key), `resting`, `tier_spent`, `tier_not_asked`, `no_connection`.
+    """
+
+    name: str
+    reason: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is tried, in order; the first `awake` of `targets` do not rest. At least one target.
+
+    `scores` are what the strategy compared (ms, or USD per 1,000,000 tokens), by `provider/model`.
+    """
+
+    targets: tuple[Target, ...]
+    awake: int
+    strategy: str
+    account_strategy: str
+    dropped: tuple[Dropped, ...] = ()
+    scores: tuple[tuple[str, float], ...] = ()
+    has_affinity: bool = False
+
+    def summary(self) -> str:
+        """One line of ASCII for a header."""
+        tried = ", ".join(_name_of(target.model, target.connection) for target in self.targets)
+        dropped = ", ".join(f"{one.name} ({one.reason})" for one in self.dropped)
+        line = f"{self.strategy}/{self.account_strategy}: {tried}" + (f"; not: {dropped}" if dropped else "")
+        return "".join(sign if " " <= sign <= "~" else "?" for sign in line)
 
 
 def make_plan(resolution: Resolution, catalog: Catalog, chance: float) -> tuple[Target, ...]:
-    """Order the models by the combo's strategy, then each provider's connections fill-first.
+    """The targets alone, of a plan made without a view. Raises as `lay_plan` does."""
+    return lay_plan(resolution, catalog, chance).targets
 
-    `chance` is a random number in [0, 1), the only thing that varies. Raises NotFound when nothing can be tried.
+
+def lay_plan(
+    resolution: Resolution,
+    catalog: Catalog,
+    chance: float,
+    *,
+    settings: RoutingSettings = _DEFAULTS,
+    view: View = EMPTY_VIEW,
+    needs: Needs = NO_NEEDS,
+    tickets: Tickets | None = None,
+    session: Session | None = None,
+    allowed: Callable[[str], bool] | None = None,
+    expected_tokens: int = EXPECTED_TOKENS,
+    now: float = 0.0,
+) -> Plan:
+    """Order a resolution's models by the combo's strategy, and each model's connections by theirs.
+
+    `chance` is a random number in [0, 1); `tickets` are asked for at most once a cursor; `allowed` judges `prefix/model`
+    for this key; `now` is an instant of the clock of `View.speed`. Raises NotFound (nothing offers it), BadRequest
+    (nothing can do it), Forbidden (`allowed`), Unavailable (all of it rests, or its tiers are spent).
     """
-    targets = [
-        Target(connection, model.model, model.combo)
-        for model in _order(resolution, chance)
-        for connection in _accounts(model, catalog)
-    ]
-    if not targets:
-        raise NotFound("no connection offers this model now", code="no_connection", param="model")
-    return tuple(targets[:MAX_TARGETS])
+    planning = _Planning(resolution, catalog, settings, view, session)
+    planning.case = Case(catalog, view, Draws(planning.chance(chance)), tickets, 1, expected_tokens, now)
+    models = planning.able(resolution.models, needs, allowed)
+    stages = planning.ordered(models) if models else []
+    if resolution.chain:
+        stages += planning.able(resolution.chain, needs, allowed)
+    planning.fill(planning.in_tiers(stages))
+    return planning.plan(needs)
 
 
-def _accounts(model: ProviderModel, catalog: Catalog) -> list[Connection]:
-    accounts = catalog.connections.get(model.provider, ())
-    return [account for account in accounts if not account.models or model.model in account.models]
+_Stage = tuple[ProviderModel, Offer]
 
 
-def _order(resolution: Resolution, chance: float) -> Sequence[ProviderModel]:
-    combo: Combo | None = resolution.combo
-    if combo is None or len(resolution.models) == 1:
-        return resolution.models
-    order = STRATEGIES.get(combo.strategy)
-    if order is None:
-        raise Forbidden(
-            f"the combo {combo.name!r} asks for the strategy {combo.strategy!r}, which is not available yet",
-            code="strategy_not_available",
+class _Planning:
+    """The work on one plan."""
+
+    case: Case
+
+    def __init__(
+        self, resolution: Resolution, catalog: Catalog, settings: RoutingSettings, view: View, session: Session | None
+    ) -> None:
+        combo = resolution.combo
+        self._combo = combo
+        self._catalog = catalog
+        self._view = view
+        self._settings = settings
+        self._is_tiered = resolution.is_tiered
+        self._strategy = "priority" if combo is None else combo.strategy
+        self._account_strategy = _account_strategy(combo, settings)
+        self._session = session if session is not None and _is_affine(combo, session) else None
+        self._targets: list[Target] = []
+        self._resting: list[Target] = []
+        self._dropped: list[Dropped] = []
+        self._sleeping: list[_Stage] = []
+
+    def chance(self, chance: float) -> float:
+        """A conversation's own number, so that it is weighed and drawn the same way each time."""
+        return chance if self._session is None else self._session.chance
+
+    # -- which models --------------------------------------------------------------------------------------------------
+
+    def able(
+        self, models: Sequence[ProviderModel], needs: Needs, allowed: Callable[[str], bool] | None
+    ) -> list[_Stage]:
+        """The models that may be used, can do it and have a connection that is awake; those asleep are set aside."""
+        able: list[_Stage] = []
+        catalog, is_calm = self._catalog, self._view.is_calm
+        offer_of = catalog.offers_of.of
+        for model in models:
+            offer = offer_of(model.provider, model.model)
+            if not offer.accounts:
+                self._drop(model.model, None, "no_connection", model.provider)
+                continue
+            if allowed is not None and not allowed(f"{offer.accounts[0].prefix}/{model.model}"):
+                self._drop(model.model, offer, "not_allowed")
+                continue
+            if needs is not NO_NEEDS:
+                lack = missing(needs, catalog.facts.get((model.provider, model.model)))
+                if lack:
+                    self._drop(model.model, offer, lack)
+                    continue
+            if is_calm or self._has_awake(model, offer):
+                able.append((model, offer))
+            else:
+                self._sleeping.append((model, offer))
+        return able
+
+    def _has_awake(self, model: ProviderModel, offer: Offer) -> bool:
+        resting, name = self._view.resting, model.model
+        return any(not resting(account, name) for account in offer.accounts)
+
+    def ordered(self, stages: list[_Stage]) -> list[_Stage]:
+        """By the combo's strategy."""
+        combo = self._combo
+        order = COMBO_STRATEGIES.get(self._strategy)
+        if combo is None or len(stages) == 1 or order is None or self._strategy == "priority":
+            return stages
+        offers = {id(model): offer for model, offer in stages}
+        self.case.sticky_limit = _sticky_limit(combo, 1)
+        models = order([model for model, _ in stages], f"combo:{combo.id}", self.case)
+        return [(model, offers[id(model)]) for model in models]
+
+    def in_tiers(self, stages: list[_Stage]) -> list[_Stage]:
+        """Tier by tier when that is asked for; each model once."""
+        tiers = _tiers(self._combo, is_tiered=self._is_tiered)
+        if not tiers:
+            return list({(model.provider, model.model): (model, offer) for model, offer in reversed(stages)}.values())[
+                ::-1
+            ]
+        walked: dict[tuple[str, str, str], _Stage] = {}
+        for tier in tiers:
+            for model, offer in stages:
+                part = offer.tiers.get(tier)
+                if part is None:
+                    continue
+                if self._view.spent(tier):
+                    self._drop(model.model, part, "tier_spent")
+                else:
+                    walked.setdefault((model.provider, model.model, tier), (model, part))
+        for model, offer in stages:
+            for tier, part in offer.tiers.items():
+                if tier not in tiers:
+                    self._drop(model.model, part, "tier_not_asked")
+        return list(walked.values())
+
+    # -- which connections ---------------------------------------------------------------------------------------------
+
+    def fill(self, stages: list[_Stage]) -> None:
+        """Take connections model by model. Half of what is left at least; but for each model that follows one place."""
+        spare: list[tuple[ProviderModel, Iterator[Connection]]] = []
+        self.case.sticky_limit = _sticky_limit(self._combo, self._settings.sticky_limit)
+        for index, (model, offer) in enumerate(stages):
+            left = MAX_TARGETS - len(self._targets)
+            if left <= 0:
+                break
+            accounts: Iterator[Connection] = iter(self._accounts(model, offer, is_first=index == 0))
+            self._take(model, accounts, max(left - (len(stages) - index - 1), (left + 1) // 2))
+            spare.append((model, accounts))
+        for model, accounts in spare:
+            left = MAX_TARGETS - len(self._targets)
+            if left <= 0:
+                break
+            self._take(model, accounts, left)
+
+    def _take(self, model: ProviderModel, accounts: Iterable[Connection], most: int) -> None:
+        targets, name, combo = self._targets, model.model, model.combo
+        resting = None if self._view.is_calm else self._view.resting
+        goal = len(targets) + most
+        for account in accounts:
+            target = Target(account, name, combo)
+            if resting is not None and resting(account, name):
+                self._rest(target)
+                continue
+            targets.append(target)
+            if len(targets) == goal:
+                return
+
+    def _accounts(self, model: ProviderModel, offer: Offer, *, is_first: bool) -> Iterable[Connection]:
+        """A model's connections in order. A ticket is drawn for the first model only: the others may never be reached."""
+        awake: Sequence[Connection] = offer.accounts
+        if len(awake) == 1:
+            return awake
+        if not self._view.is_calm and len(awake) <= MAX_FILTERED:
+            awake = self._without_resting(model, awake)
+        if self._session is not None and self._account_strategy != "fill-first":
+            return ranked(offer, awake, self._session)
+        is_all = offer is self._catalog.offers_of.whole(model.provider)
+        cursor = f"accounts:{model.provider}" if is_all else f"accounts:{model.provider}/{model.model}#{offer.tier}"
+        order: AccountOrder = ACCOUNT_STRATEGIES[self._account_strategy]
+        return order(offer, awake, model.model, cursor if is_first else "", self.case)
+
+    def _without_resting(self, model: ProviderModel, accounts: Sequence[Connection]) -> Sequence[Connection]:
+        resting, name = self._view.resting, model.model
+        awake = [account for account in accounts if not resting(account, name)]
+        if len(awake) == len(accounts):
+            return accounts
+        kept = {id(account) for account in awake}
+        for account in accounts:
+            if id(account) not in kept:
+                self._rest(Target(account, name, model.combo))
+        return awake
+
+    def _rest(self, target: Target) -> None:
+        if len(self._resting) < MAX_DROPPED:
+            self._resting.append(target)
+
+    # -- the result ----------------------------------------------------------------------------------------------------
+
+    def plan(self, needs: Needs) -> Plan:
+        targets, view = self._targets, self._view
+        awake = len(targets)
+        if awake < MAX_TARGETS:
+            for model, offer in self.in_tiers(self._sleeping):
+                for account in offer.accounts[: MAX_DROPPED - len(self._resting)]:
+                    self._rest(Target(account, model.model, model.combo))
+        soonest = float("inf")
+        for target in self._resting:
+            left_s = view.rest_s(target.connection, target.model)
+            soonest = min(soonest, left_s)
+            if len(targets) < MAX_TARGETS and left_s <= SHORT_REST_S:
+                targets.append(target)
+            elif len(self._dropped) < MAX_DROPPED:
+                self._dropped.append(Dropped(_name_of(target.model, target.connection), "resting"))
+        if not targets:
+            raise self._nothing(needs, soonest)
+        return Plan(
+            tuple(targets),
+            awake,
+            self._strategy,
+            self._account_strategy,
+            tuple(self._dropped),
+            tuple(self.case.scores.items()),
+            self._session is not None,
         )
-    return order(resolution.models, chance)
+
+    def _nothing(self, needs: Needs, soonest_s: float) -> GatewayError:
+        """Why there is no target at all; what will pass by itself counts most."""
+        if self._resting:
+            return Unavailable(
+                "every connection for this model rests after failures", code="all_resting", retry_after_s=soonest_s
+            )
+        reasons = [one.reason for one in self._dropped]
+        if "tier_spent" in reasons:
+            return Unavailable("the budget of every tier for this model is spent", code="tiers_spent", retry_after_s=60)
+        if lacks := [reason for reason in reasons if reason in ("vision", "tools", "structured", "context")]:
+            return nothing_can(lacks, needs)
+        if "not_allowed" in reasons:
+            return Forbidden("this API key may not use any target of this model", code="model_not_allowed")
+        return NotFound("no connection offers this model now", code="no_connection", param="model")
+
+    def _drop(self, model: str, offer: Offer | None, reason: str, prefix: str = "") -> None:
+        if len(self._dropped) < MAX_DROPPED:
+            prefix = offer.accounts[0].prefix if offer is not None else prefix
+            self._dropped.append(Dropped(f"{prefix}/{model}", reason))
 
 
-def priority(models: Sequence[ProviderModel], _chance: float) -> Sequence[ProviderModel]:
-    """As listed."""
-    return models
+def _name_of(model: str, connection: Connection) -> str:
+    return f"{connection.prefix}/{model} @{connection.name}"
 
 
-def weighted(models: Sequence[ProviderModel], chance: float) -> Sequence[ProviderModel]:
-    """One pick by weight (all zero: equal shares), then the rest by falling weight."""
-    total = sum(model.weight for model in models)
-    mark = chance * (total or len(models))
-    for picked in models:
-        mark -= picked.weight if total else 1
-        if mark < 0:
-            break
-    rest = [model for model in models if model is not picked]
-    return [picked, *sorted(rest, key=lambda model: -model.weight)]
+def _account_strategy(combo: Combo | None, settings: RoutingSettings) -> AccountStrategy:
+    asked = combo.config.get("account_strategy") if combo is not None and combo.config else None
+    return asked if asked in ACCOUNT_STRATEGIES else settings.account_strategy  # type: ignore[return-value]  # a key of the table is one
 
 
-def shuffled(models: Sequence[ProviderModel], chance: float) -> Sequence[ProviderModel]:
-    """Every order equally likely: `chance` picks the permutation."""
-    left, order = list(models), []
-    while left:
-        chance *= len(left)
-        index = min(int(chance), len(left) - 1)
-        chance -= index
-        order.append(left.pop(index))
-    return order
+def _sticky_limit(combo: Combo | None, default: int) -> int:
+    asked = combo.config.get("sticky_limit") if combo is not None and combo.config else None
+    return max(1, asked if isinstance(asked, int) else default)
 
 
-STRATEGIES: dict[str, Order] = {"priority": priority, "weighted": weighted, "random": shuffled}
+def _is_affine(combo: Combo | None, session: Session) -> bool:
+    """A combo says so itself; without a word of it a client that names its conversation gets it, but for round-robin."""
+    asked = combo.config.get("affinity") if combo is not None and combo.config else None
+    if asked is not None:
+        return bool(asked)
+    return session.is_named and (combo is None or combo.strategy != "round-robin")
+
+
+def _tiers(combo: Combo | None, *, is_tiered: bool) -> Sequence[str]:
+    """The tiers to walk; none = connections are not told apart by tier."""
+    asked = combo.config.get("tiers") if combo is not None and combo.config else is_tiered
+    if isinstance(asked, str):
+        return [tier for name in asked.split(",") if (tier := name.strip()) in TIERS]
+    return TIERS if asked else ()

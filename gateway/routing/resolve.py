@@ -1,20 +1,30 @@
 """A model's name, as a caller sent it, to the provider models it stands for.
 
 In order: combo; `prefix/model` (only the first segment is the prefix); exact alias; wildcard alias (longest
-literal part); a bare name that exactly one connected provider offers. Else 404 with near names.
+literal part); a bare name that exactly one connected provider offers; `auto/tiered`; `combo/model` for a combo that
+takes any model. Else 404 with near names.
+
+`provider/*` as the target of an alias, or in a combo or chain, stands for the model that was asked for, at that provider.
 """
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from gateway.config.snapshot import Combo
 from gateway.domain.errors import BadRequest, Forbidden, GatewayError, NotFound
-from gateway.routing.catalog import Catalog
+from gateway.routing.catalog import Catalog, Chain
+from gateway.routing.patterns import is_pattern
 
 MAX_DEPTH = 5
 MAX_CANDIDATE_NAMES = 5_000
 MAX_MODELS = 1_000
 """Of one combo, nested ones laid out."""
+MAX_CHAINED = 20
+"""Models of a combo whose own fallback chains are looked for."""
+TIERED = "auto/tiered"
+"""Any connected model, tier by tier; `auto/tiered/<model>` is that model at whoever offers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +39,39 @@ class ProviderModel:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """All that a name stands for, in the order written. `combo` is the outermost combo, if the name is one."""
+    """All that a name stands for, in the order written. `combo` is the outermost combo, if the name is one.
+
+    `chain` is what fallback chains add, to be tried when nothing else is left. `is_tiered`: tier by tier.
+    """
 
     models: tuple[ProviderModel, ...]
     combo: Combo | None = None
+    chain: tuple[ProviderModel, ...] = ()
+    is_tiered: bool = False
 
 
 def resolve(name: str, catalog: Catalog) -> Resolution:
     """Raises NotFound (with near names), BadRequest (ambiguous), Forbidden (a disabled combo)."""
     try:
-        name = _follow_aliases(name, catalog)
-        combo = catalog.combos.get(name)
-        if combo is None:
-            return Resolution((_resolve_single(name, catalog),))
-        return Resolution(_flatten(combo, catalog, (), {}), combo)
+        found = _resolve(name, catalog)
     except _Unknown as error:
         raise unknown_model(error.name, catalog) from error
+    chain = _chain(name, found.models, catalog) if catalog.chains else ()
+    return replace(found, chain=chain) if chain else found
+
+
+def _resolve(asked: str, catalog: Catalog) -> Resolution:
+    name, wanted = _follow_aliases(asked, catalog, _bare(asked, catalog))
+    combo = catalog.combos.get(name)
+    if combo is not None:
+        return Resolution(_flatten(combo, catalog, (), {}, "" if name == asked else wanted), combo)
+    if not _has_prefix(name, catalog) and name not in catalog.offers:
+        if name == TIERED or name.startswith(TIERED + "/"):
+            return Resolution(_tiered(name[len(TIERED) + 1 :], catalog), is_tiered=True)
+        head, rest = _combo_before(name, catalog)
+        if head is not None:
+            return Resolution(_flatten(head, catalog, (), {}, rest), head)
+    return Resolution((_resolve_single(name, catalog),))
 
 
 def resolve_at(provider: str, name: str, catalog: Catalog) -> Resolution:
@@ -70,18 +97,89 @@ class _Unknown(NotFound):
         self.name = name
 
 
-def _follow_aliases(name: str, catalog: Catalog) -> str:
-    """The name of a combo, `prefix/model` or a bare model that `name` leads to."""
+def _follow_aliases(name: str, catalog: Catalog, wanted: str) -> tuple[str, str]:
+    """The name of a combo, `prefix/model` or a bare model that `name` leads to, and the model id that `*` stands for."""
     for _ in range(MAX_DEPTH + 1):
         if name in catalog.combos or _has_prefix(name, catalog):
-            return name
-        target = catalog.exact_aliases.get(name) or next(
-            (alias.target for alias in catalog.wildcard_aliases if alias.matches.fullmatch(name)), None
-        )
+            return name, wanted
+        pattern, target = name, catalog.exact_aliases.get(name)
         if target is None:
-            return name
-        name = target
+            pattern, target = next(
+                ((alias.pattern, alias.target) for alias in catalog.wildcard_aliases if alias.matches.fullmatch(name)),
+                ("", None),
+            )
+        if target is None:
+            return name, wanted
+        if pattern.endswith("/*") and not is_pattern(pattern[:-1]):
+            wanted = name[len(pattern) - 1 :]
+        name = _filled(target, wanted)
     raise NotFound(f"the alias {name!r} leads in a circle", code="model_not_found", param="model")
+
+
+def _filled(name: str, wanted: str) -> str:
+    """`provider/*` with the model that was asked for. Raises _Unknown when that is not known."""
+    if not name.endswith("/*"):
+        return name
+    if not wanted:
+        raise _Unknown(name)
+    return name[:-1] + wanted
+
+
+def _bare(name: str, catalog: Catalog) -> str:
+    """A model's id without the provider's prefix."""
+    return name.partition("/")[2] if _has_prefix(name, catalog) else name
+
+
+def _combo_before(name: str, catalog: Catalog) -> tuple[Combo | None, str]:
+    """The combo of `combo/model`, if it has a place for any model, and the model."""
+    at = name.find("/")
+    while at > 0:
+        combo = catalog.combos.get(name[:at])
+        if combo is not None and name[at + 1 :] and any(entry.model.endswith("/*") for entry in combo.models):
+            return combo, name[at + 1 :]
+        at = name.find("/", at + 1)
+    return None, ""
+
+
+def _tiered(model: str, catalog: Catalog) -> tuple[ProviderModel, ...]:
+    """A model at all who offer it; without one, the first model of each connected provider."""
+    if model:
+        found = tuple(ProviderModel(provider, model) for provider in catalog.offers.get(model, ()))
+        if not found:
+            raise _Unknown(model)
+        return found[:MAX_MODELS]
+    if not catalog.mains:
+        raise NotFound("no connection is set up", code="no_connection", param="model")
+    return tuple(ProviderModel(provider, main) for provider, main in catalog.mains[:MAX_MODELS])
+
+
+def _chain(name: str, models: tuple[ProviderModel, ...], catalog: Catalog) -> tuple[ProviderModel, ...]:
+    """What the chains of a name, or of its models, add. A chain's model that cannot be resolved now is passed over."""
+    written = {provider: prefix for prefix, provider in catalog.prefixes.items()}
+    wanted_of = {name: models[0].model}
+    for model in models[:MAX_CHAINED]:
+        for prefix in (f"{model.provider}/", f"{written.get(model.provider, model.provider)}/", ""):
+            wanted_of.setdefault(prefix + model.model, model.model)
+    known: _Known = {}
+    found: dict[tuple[str, str], ProviderModel] = {}
+    for chain in catalog.chains:
+        wanted = _wanted_by(chain, wanted_of)
+        if wanted is None:
+            continue
+        for entry in chain.models:
+            with suppress(NotFound, BadRequest, Forbidden):
+                for one in _entry(entry, catalog, (), known, wanted):
+                    found.setdefault((one.provider, one.model), one)
+    own = {(model.provider, model.model) for model in models}
+    return tuple(one for place, one in found.items() if place not in own)[:MAX_MODELS]
+
+
+def _wanted_by(chain: Chain, wanted_of: Mapping[str, str]) -> str | None:
+    """The model id that goes with the first name that a chain is for."""
+    pattern = chain.matches
+    if pattern is None:
+        return wanted_of.get(chain.name)
+    return next((wanted for name, wanted in wanted_of.items() if pattern.fullmatch(name)), None)
 
 
 def _has_prefix(name: str, catalog: Catalog) -> bool:
@@ -113,11 +211,13 @@ def _at(provider: str, model: str, catalog: Catalog) -> ProviderModel:
     return ProviderModel(provider, model)
 
 
-_Known = dict[str, tuple[ProviderModel, ...] | GatewayError]
-"""Combos of one request that have been laid out, or why they could not be."""
+_Known = dict[tuple[str, str], tuple[ProviderModel, ...] | GatewayError]
+"""Combos of one request that have been laid out, by name and wanted model, or why they could not be."""
 
 
-def _flatten(combo: Combo, catalog: Catalog, outer: tuple[str, ...], known: _Known) -> tuple[ProviderModel, ...]:
+def _flatten(
+    combo: Combo, catalog: Catalog, outer: tuple[str, ...], known: _Known, wanted: str
+) -> tuple[ProviderModel, ...]:
     """Nested combos in place, depth first. A target that cannot be resolved now is passed over if others are left.
 
     `outer` are the combos around this one; `known` has what was found before, so that each is laid out once.
@@ -134,11 +234,11 @@ def _flatten(combo: Combo, catalog: Catalog, outer: tuple[str, ...], known: _Kno
     failure: Exception | None = None
     for entry in combo.models:
         try:
-            found = _entry(entry.model, catalog, (*outer, combo.name), known)
+            found = _entry(entry.model, catalog, (*outer, combo.name), known, wanted)
         except (NotFound, BadRequest, Forbidden) as error:
             failure = failure or error
             continue
-        share = entry.weight / len(found)
+        share = max(0.0, entry.weight) / len(found)
         models += [ProviderModel(one.provider, one.model, combo.name, share) for one in found]
         if len(models) >= MAX_MODELS:
             break
@@ -147,17 +247,19 @@ def _flatten(combo: Combo, catalog: Catalog, outer: tuple[str, ...], known: _Kno
     return tuple(models[:MAX_MODELS])
 
 
-def _entry(name: str, catalog: Catalog, outer: tuple[str, ...], known: _Known) -> tuple[ProviderModel, ...]:
-    name = _follow_aliases(name, catalog)
+def _entry(
+    name: str, catalog: Catalog, outer: tuple[str, ...], known: _Known, wanted: str
+) -> tuple[ProviderModel, ...]:
+    name, wanted = _follow_aliases(_filled(name, wanted), catalog, wanted)
     inner = catalog.combos.get(name)
     if inner is None:
         return (_resolve_single(name, catalog),)
-    if name not in known:
+    if (name, wanted) not in known:
         try:
-            known[name] = _flatten(inner, catalog, outer, known)
+            known[name, wanted] = _flatten(inner, catalog, outer, known, wanted)
         except (NotFound, BadRequest, Forbidden) as error:
-            known[name] = error
-    found = known[name]
+            known[name, wanted] = error
+    found = known[name, wanted]
     if isinstance(found, GatewayError):
         raise found
     return found

@@ -1,0 +1,81 @@
+"""Which connections of a provider offer a model, worked out once a revision and name, then looked up. Pure."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from functools import cached_property
+
+from gateway.domain.target import Connection, Tier
+
+MAX_REMEMBERED = 10_000
+TIERS: tuple[Tier, ...] = ("subscription", "api-key", "cheap", "free")
+_COST_OF_TIER: Mapping[str, int] = {"free": 0, "subscription": 1, "cheap": 2, "api-key": 3}
+"""What one more token costs: nothing, nothing beyond what is paid already, little, the list price."""
+
+
+class Offer:
+    """The connections that offer one model, lowest priority number first, and other orders of them made when asked.
+
+    `tier` is set when only one tier's are in it.
+    """
+
+    def __init__(self, accounts: tuple[Connection, ...], tier: str = "") -> None:
+        self.accounts = accounts
+        self.tier = tier
+
+    @cached_property
+    def by_cost(self) -> tuple[Connection, ...]:
+        return tuple(sorted(self.accounts, key=lambda account: _COST_OF_TIER[account.tier]))
+
+    @cached_property
+    def tiers(self) -> dict[str, "Offer"]:
+        """Tier → its connections; only tiers that have some."""
+        found = {tier: tuple(one for one in self.accounts if one.tier == tier) for tier in TIERS}
+        return {tier: Offer(accounts, tier) for tier, accounts in found.items() if accounts}
+
+    @cached_property
+    def _ring(self) -> tuple[list[int], tuple[Connection, ...]]:
+        ordered = tuple(sorted(self.accounts, key=lambda account: (account.mark, account.id)))
+        return [account.mark for account in ordered], ordered
+
+    def around(self, key: int, most: int) -> tuple[Connection, ...]:
+        """At most `most` connections: those that follow `key` (64 bits) on the ring of marks; all if they are few."""
+        if len(self.accounts) <= most:
+            return self.accounts
+        marks, ordered = self._ring
+        start = bisect_left(marks, key)
+        return (ordered[start : start + most] + ordered[:most])[:most]
+
+
+class Offers:
+    """Offers by (provider, model), bounded; models with the same connections share one."""
+
+    def __init__(self, connections: Mapping[str, tuple[Connection, ...]]) -> None:
+        self._connections = connections
+        self._whole = {provider: Offer(accounts) for provider, accounts in connections.items()}
+        self._found: dict[tuple[str, str], Offer] = {}
+        self._shared: dict[tuple[Connection, ...], Offer] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def of(self, provider: str, model: str) -> Offer:
+        """The connections that offer it now; the offer is empty when there are none."""
+        found = self._found.get((provider, model))
+        return self._find(provider, model) if found is None else found
+
+    def whole(self, provider: str) -> Offer | None:
+        """The offer of all connections of a provider."""
+        return self._whole.get(provider)
+
+    def _find(self, provider: str, model: str) -> Offer:
+        accounts = self._connections.get(provider, ())
+        offering = tuple(account for account in accounts if not account.models or model in account.models)
+        if len(offering) == len(accounts) and accounts:
+            offer = self._whole[provider]
+        else:
+            offer = self._shared.setdefault(offering, Offer(offering))
+        if len(self._found) >= MAX_REMEMBERED:
+            self._found.clear()
+            self._shared.clear()
+        self._found[provider, model] = offer
+        return offer
