@@ -101,7 +101,7 @@ async def run_chat(
         asked = head.model
         passage = await _admit(inbound, arrival, head, caller, reply, tools)
     except GatewayError as error:
-        await _record_refusal(inbound, caller, asked, error, tools)
+        await record_refusal(inbound, caller, asked, error, tools)
         raise
     exchange = passage.exchange
     exchange.watch.begin_watching_caller = partial(watch_caller, exchange)
@@ -142,7 +142,7 @@ async def _admit(
     return _Passage(exchange, plan, note, taken, reply, tools, runtime.settings.early_headers_s)
 
 
-async def _record_refusal(inbound: Inbound, caller: Caller, asked: str, error: GatewayError, tools: Tools) -> None:
+async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: GatewayError, tools: Tools) -> None:
     """A request with a valid key that got no further leaves its row too; it used nothing."""
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=asked, is_stream=False)
     duration_s = time.monotonic() - inbound.started_at

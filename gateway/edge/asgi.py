@@ -39,7 +39,7 @@ from gateway.edge.models import get_model, list_models
 from gateway.edge.peer import peer_address
 from gateway.edge.reply import AsgiReply, Send
 from gateway.edge.rescue import rescue
-from gateway.journey import Tools, identify, run_chat
+from gateway.journey import Tools, identify, record_refusal, run_chat
 from gateway.journey_count import run_count
 from gateway.relay.exchange import Exchange
 
@@ -159,26 +159,36 @@ class Edge:
             await throw_away(receive)
             raise
         if endpoint.operation not in ("chat", "count_tokens"):
-            body = self._list(endpoint, caller, scope, named)
-            await reply.whole(200, [(b"content-type", b"application/json")], body)
+            listed = self._list(endpoint, caller, scope, named)
+            await reply.whole(200, [(b"content-type", b"application/json")], listed)
             return
         started_at = time.monotonic()
         is_gemini = endpoint.dialect == "gemini"
-        inbound = Inbound(
-            request_id=request_id,
-            caller_request_id=caller_request_id,
-            endpoint=endpoint.template,
-            dialect=endpoint.dialect,
-            body=await self.bodies.read(
+
+        def inbound_with(body: bytes) -> Inbound:
+            return Inbound(
+                request_id=request_id,
+                caller_request_id=caller_request_id,
+                endpoint=endpoint.template,
+                dialect=endpoint.dialect,
+                body=body,
+                headers=scope["headers"],
+                started_at=started_at,
+                pinned_provider="" if is_gemini else endpoint.argument,
+                path_model=endpoint.argument if is_gemini else "",
+                path_streams=endpoint.streams,
+                wants_array=endpoint.streams is True and b"alt=sse" not in scope["query_string"],
+            )
+
+        try:
+            body = await self.bodies.read(
                 receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")
-            ),
-            headers=scope["headers"],
-            started_at=started_at,
-            pinned_provider="" if is_gemini else endpoint.argument,
-            path_model=endpoint.argument if is_gemini else "",
-            path_streams=endpoint.streams,
-            wants_array=endpoint.streams is True and b"alt=sse" not in scope["query_string"],
-        )
+            )
+        except GatewayError as error:
+            unread = inbound_with(b"")
+            await record_refusal(unread, caller, unread.path_model, error, self._tools)
+            raise
+        inbound = inbound_with(body)
         if endpoint.operation == "count_tokens":
             await run_count(inbound, caller, reply, self._tools)
         else:

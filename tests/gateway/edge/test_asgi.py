@@ -280,6 +280,24 @@ async def test_what_cannot_be_served_is_told_in_openais_shape(
     assert answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "status", "error"),
+    [
+        ({"content_encoding": "gzip"}, 415, "unsupported_content_encoding"),
+        ({"content_length": "99999999"}, 413, "request_too_large"),
+        ({"content_length": "many"}, 400, "invalid_content_length"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+async def test_a_body_that_is_not_taken_leaves_its_row(
+    make: Any, path: str, headers: dict[str, str], status: int, error: str
+) -> None:
+    worker = make(a=[60.0])
+    assert (await worker.ask("POST", path, b"{}", **headers)).status == status
+    (record,) = worker.records()
+    assert (record.endpoint, record.status, record.error, record.usage.input) == (path, status, error, 0)
+
+
 async def test_a_key_is_required_where_it_is_and_503_when_it_cannot_be_checked(make: Any) -> None:
     worker = make(require_api_key=True, a=whole(200, ANSWER))
     missing = await worker.chat()
