@@ -7,7 +7,8 @@ class Caller(msgspec.Struct, frozen=True):
     """A checked gateway key, or the anonymous caller when keys are not required (`digest` empty).
 
     `version` is the key's version that was read; `take` refuses an older one. `expires_at`: unix seconds, 0 = never.
-    `rpm` (requests a minute) and `concurrency` (open requests) of 0 mean no limit.
+    `rpm` (requests a minute), `tpm` (tokens a minute), `concurrency` (open requests) and `budget_nano_usd` (money a
+    `budget_period`: daily, weekly, monthly or total) of 0 mean no limit. `is_strict`: rather refused than not exact.
     """
 
     key_id: str
@@ -19,6 +20,13 @@ class Caller(msgspec.Struct, frozen=True):
     is_strict: bool = False
     rpm: int = 0
     concurrency: int = 0
+    tpm: int = 0
+    budget_nano_usd: int = 0
+    budget_period: str = ""
+
+    @property
+    def has_limits(self) -> bool:
+        return bool(self.rpm or self.concurrency or self.tpm or self.budget_nano_usd)
 
 
 ANONYMOUS = Caller(key_id="", key_name="anonymous", digest="", version=0)

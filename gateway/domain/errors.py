@@ -9,7 +9,7 @@ GatewayError            status code             what happened
 ├─ RequestTimeout       408    request_timeout  the caller's body did not arrive in time
 ├─ BodyTooLarge         413    request_too_large
 ├─ UnsupportedBody      415    by case          compressed, or not JSON
-├─ OverLimit            429    rate_limit_exceeded   a limit of the key
+├─ OverLimit            429    by case          a limit of the key: rate_limit_exceeded or budget_exceeded
 ├─ NotBuilt             501    not_implemented  a path of the API that is not there yet
 ├─ Unavailable          503    by case          we cannot check or serve now; `retry_after_s` says when
 └─ UpstreamFailed       4xx/5xx by cause        every target failed; holds the attempts and the first real cause
@@ -71,14 +71,46 @@ class UpgradeRequired(GatewayError):
 
 
 class OverLimit(GatewayError):
-    """The key has used what it may. `retry_after_s` is when capacity may be back."""
+    """The key has used what it may.
+
+    `limit` is `rpm`, `tpm`, `concurrency` or `budget`; `most` what is allowed (`budget`: nano-dollars in `period`).
+    `retry_after_s` is when capacity may be back, None = not by waiting.
+    """
 
     status, code = 429, "rate_limit_exceeded"
 
-    def __init__(self, limit: str, most: int, retry_after_s: float) -> None:
-        what = {"rpm": f"{most} requests a minute", "concurrency": f"{most} requests at the same time"}[limit]
-        super().__init__(f"this API key may make {what}; try again in {retry_after_s:.0f} s")
+    def __init__(self, limit: str, most: int, retry_after_s: float | None, *, period: str = "") -> None:
+        what = _ALLOWED[limit].format(most=most, usd=_dollars(most), period=_PERIODS.get(period, "a month"))
+        when = f"; try again in {_span(retry_after_s)}" if retry_after_s is not None else ""
+        super().__init__(f"this API key may {what}{when}", code="budget_exceeded" if limit == "budget" else None)
+        self.limit = limit
+        self.most = most
         self.retry_after_s = retry_after_s
+
+
+_ALLOWED = {
+    "rpm": "make {most} requests a minute",
+    "tpm": "use {most} tokens a minute, and this request does not fit in what is left",
+    "concurrency": "make {most} requests at the same time",
+    "budget": "spend {usd} {period}, and this request does not fit in what is left",
+}
+_PERIODS = {"daily": "a day", "weekly": "a week", "monthly": "a month", "total": "in all"}
+
+
+def _dollars(nano: int) -> str:
+    """At least cents, at most what there is: $5.00, $0.0005."""
+    whole, rest = divmod(nano, 1_000_000_000)
+    digits = f"{rest:09d}".rstrip("0")
+    return f"${whole}.{digits:0<2}"
+
+
+def _span(seconds: float) -> str:
+    """As people say it: 7 s, 12 min, 3 h, 2 days."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
 
 
 class NotBuilt(GatewayError):

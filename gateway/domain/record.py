@@ -30,6 +30,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `state` is `final` (settled by the worker that served it) or `lost` (its worker died; written by the ledger
     job from the note in flight, with estimated usage). `status` is what the caller got; 499 = the caller left.
+    `cost_nano_usd` is what its key was charged; 0 when no price is known too.
     """
 
     id: str
@@ -50,6 +51,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
     state: str = "final"
     usage: Usage = Usage()
+    cost_nano_usd: int = 0
     attempts: tuple[AttemptRecord, ...] = ()
     first_byte_ms: float | None = None
     duration_ms: float = 0.0

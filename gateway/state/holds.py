@@ -1,9 +1,12 @@
 """What a request has taken, and giving it back: the two trips of the request path, `take` and `settle`.
 
-While Redis is away a hold is taken locally (nothing is refused for Redis's sake) and records go to the spool.
+`take` reserves a place, tokens and money of the key's limits, exact across workers; `settle` turns what was reserved
+into what was used. While Redis is away a key gets its share of the limits here (`local_limits.py`), a strict key is
+refused, and records go to the spool; what was used meanwhile is charged when Redis is back.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Literal
@@ -12,12 +15,15 @@ import msgspec
 import structlog
 
 from gateway.config.snapshot import decode_key_entry
+from gateway.domain.budget import Period, period_of
 from gateway.domain.caller import Caller
-from gateway.domain.errors import OverLimit
+from gateway.domain.errors import OverLimit, Unavailable
 from gateway.domain.record import RequestRecord, encode_record
+from gateway.domain.usage import Usage
 from gateway.state import keys
 from gateway.state.keyring import Keyring
-from gateway.state.resp import RespClient, Script, StateAway
+from gateway.state.local_limits import LocalLimits, Slot
+from gateway.state.resp import Argument, NotSent, RespClient, Script, StateAway
 from gateway.state.spool import Spool, SpoolFull
 from gateway.telemetry.metrics import Metrics
 
@@ -27,25 +33,61 @@ MAX_STREAM_ENTRIES = 1_000_000
 RECENT_S, MAX_RECENT = 10.0, 50_000
 """A server that loses its last second (AOF everysec) gets the last ten again; the ledger keeps one row an id."""
 
+MAX_UNSETTLED, UNSETTLED_AT_ONCE, PAY_AGAIN_S = 50_000, 1000, 1.0
+"""Settlements that did not arrive: how many are kept, are sent in one write, and how soon after one was lost again."""
+
+STRICT_RETRY_S = 1.0
+
 _TAKE = Script("take")
 _SETTLE = Script("settle")
 _RENEW_OPEN = Script("renew_open")
+_CHARGE_LOCAL = Script("charge_local")
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """What one request has taken. `slot_worker` is given to `settle` when a slot may have been taken in Redis."""
+    """What one request has taken.
+
+    `slot_worker` is given to `settle` when something may be held in Redis: a place, `tokens` (reserved), or `nano_usd`
+    (held) of the counter `money`, whose period ends at `money_ends_at` (unix seconds, 0 = never).
+    `if_unseen` says what `settle.lua` does when Redis knows nothing of it. `local` is where it was counted here, `is_owed` whether
+    the shared windows have to be told of it.
+    """
 
     digest: str = ""
     slot_worker: str = ""
     is_counted: bool = False
+    tokens: int = 0
+    nano_usd: int = 0
+    money: str = ""
+    money_ends_at: float = 0.0
+    if_unseen: Literal["", "noted", "always"] = ""
+    local: Slot | None = None
+    is_owed: bool = False
 
 
 NO_HOLD = Hold()
 """Of a request that was refused before it took anything."""
 
 
+class HeldMoney(msgspec.Struct):
+    """What this worker's open requests hold of one counter."""
+
+    ends_at: float
+    requests: int = 0
+    nano_usd: int = 0
+
+
+class _Settlement(msgspec.Struct, frozen=True):
+    names: tuple[Argument, ...]
+    arguments: tuple[Argument, ...]
+    if_unseen: str
+
+
 class Holds:
-    """Takes and settles for one worker."""
+    """Takes and settles for one worker. `clock` is monotonic seconds, `wall` unix seconds.
+
+    `cached_share` says how much of a token read from a provider's cache counts for tokens a minute, 0..1.
+    """
 
     def __init__(
         self,
@@ -55,27 +97,61 @@ class Holds:
         worker: str,
         metrics: Metrics,
         clock: Callable[[], float],
+        *,
+        wall: Callable[[], float] = time.time,
+        cached_share: float = 1.0,
     ) -> None:
         self._redis = redis
         self._keyring = keyring
         self._spool = spool
         self._worker = worker
         self._inflight = keys.inflight(worker)
+        self._held = keys.held(worker)
         self._is_listed = False
         self._metrics = metrics
         self._clock = clock
+        self._wall = wall
+        self.cached_share = cached_share
         self.open_by_key: dict[str, int] = {}
         """Open requests of keys that have a limit on them, by digest."""
+        self.held_money: dict[str, HeldMoney] = {}
+        """By counter in Redis."""
+        self._local = LocalLimits(clock)
+        self._unsettled: deque[_Settlement] = deque(maxlen=MAX_UNSETTLED)
+        self._pay_from = 0.0
+        self._periods: dict[str, Period] = {}
         self._recent: deque[tuple[float, bytes]] = deque(maxlen=MAX_RECENT)
 
     @property
     def recent(self) -> int:
         return len(self._recent)
 
-    async def take(self, caller: Caller, note: RequestRecord) -> Hold | Caller:
+    @property
+    def unsettled(self) -> int:
+        """Settlements that wait for Redis to come back."""
+        return len(self._unsettled)
+
+    @property
+    def local_keys(self) -> int:
+        """Keys that are limited here, because Redis was away in the last minute."""
+        return len(self._local)
+
+    @property
+    def live_workers(self) -> int:
+        """Workers that share a key's limits while Redis is away, as last seen; whoever reads heartbeats sets it."""
+        return self._local.live_workers
+
+    @live_workers.setter
+    def live_workers(self, count: int) -> None:
+        self._local.live_workers = max(1, count)
+
+    async def take(
+        self, caller: Caller, note: RequestRecord, *, reserve_tokens: int = 0, reserve_nano_usd: int = 0
+    ) -> Hold | Caller:
         """Admit the request and note it in flight. Returns a newer Caller when the key has changed: ask again.
 
-        `note` is the record that the ledger writes if this worker dies. Raises Unauthorized, Unavailable, OverLimit.
+        `note` is the record that the ledger writes if this worker dies. What is reserved counts for keys with a limit
+        on tokens or a budget, until `settle` tells what was used. Raises Unauthorized, Unavailable, OverLimit.
         """
         blob = encode_record(note)
         if not self._is_listed:
@@ -83,66 +159,219 @@ class Holds:
         if not caller.digest:
             self._note_only(note.id, blob)
             return NO_HOLD
-        hold = Hold(caller.digest, self._worker) if caller.concurrency else Hold(caller.digest)
+        if self._unsettled or self._local.owes:
+            self._pay()
+        names: tuple[Argument, ...] = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight)
+        arguments: tuple[Argument, ...] = (caller.version, note.id, blob)
+        hold = Hold(caller.digest)
+        if caller.has_limits:
+            hold = self._hold_of(caller, reserve_tokens, reserve_nano_usd)
+            names += self._limits_of(hold)
+            arguments += self._amounts_of(caller, hold)
         try:
-            answer = await self._redis.run(
-                _TAKE,
-                (
-                    keys.key(caller.digest),
-                    keys.KEYRING_EPOCH,
-                    self._inflight,
-                    keys.key_minute(caller.digest),
-                    keys.key_open(caller.digest),
-                ),
-                (caller.version, note.id, blob, caller.rpm, caller.concurrency, self._worker, keys.OPEN_TTL_S),
-            )
+            answer = await self._redis.run(_TAKE, names, arguments)
+        except NotSent:
+            return self._take_locally(caller, hold, "always")
         except StateAway:
-            self._metrics.redis_errors.add(("take",))
-            return hold
+            return self._take_unheard(caller, hold, note.id, blob)
+        except asyncio.CancelledError:
+            if hold.slot_worker:
+                self._take_back(note.id, hold)
+            raise
         assert isinstance(answer, list)
         if answer[0] == 1:
-            if not caller.concurrency:
-                return hold
-            self.open_by_key[caller.digest] = self.open_by_key.get(caller.digest, 0) + 1
-            return Hold(caller.digest, self._worker, is_counted=True)
+            return self._counted(caller, hold) if hold.slot_worker else hold
         if answer[0] == 3:
-            limit = answer[1].decode()
-            raise OverLimit(limit, caller.rpm if limit == "rpm" else caller.concurrency, float(answer[2]))
+            raise self._over_limit(caller, answer[1].decode(), float(answer[2]))
         if answer[0] == 2:
             return self._keyring.learn(caller.digest, decode_key_entry(answer[1]))
         if answer[0] == -1:  # the server was emptied: what we checked before still holds
             self._note_only(note.id, blob)
-            return hold
+            return self._take_locally(caller, hold, "noted", is_away=False)
         return await self._keyring.refresh(caller)
 
+    def _hold_of(self, caller: Caller, tokens: int, nano_usd: int) -> Hold:
+        if not (caller.concurrency or caller.tpm or caller.budget_nano_usd):
+            return Hold(caller.digest)
+        tokens = max(tokens, 0) if caller.tpm else 0
+        if not caller.budget_nano_usd:
+            return Hold(caller.digest, self._worker, tokens=tokens)
+        period = self._period(caller.budget_period)
+        return Hold(
+            caller.digest,
+            self._worker,
+            tokens=tokens,
+            nano_usd=max(nano_usd, 0),
+            money=keys.key_money(caller.digest, period.name),
+            money_ends_at=period.ends_at,
+        )
+
+    def _limits_of(self, hold: Hold) -> tuple[Argument, ...]:
+        digest = hold.digest
+        tokens = keys.key_tokens(digest)
+        return (keys.key_minute(digest), keys.key_open(digest), tokens, hold.money or tokens, self._held)
+
+    def _amounts_of(self, caller: Caller, hold: Hold) -> tuple[Argument, ...]:
+        return (
+            self._worker,
+            keys.OPEN_TTL_S,
+            caller.rpm,
+            caller.concurrency,
+            caller.tpm,
+            hold.tokens,
+            caller.budget_nano_usd,
+            hold.nano_usd,
+            self._lifetime(hold),
+            keys.HELD_TTL_S,
+        )
+
+    def _period(self, kind: str) -> Period:
+        now = self._wall()
+        period = self._periods.get(kind)
+        if period is None or not period.has(now):
+            period = self._periods[kind] = period_of(kind, now)
+        return period
+
+    def _lifetime(self, hold: Hold) -> int:
+        """Of the counter of money from now, s; 0 = for ever, -1 = there is none, or its period is long over."""
+        if not hold.money:
+            return -1
+        if not hold.money_ends_at:
+            return 0
+        left = int(hold.money_ends_at + keys.PERIOD_SLACK_S - self._wall())
+        return left if left > 0 else -1
+
+    def _over_limit(self, caller: Caller, limit: str, retry_after_s: float) -> OverLimit:
+        most = {"rpm": caller.rpm, "tpm": caller.tpm, "concurrency": caller.concurrency}.get(limit)
+        if most is not None:
+            return OverLimit(limit, most, retry_after_s)
+        ends_at = self._period(caller.budget_period).ends_at
+        waits = retry_after_s if retry_after_s > 0 else (max(1.0, ends_at - self._wall()) if ends_at else None)
+        return OverLimit(limit, caller.budget_nano_usd, waits, period=caller.budget_period)
+
+    def _counted(self, caller: Caller, hold: Hold) -> Hold:
+        """Remember what is open, to renew it."""
+        if hold.money:
+            held = self.held_money.setdefault(hold.money, HeldMoney(hold.money_ends_at))
+            held.requests += 1
+            held.nano_usd += hold.nano_usd
+        if caller.concurrency:
+            self.open_by_key[hold.digest] = self.open_by_key.get(hold.digest, 0) + 1
+            return msgspec.structs.replace(hold, is_counted=True)
+        return hold
+
+    def _take_locally(
+        self, caller: Caller, hold: Hold, if_unseen: Literal["noted", "always"], *, is_away: bool = True
+    ) -> Hold:
+        """Admit by this worker's share of the limits. Raises OverLimit, and Unavailable for a strict key."""
+        if is_away:
+            self._metrics.redis_errors.add(("take",))
+        if caller.is_strict:
+            raise Unavailable(
+                "this API key's limits cannot be kept exactly now: shared state is away; try again soon",
+                code="limits_unavailable",
+                retry_after_s=STRICT_RETRY_S,
+            )
+        if not caller.has_limits:
+            return hold
+        owes = if_unseen == "always" or not is_away
+        open_here = self.open_by_key.get(caller.digest, 0)
+        slot = self._local.admit(caller, hold.tokens, open_here, owes=owes)
+        if not hold.slot_worker:
+            return hold
+        return self._counted(caller, msgspec.structs.replace(hold, if_unseen=if_unseen, local=slot, is_owed=owes))
+
+    def _take_unheard(self, caller: Caller, hold: Hold, request_id: str, blob: bytes) -> Hold:
+        """The server may have admitted it after we had stopped waiting: its end, or we here, give that back."""
+        try:
+            taken = self._take_locally(caller, hold, "noted")
+        except (OverLimit, Unavailable):
+            self._take_back(request_id, hold)
+            raise
+        if taken.slot_worker:
+            self._send(("HSET", self._inflight, request_id, blob))
+        return taken
+
+    def _take_back(self, request_id: str, hold: Hold) -> None:
+        """Give back what a take that nobody waits for may have taken; on one connection it is done after that take."""
+        if hold.slot_worker:
+            names, arguments = self._settling(request_id, hold, 0, 0)
+            self._send(("EVALSHA", _SETTLE.sha, len(names), *names, *arguments))
+        else:
+            self._send(("HDEL", self._inflight, request_id))
+
     async def settle(self, record: RequestRecord, hold: Hold) -> Literal["stream", "spool", "lost"]:
-        """Hand the record over: in the stream, or on disk, before this returns (50 ms at most for the stream)."""
+        """Hand the record over: in the stream, or on disk, before this returns (50 ms at most for the stream).
+
+        What was held becomes what was used: `record.usage`, and `record.cost_nano_usd` of the key's budget.
+        """
         blob = encode_record(record)
-        if hold.is_counted:
-            self._close_one(hold.digest)
+        names: tuple[Argument, ...] = (keys.RECORDS, self._inflight)
+        arguments: tuple[Argument, ...] = (record.id, blob, MAX_STREAM_ENTRIES)
+        if hold.slot_worker:
+            used = self._counted_tokens(record.usage)
+            self._close(hold, used)
+            names, without_record = self._settling(record.id, hold, used, record.cost_nano_usd)
+            arguments += without_record[3:]
         path: Literal["stream", "spool", "lost"] = "stream"
         try:
-            answer = await self._redis.run(
-                _SETTLE,
-                (keys.RECORDS, self._inflight, keys.key_open(hold.digest)),
-                (record.id, blob, MAX_STREAM_ENTRIES, hold.slot_worker),
-            )
+            answer = await self._redis.run(_SETTLE, names, arguments)
             self._remember(blob)
             if answer == 0:
                 path = self._to_disk(blob)
         except StateAway:
             self._metrics.redis_errors.add(("settle",))
             path = self._to_disk(blob)
+            if hold.slot_worker:
+                self._unsettled.append(_Settlement(names, without_record, hold.if_unseen))
         except asyncio.CancelledError:
             self._metrics.records.add((self._to_disk(blob),))  # it may have arrived too: one row an id
             raise
         self._metrics.records.add((path,))
         return path
 
+    def _settling(
+        self, request_id: str, hold: Hold, tokens: int, nano_usd: int
+    ) -> tuple[tuple[Argument, ...], tuple[Argument, ...]]:
+        """Names and arguments of a settlement that carries no record."""
+        digest = hold.digest
+        window = keys.key_tokens(digest)
+        names = (keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, hold.money or window)
+        lifetime_s = self._lifetime(hold)
+        return names, (request_id, b"", 0, hold.slot_worker, tokens, nano_usd, lifetime_s, hold.if_unseen)
+
+    def _counted_tokens(self, usage: Usage) -> int:
+        uncounted = 0 if self.cached_share >= 1 else int(usage.cache_read * (1 - self.cached_share))
+        return max(0, usage.input + usage.output - uncounted)
+
+    def _close(self, hold: Hold, used: int) -> None:
+        """Forget here what was open, and set right what was counted here."""
+        if hold.is_counted:
+            self._close_one(hold.digest)
+        if hold.local is not None:
+            self._local.set_right(hold.digest, hold.local, hold.tokens, used, owes=hold.is_owed)
+        held = self.held_money.get(hold.money) if hold.money else None
+        if held is not None:
+            held.requests -= 1
+            held.nano_usd -= hold.nano_usd
+            if held.requests <= 0:
+                del self.held_money[hold.money]
+
     async def renew_open(self) -> None:
-        """Tell that the open requests of limited keys still run. Raises StateAway."""
+        """Tell that what the open requests of limited keys hold is still held. Raises StateAway."""
+        if self._unsettled or self._local.owes:
+            self._pay()
         for digest, count in tuple(self.open_by_key.items()):
-            await self._redis.run(_RENEW_OPEN, (keys.key_open(digest),), (self._worker, count, keys.OPEN_TTL_S))
+            await self._renew(keys.key_open(digest), count, keys.OPEN_TTL_S)
+        for name, held in tuple(self.held_money.items()):
+            left = int(held.ends_at + keys.PERIOD_SLACK_S - self._wall()) if held.ends_at else 0
+            if left > 0 or not held.ends_at:
+                await self._renew(name, held.nano_usd, left)
+        if self.open_by_key or self.held_money:
+            await self._redis.call("EXPIRE", self._held, keys.HELD_TTL_S)
+
+    async def _renew(self, name: str, amount: int, lifetime_s: int) -> None:
+        await self._redis.run(_RENEW_OPEN, (name,), (self._worker, amount, keys.OPEN_TTL_S, lifetime_s))
 
     def _close_one(self, digest: str) -> None:
         left = self.open_by_key.get(digest, 0) - 1
@@ -150,6 +379,56 @@ class Holds:
             self.open_by_key[digest] = left
         else:
             self.open_by_key.pop(digest, None)
+
+    # -- what is owed from a time without Redis --
+
+    def _pay(self) -> None:
+        """Send what did not arrive, ahead of what comes next on the connection."""
+        if not self._redis.is_up or self._clock() < self._pay_from:
+            return
+        for script in (_SETTLE, _CHARGE_LOCAL):
+            self._send(("SCRIPT", "LOAD", script.text))  # the server may be a new one
+        for _ in range(min(len(self._unsettled), UNSETTLED_AT_ONCE)):
+            self._settle_again(self._unsettled.popleft())
+        for digest, age_s, requests, tokens in self._local.take_owed():
+            self._charge(digest, age_s, requests, tokens)
+
+    def _settle_again(self, one: _Settlement) -> None:
+        """It changes nothing if it arrived before. One that Redis never saw is sent once: it has no mark to tell."""
+
+        def check(sent: asyncio.Future[object]) -> None:
+            is_lost = sent.cancelled() or sent.exception() is not None
+            if (is_lost and one.if_unseen != "always") or (not is_lost and isinstance(sent.result(), Exception)):
+                self._pay_from = self._clock() + PAY_AGAIN_S
+                self._unsettled.append(one)
+
+        command = ("EVALSHA", _SETTLE.sha, len(one.names), *one.names, *one.arguments)
+        if not self._send(command, check):
+            self._unsettled.append(one)
+
+    def _charge(self, digest: str, age_s: int, requests: int, tokens: int) -> None:
+        second = int(self._clock()) - age_s
+
+        def check(sent: asyncio.Future[object]) -> None:
+            if sent.cancelled() or sent.exception() is not None or isinstance(sent.result(), Exception):
+                self._pay_from = self._clock() + PAY_AGAIN_S
+                self._local.owe_again(digest, second, requests, tokens)
+
+        names = (keys.key_minute(digest), keys.key_tokens(digest))
+        command = ("EVALSHA", _CHARGE_LOCAL.sha, 2, *names, age_s, requests, tokens)
+        if not self._send(command, check):
+            self._local.owe_again(digest, second, requests, tokens)
+
+    def _send(
+        self, command: tuple[Argument, ...], check: Callable[[asyncio.Future[object]], None] | None = None
+    ) -> bool:
+        """Without waiting. False when it cannot be sent."""
+        try:
+            sent = self._redis.send(*command)
+        except StateAway:
+            return False
+        sent.add_done_callback(check or _look)
+        return True
 
     def resend_recent(self) -> None:
         """Send the records of the last seconds again, to a server that may have lost them."""
@@ -202,4 +481,10 @@ class Holds:
 
 
 def _ignore(future: asyncio.Future[object]) -> None:
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    future.add_done_callback(_look)
+
+
+def _look(done: asyncio.Future[object]) -> None:
+    """Nobody waits for it; an exception that nobody looks at would be logged."""
+    if not done.cancelled():
+        done.exception()

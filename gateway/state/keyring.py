@@ -64,6 +64,9 @@ class Keyring:
             is_strict=entry.is_strict,
             rpm=entry.rpm,
             concurrency=entry.concurrency,
+            tpm=entry.tpm,
+            budget_nano_usd=entry.budget_nano_usd,
+            budget_period=entry.budget_period,
         )
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))

@@ -37,6 +37,10 @@ class StateAway(Exception):
     """Redis did not answer: not connected, loading, full, or over the trip's time budget."""
 
 
+class NotSent(StateAway):
+    """The server cannot have seen it: there was no connection, or none was tried."""
+
+
 class Script:
     """A Lua script from `scripts/`, run by SHA and loaded again when the server has lost it."""
 
@@ -141,23 +145,23 @@ class RespClient:
             self._protocol.transport.close()
 
     def send(self, *command: Argument) -> asyncio.Future[object]:
-        """Queue a command for the write at the end of this tick. Raises StateAway when it cannot be sent.
+        """Queue a command for the write at the end of this tick. Raises NotSent when it cannot be sent.
 
         The future gives the raw answer; an error answer of the server is a value (hiredis.ReplyError).
         """
         protocol = self._protocol
         if protocol is None:
-            raise StateAway("not connected to Redis")
+            raise NotSent("not connected to Redis")
         if len(protocol.waiting) >= MAX_WAITING:
-            raise StateAway("too many trips to Redis are under way")
+            raise NotSent("too many trips to Redis are under way")
         loop = asyncio.get_running_loop()
         if self._misses >= MISSES_TO_OPEN:
             if loop.time() < self._open_until:
-                raise StateAway("Redis is too slow; waiting before the next try")
+                raise NotSent("Redis is too slow; waiting before the next try")
             self._open_until = loop.time() + OPEN_S
             if loop.time() - self._slow_since > BLACK_HOLE_S and protocol.transport is not None:
                 protocol.transport.abort()  # nothing came for long: the connection may lead nowhere, a new one may not
-                raise StateAway("Redis is silent; connecting anew")
+                raise NotSent("Redis is silent; connecting anew")
         future: asyncio.Future[object] = loop.create_future()
         if not self._out:
             loop.call_soon(self._flush)

@@ -1,75 +1,139 @@
 -- Admit one request of a key, if its limits allow, and note it as in flight.
 -- KEYS[1] the key's entry (hash v, e)   KEYS[2] epoch of the keyring   KEYS[3] requests in flight of the worker (hash)
--- KEYS[4] the key's requests by second (hash: second -> count, n = sum, s = oldest second in it)
--- KEYS[5] the key's open requests (hash: c:<worker> -> count, u:<worker> -> until, unix seconds)
+-- For a key with limits also:
+-- KEYS[4] its requests of the last minute, KEYS[6] its tokens (a window each: hash of second -> count, n = their sum,
+--   s = oldest second in it, l = latest)   KEYS[5] its open requests, KEYS[7] its money in this period (hash:
+--   c:<worker> -> what the worker's open requests hold, u:<worker> -> until, unix seconds; in KEYS[7] also spent)
+-- KEYS[8] what the worker's open requests hold (hash: request id -> "second tokens nano-dollars open")
 -- ARGV[1] version the worker holds   ARGV[2] request id   ARGV[3] record to write if the worker dies
--- ARGV[4] requests a minute, 0 = any   ARGV[5] open requests, 0 = any   ARGV[6] worker   ARGV[7] lifetime of a count, s
--- ARGV[8] now, unix seconds (tests only)
+-- For a key with limits also (a limit of 0 is none):
+-- ARGV[4] worker   ARGV[5] lifetime of a worker's count, s   ARGV[6] requests a minute   ARGV[7] open requests
+-- ARGV[8] tokens a minute   ARGV[9] tokens to reserve   ARGV[10] nano-dollars a period   ARGV[11] nano-dollars to hold
+-- ARGV[12] lifetime of KEYS[7], s, 0 = for ever   ARGV[13] lifetime of KEYS[8], s   ARGV[14] now (tests only)
 -- Returns {1} admitted; {2, entry} the key has changed, nothing taken; {0} no such key; {-1} keys are not loaded here;
---         {3, which, seconds} over the limit "rpm" or "concurrency", nothing taken; capacity may be back then.
+--         {3, which, seconds} over the limit "rpm", "tpm", "concurrency" or "budget", nothing taken; capacity may be
+--         back then, -1 = only when the period ends.
 -- Taking twice with one id is the same as taking once. A second counts until it is wholly outside the last 60 s, so
--- there are never more than the limit in any rolling minute, and capacity comes back at most 1 s late.
+-- there are never more than the limit in any rolling minute, and capacity comes back at most 1 s late. A reservation
+-- above the whole limit of tokens is admitted into an empty window only. Money held and spent never exceeds the budget.
 local version = redis.call("HGET", KEYS[1], "v")
 if not version then
   if redis.call("EXISTS", KEYS[2]) == 0 then return {-1} end
   return {0}
 end
 if version ~= ARGV[1] then return {2, redis.call("HGET", KEYS[1], "e")} end
-local rpm, most = tonumber(ARGV[4]), tonumber(ARGV[5])
-if rpm == 0 and most == 0 then
+if not ARGV[4] then
   redis.call("HSET", KEYS[3], ARGV[2], ARGV[3])
   return {1}
 end
 if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 1 then return {1} end
-local now = tonumber(ARGV[8] or redis.call("TIME")[1])
 
-if most > 0 then
-  local open, live = 0, redis.call("HGETALL", KEYS[5])
-  local counts, untils = {}, {}
-  for i = 1, #live, 2 do
-    local worker = string.sub(live[i], 3)
-    if string.sub(live[i], 1, 2) == "c:" then counts[worker] = tonumber(live[i + 1])
-    else untils[worker] = tonumber(live[i + 1]) end
+local now = tonumber(ARGV[14] or redis.call("TIME")[1])
+local worker, lifetime = ARGV[4], tonumber(ARGV[5])
+local rpm, most, tpm, budget = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
+
+-- What all workers hold, without those that have not renewed in time.
+local function held_by_all(name)
+  local sum, counts, untils, all = 0, {}, {}, redis.call("HGETALL", name)
+  for i = 1, #all, 2 do
+    local kind, who = string.sub(all[i], 1, 2), string.sub(all[i], 3)
+    if kind == "c:" then counts[who] = tonumber(all[i + 1])
+    elseif kind == "u:" then untils[who] = tonumber(all[i + 1]) end
   end
-  for worker, count in pairs(counts) do
-    if (untils[worker] or 0) > now then open = open + count
-    else redis.call("HDEL", KEYS[5], "c:" .. worker, "u:" .. worker) end
+  for who, count in pairs(counts) do
+    if (untils[who] or 0) > now then sum = sum + count
+    else redis.call("HDEL", name, "c:" .. who, "u:" .. who) end
   end
-  if open >= most then return {3, "concurrency", 1} end
+  return sum
 end
 
+local function hold(name, amount)
+  redis.call("HINCRBY", name, "c:" .. worker, amount)
+  redis.call("HSET", name, "u:" .. worker, now + lifetime)
+end
+
+-- Lets go of the seconds that have left a window. Returns the sum of the others, and the oldest that may be there.
+local function slide(name)
+  local state = redis.call("HMGET", name, "n", "s", "l")
+  if not state[1] then return 0, now end
+  local sum, oldest, latest = tonumber(state[1]), tonumber(state[2]), tonumber(state[3])
+  if latest > now then
+    -- The server's clock was set back: what is there counts as of now, so it counts long enough and not for ever.
+    redis.call("DEL", name)
+    redis.call("HSET", name, "n", sum, "s", now, "l", now, now, sum)
+    redis.call("EXPIRE", name, 62)
+    return sum, now
+  end
+  if latest < now - 60 then
+    redis.call("DEL", name)
+    return 0, now
+  end
+  for second = oldest, now - 61 do
+    local count = redis.call("HGET", name, second)
+    if count then
+      sum = sum - tonumber(count)
+      redis.call("HDEL", name, second)
+    end
+  end
+  return sum, math.max(oldest, now - 60)
+end
+
+local function count(name, amount, sum, oldest)
+  redis.call("HINCRBY", name, now, amount)
+  redis.call("HSET", name, "n", sum + amount, "s", oldest, "l", now)
+  redis.call("EXPIRE", name, 62)
+end
+
+-- Seconds until as much as `need` has left a window.
+local function back_in(name, oldest, need)
+  local seconds = {}
+  for second = oldest, now do seconds[#seconds + 1] = second end
+  for i, amount in ipairs(redis.call("HMGET", name, unpack(seconds))) do
+    need = need - tonumber(amount or 0)
+    if amount and need <= 0 then return oldest + i - 1 + 61 - now end
+  end
+  return 1
+end
+
+if most > 0 and held_by_all(KEYS[5]) >= most then return {3, "concurrency", 1} end
+
+local requests, requests_since, tokens, tokens_since = 0, now, 0, now
 if rpm > 0 then
-  local state = redis.call("HMGET", KEYS[4], "n", "s")
-  local sum, oldest = tonumber(state[1] or 0), tonumber(state[2] or now)
-  oldest = math.min(oldest, now)  -- the server's clock may have been set back a little
-  if oldest < now - 121 then
-    redis.call("DEL", KEYS[4])
-    sum = 0
-  else
-    for second = oldest, now - 61 do
-      local count = redis.call("HGET", KEYS[4], second)
-      if count then
-        sum = sum - tonumber(count)
-        redis.call("HDEL", KEYS[4], second)
-      end
-    end
-  end
-  oldest = math.max(oldest, now - 60)
-  if sum >= rpm then
-    for second = oldest, now do
-      if redis.call("HEXISTS", KEYS[4], second) == 1 then return {3, "rpm", second + 61 - now} end
-    end
-    return {3, "rpm", 1}
-  end
-  redis.call("HINCRBY", KEYS[4], now, 1)
-  redis.call("HSET", KEYS[4], "n", sum + 1, "s", oldest)
-  redis.call("EXPIRE", KEYS[4], 62)
+  requests, requests_since = slide(KEYS[4])
+  if requests >= rpm then return {3, "rpm", back_in(KEYS[4], requests_since, requests + 1 - rpm)} end
 end
 
+local reserve = tonumber(ARGV[9])
+if tpm > 0 then
+  tokens, tokens_since = slide(KEYS[6])
+  if tokens > 0 and tokens + math.max(reserve, 1) > tpm then
+    local need = math.min(tokens, tokens + math.max(reserve, 1) - tpm)
+    return {3, "tpm", back_in(KEYS[6], tokens_since, need)}
+  end
+end
+
+local money = tonumber(ARGV[11])
+if budget > 0 then
+  local spent = tonumber(redis.call("HGET", KEYS[7], "spent") or 0)
+  if spent + math.max(money, 1) > budget then return {3, "budget", -1} end
+  if spent + held_by_all(KEYS[7]) + math.max(money, 1) > budget then return {3, "budget", 1} end
+end
+
+if rpm > 0 then count(KEYS[4], 1, requests, requests_since) end
+if tpm > 0 then count(KEYS[6], reserve, tokens, tokens_since) end
 if most > 0 then
-  redis.call("HINCRBY", KEYS[5], "c:" .. ARGV[6], 1)
-  redis.call("HSET", KEYS[5], "u:" .. ARGV[6], now + tonumber(ARGV[7]))
-  redis.call("EXPIRE", KEYS[5], ARGV[7])
+  hold(KEYS[5], 1)
+  redis.call("EXPIRE", KEYS[5], lifetime)
+end
+if budget > 0 then
+  hold(KEYS[7], ARGV[11])
+  if ARGV[12] ~= "0" then redis.call("EXPIRE", KEYS[7], ARGV[12]) end
+end
+if most > 0 or tpm > 0 or budget > 0 then
+  local holds = string.format("%d %s %s %d", now, tpm > 0 and ARGV[9] or "-", budget > 0 and ARGV[11] or "-",
+    most > 0 and 1 or 0)
+  redis.call("HSET", KEYS[8], ARGV[2], holds)
+  redis.call("EXPIRE", KEYS[8], ARGV[13])
 end
 redis.call("HSET", KEYS[3], ARGV[2], ARGV[3])
 return {1}

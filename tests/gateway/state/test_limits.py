@@ -24,19 +24,37 @@ START = 1_700_000_000
 class Key:
     """One key with its limits; `take` and `settle` as a worker would, at a time of the test's choice."""
 
-    def __init__(self, client: RespClient, *, rpm: int = 0, most: int = 0) -> None:
-        self.client, self.rpm, self.most = client, rpm, most
+    def __init__(self, client: RespClient, *, rpm: int = 0, most: int = 0, tpm: int = 0, budget: int = 0) -> None:
+        self.client, self.rpm, self.most, self.tpm, self.budget = client, rpm, most, tpm, budget
 
-    async def take(self, name: str, worker: str = "w", at: int | None = START) -> Any:
-        names = ("key", "epoch", f"inflight-{worker}", "minute", "open")
+    async def take(
+        self, name: str, worker: str = "w", at: int | None = START, *, tokens: int = 0, money: int = 0
+    ) -> Any:
+        names = ("key", "epoch", f"inflight-{worker}", "minute", "open", "tokens", "money", f"held-{worker}")
+        limits = (self.rpm, self.most, self.tpm, tokens, self.budget, money, 5_000, 3_600)
         times = () if at is None else (at,)
-        return await self.client.run(TAKE, names, (1, name, "note", self.rpm, self.most, worker, LIFETIME_S, *times))
+        return await self.client.run(TAKE, names, (1, name, "note", worker, LIFETIME_S, *limits, *times))
 
-    async def settle(self, name: str, worker: str = "w") -> Any:
-        return await self.client.run(SETTLE, ("records", f"inflight-{worker}", "open"), (name, "r", 1_000, worker))
+    async def settle(
+        self,
+        name: str,
+        worker: str = "w",
+        *,
+        tokens: int = 0,
+        money: int = 0,
+        if_unseen: str = "",
+        record: str = "r",
+        lifetime_s: int = 5_000,
+        at: int | None = START,
+    ) -> Any:
+        names = ("records", f"inflight-{worker}", f"held-{worker}", "open", "tokens", "money")
+        times = () if at is None else (at,)
+        return await self.client.run(
+            SETTLE, names, (name, record, 1_000, worker, tokens, money, lifetime_s, if_unseen, *times)
+        )
 
-    async def renew(self, count: int, worker: str = "w", at: int = START) -> None:
-        await self.client.run(RENEW, ("open",), (worker, count, LIFETIME_S, at))
+    async def renew(self, count: int, worker: str = "w", at: int = START, name: str = "open") -> None:
+        await self.client.run(RENEW, (name,), (worker, count, LIFETIME_S, LIFETIME_S, at))
 
 
 @pytest.fixture
@@ -115,7 +133,7 @@ class TestRequestsAMinute:
         key = Key(client, rpm=10_000, most=10_000)
         for number in range(300):
             await key.take(f"r{number}", at=START + number)
-        assert sync.hlen("minute") <= 61 + 2
+        assert sync.hlen("minute") <= 61 + 3
         assert 55 < sync.ttl("minute") <= 62
         assert 10 < sync.ttl("open") <= LIFETIME_S
 
@@ -232,7 +250,8 @@ class TestHolds:
                 hold = await bench.holds.take(caller, record("r1"))
             finally:
                 own_valkey.thaw()
-            assert hold == Hold(DIGEST, "w")
+            assert isinstance(hold, Hold)
+            assert hold.slot_worker == "w"
             await asyncio.sleep(0.05)
             assert sync.hget(keys.key_open(DIGEST), "c:w") == b"1"
             await bench.holds.settle(record("r1"), hold)

@@ -10,8 +10,7 @@ from gateway.state.resp import Script
 from tests.support.real_valkey import RealValkey
 
 TAKE, SETTLE = Script("take"), Script("settle")
-KEYS = ("key", "epoch", "inflight", "minute", "open")
-NO_LIMITS = (0, 0, "w", 15)
+KEYS = ("key", "epoch", "inflight")
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ async def pair(valkey: RealValkey, connect: Any) -> tuple[Any, Any]:
 async def test_take_admits_and_notes_the_request(pair: Any, sync: Redis) -> None:
     sync.hset("key", mapping={"v": 3, "e": "entry"})
     for _ in range(2):  # twice with one id is once
-        assert await pair[0].run(TAKE, KEYS, (3, "id", "note", *NO_LIMITS)) == [1]
+        assert await pair[0].run(TAKE, KEYS, (3, "id", "note")) == [1]
     assert sync.hgetall("inflight") == {b"id": b"note"}
 
 
@@ -43,7 +42,7 @@ async def test_take_takes_nothing_when_the_key_is_another(
         sync.hset("key", mapping=entry)
     if epoch:
         sync.set("epoch", "1")
-    assert await pair[0].run(TAKE, KEYS, (version, "id", "note", *NO_LIMITS)) == answer
+    assert await pair[0].run(TAKE, KEYS, (version, "id", "note")) == answer
     assert sync.hlen("inflight") == (1 if answer == [1] else 0)
 
 
@@ -51,7 +50,7 @@ async def test_two_clients_take_while_the_key_changes_under_them(pair: Any, sync
     sync.hset("key", mapping={"v": 1, "e": "one"})
 
     async def take(client: Any, name: str) -> list[Any]:
-        return [await client.run(TAKE, KEYS, (1, f"{name}{i}", "note", *NO_LIMITS)) for i in range(200)]
+        return [await client.run(TAKE, KEYS, (1, f"{name}{i}", "note")) for i in range(200)]
 
     async def change() -> None:
         await asyncio.sleep(0.01)
@@ -67,7 +66,7 @@ async def test_two_clients_take_while_the_key_changes_under_them(pair: Any, sync
 
 async def test_settle_appends_and_forgets_at_once(pair: Any, sync: Redis) -> None:
     sync.hset("inflight", mapping={"id": "note", "other": "note"})
-    assert await pair[0].run(SETTLE, ("records", "inflight", "open"), ("id", "record", 10, "")) == 1
+    assert await pair[0].run(SETTLE, ("records", "inflight"), ("id", "record", 10)) == 1
     assert [fields for _, fields in sync.xrange("records")] == [{b"r": b"record"}]
     assert sync.hkeys("inflight") == [b"other"]
 
@@ -78,7 +77,7 @@ async def test_two_clients_settle_up_to_the_bound_and_not_beyond(pair: Any, sync
 
     async def settle(client: Any, name: str) -> list[Any]:
         return [
-            await client.run(SETTLE, ("records", "inflight", "open"), (f"{name}{i}", "r", 120, "")) for i in range(100)
+            await client.run(SETTLE, ("records", "inflight"), (f"{name}{i}", "r", 120)) for i in range(100)
         ]
 
     answers = [answer for some in await asyncio.gather(settle(pair[0], "a"), settle(pair[1], "b")) for answer in some]

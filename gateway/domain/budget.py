@@ -1,0 +1,38 @@
+"""Calendar periods of a key's budget, in UTC. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+
+class Period(NamedTuple):
+    """One day, week (from Monday), month or all time. `ends_at` is the first instant after it, unix seconds.
+
+    `name` is the same for all workers, and another for each period. All time has no end: 0.
+    """
+
+    name: str
+    starts_at: float
+    ends_at: float
+
+    def has(self, at: float) -> bool:
+        return self.starts_at <= at and (at < self.ends_at or not self.ends_at)
+
+
+TOTAL = Period("total", 0.0, 0.0)
+
+
+def period_of(kind: str, at: float) -> Period:
+    """The period that holds the instant `at`. A `kind` that is not known (or empty) is a month."""
+    if kind == "total":
+        return TOTAL
+    day = datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if kind == "daily":
+        start, end = day, day + timedelta(days=1)
+    elif kind == "weekly":
+        start = day - timedelta(days=day.weekday())
+        end = start + timedelta(days=7)
+    else:
+        start = day.replace(day=1)
+        end = (start + timedelta(days=32)).replace(day=1)
+    name = f"{kind}-{start:%Y-%m-%d}" if kind in ("daily", "weekly") else f"monthly-{start:%Y-%m}"
+    return Period(name, start.timestamp(), end.timestamp())
