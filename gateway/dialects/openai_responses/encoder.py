@@ -14,6 +14,7 @@ from gateway.dialects.estimate import estimated_tokens, text_tokens
 from gateway.dialects.openai_responses.carried import encrypted, sealed_for_call, sealed_for_text
 from gateway.dialects.openai_responses.content import annotation_of
 from gateway.dialects.openai_responses.errors import error_event
+from gateway.dialects.openai_responses.open_items import OpenCall, OpenItem, around
 from gateway.dialects.openai_responses.output_items import (
     ItemStatus,
     call_item,
@@ -49,32 +50,7 @@ from gateway.domain.usage import Usage
 _encode = msgspec.json.Encoder().encode
 
 
-class _Open:
-    """The item that is being written. `prefix` and `suffix` are what stands around a delta."""
-
-    __slots__ = ("annotations", "content", "id", "index", "pieces", "prefix", "suffix")
-
-    def __init__(self, item_id: str, index: int) -> None:
-        self.id = item_id
-        self.index = index
-        self.pieces: list[str] = []
-        self.annotations: list[dict[str, object]] = []
-        self.content: list[dict[str, Any]] = []
-        """Of a message: its parts that are done."""
-        self.prefix = b""
-        self.suffix = b""
-
-
-class _OpenCall:
-    __slots__ = ("id", "index", "pieces", "prefix", "started", "suffix")
-
-    def __init__(self, item_id: str, index: int, started: ToolCallStarted) -> None:
-        self.id = item_id
-        self.index = index
-        self.started = started
-        self.pieces: list[str] = []
-        kind = "custom_tool_call_input" if started.kind == "custom" else "function_call_arguments"
-        self.prefix, self.suffix = _around(f"response.{kind}.delta", {"item_id": item_id, "output_index": index})
+_DELTA = b',"delta":'
 
 
 class StreamEncoder:
@@ -86,10 +62,10 @@ class StreamEncoder:
         self._sequence = 0
         self._items: list[dict[str, Any] | None] = []
         """The output; None where an item is still open."""
-        self._text: _Open | None = None
-        self._refusal: _Open | None = None
-        self._thinking: _Open | None = None
-        self._calls: dict[int, _OpenCall] = {}
+        self._text: OpenItem | None = None
+        self._refusal: OpenItem | None = None
+        self._thinking: OpenItem | None = None
+        self._calls: dict[int, OpenCall] = {}
         self._usage: Usage | None = None
         self._text_length = 0
         self._is_started = False
@@ -190,27 +166,27 @@ class StreamEncoder:
             self._end_message(out)
             self._carry(sealed_for_text(event.signature, self._stamp.envelopes), out)
 
-    def _text_delta(self, part: _Open, text: str) -> bytes:
+    def _text_delta(self, part: OpenItem, text: str) -> bytes:
         part.pieces.append(text)
         self._text_length += len(text)
         number = self._sequence
         self._sequence = number + 1
         return b"%b%d%b%b%b" % (part.prefix, number, _DELTA, _encode(text), part.suffix)
 
-    def _begin_text(self, out: list[bytes]) -> _Open:
+    def _begin_text(self, out: list[bytes]) -> OpenItem:
         message = self._begin_part(text_part(""), out)
         where = {"item_id": message.id, "output_index": message.index, "content_index": len(message.content)}
-        message.prefix, message.suffix = _around("response.output_text.delta", where, {"logprobs": []})
+        message.prefix, message.suffix = around("response.output_text.delta", where, {"logprobs": []})
         self._text_length = 0
         self._text = message
         return message
 
-    def _begin_part(self, part: dict[str, Any], out: list[bytes]) -> _Open:
+    def _begin_part(self, part: dict[str, Any], out: list[bytes]) -> OpenItem:
         """A part of the open message, or of a new one."""
         self._end_thinking(None, out)
         message = self._text or self._refusal
         if message is None:
-            message = _Open(self._next_id("msg"), self._take_index())
+            message = OpenItem(self._next_id("msg"), self._take_index())
             self._added(message.index, message_item(message.id, [], "in_progress"), out)
         else:
             self._end_part(out)
@@ -224,7 +200,7 @@ class StreamEncoder:
         refusal = self._refusal
         if refusal is None:
             refusal = self._begin_part(refusal_part(""), out)
-            refusal.prefix, refusal.suffix = _around("response.refusal.delta", self._where(refusal))
+            refusal.prefix, refusal.suffix = around("response.refusal.delta", self._where(refusal))
             self._refusal = refusal
         out.append(self._text_delta(refusal, text))
 
@@ -261,7 +237,7 @@ class StreamEncoder:
             self._end_part(out)
             self._done(message.index, message_item(message.id, message.content, status), out)
 
-    def _where(self, message: _Open) -> dict[str, Any]:
+    def _where(self, message: OpenItem) -> dict[str, Any]:
         return {"item_id": message.id, "output_index": message.index, "content_index": len(message.content)}
 
     # -- reasoning ----------------------------------------------------------------------------------------------------
@@ -272,12 +248,12 @@ class StreamEncoder:
         thinking = self._thinking
         if thinking is None:
             self._end_message(out)
-            thinking = self._thinking = _Open(self._next_id("rs"), self._take_index())
+            thinking = self._thinking = OpenItem(self._next_id("rs"), self._take_index())
             where = {"item_id": thinking.id, "output_index": thinking.index, "summary_index": 0}
             self._added(thinking.index, reasoning_item(thinking.id, "", ""), out)
             part = {"type": "summary_text", "text": ""}
             self._write("response.reasoning_summary_part.added", where | {"part": part}, out)
-            thinking.prefix, thinking.suffix = _around("response.reasoning_summary_text.delta", where)
+            thinking.prefix, thinking.suffix = around("response.reasoning_summary_text.delta", where)
         out.append(self._text_delta(thinking, text))
 
     def _thinking_done(self, event: ThinkingDone, out: list[bytes]) -> None:
@@ -316,7 +292,7 @@ class StreamEncoder:
         self._end_thinking(None, out)
         self._end_message(out)
         item_id = self._next_id("ctc" if event.kind == "custom" else "fc")
-        call = self._calls[event.index] = _OpenCall(item_id, self._take_index(), event)
+        call = self._calls[event.index] = OpenCall(item_id, self._take_index(), event)
         self._added(call.index, self._call_item(call, "", "in_progress"), out)
 
     def _call_delta(self, index: int, arguments: str, out: list[bytes]) -> None:
@@ -345,7 +321,7 @@ class StreamEncoder:
             self._end_message(out)
             self._carry(sealed_for_call(signature, call.started.id, self._stamp.envelopes), out)
 
-    def _call_item(self, call: _OpenCall, arguments: str, status: ItemStatus) -> dict[str, Any]:
+    def _call_item(self, call: OpenCall, arguments: str, status: ItemStatus) -> dict[str, Any]:
         return call_item(
             call.id,
             call.started.id,
@@ -389,12 +365,3 @@ class StreamEncoder:
         event = {"type": name, "sequence_number": self._sequence, **fields}
         self._sequence += 1
         out.append(event_of(name, _encode(event)))
-
-
-_DELTA = b',"delta":'
-
-
-def _around(name: str, where: dict[str, Any], rest: dict[str, Any] | None = None) -> tuple[bytes, bytes]:
-    """What stands before the sequence number of a delta event, and after its delta."""
-    fields = _encode({"type": name, **where, **(rest or {})})
-    return event_of(name, fields)[: -len(b"}\n\n")] + b',"sequence_number":', b"}\n\n"

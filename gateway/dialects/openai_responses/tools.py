@@ -117,7 +117,7 @@ def read_tool_choice(raw: object, notes: list[str]) -> ToolChoice | None:
         return None
     if isinstance(raw, str):
         if raw in ("auto", "required", "none"):
-            return ToolChoice(mode=raw)  # type: ignore[arg-type]
+            return ToolChoice(mode=raw)  # type: ignore[arg-type]  # the words of both are the same
         raise BadRequest(
             "tool_choice must be auto, required, none or an object", code="invalid_value", param="tool_choice"
         )
@@ -136,7 +136,7 @@ def read_tool_choice(raw: object, notes: list[str]) -> ToolChoice | None:
             notes.append("tool_choice of a built-in tool")
         return ToolChoice(mode="allowed", names=names, is_required=text(raw, "mode", "tool_choice.") == "required")
     if kind in ("auto", "none", "required"):
-        return ToolChoice(mode=kind)  # type: ignore[arg-type]
+        return ToolChoice(mode=kind)  # type: ignore[arg-type]  # as above
     notes.append("tool_choice of a built-in tool")
     return ToolChoice(mode="required")
 
