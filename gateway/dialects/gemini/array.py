@@ -72,7 +72,7 @@ class ArrayTap:
         rest = self._tap.take_rest()
         if self._is_closed:
             return b""
-        out = self._elements(rest) if _is_json(json_of(rest)) else b""
+        out = self._elements(rest)
         if self.is_complete or self.error:
             self._is_closed = True
             out += ARRAY_ENDS if self._wrote else ARRAY_OPENS + ARRAY_ENDS
@@ -86,11 +86,13 @@ class ArrayTap:
         return self._element(encode_error(status, code, message, None, details)) + ARRAY_ENDS
 
     def _elements(self, out: bytes) -> bytes:
+        """What is no JSON is left out (some servers end with `[DONE]`): it would spoil all the rest."""
         if not out:
             return b""
         splitter = EventSplitter()
         events = splitter.feed(out)
-        return b"".join(self._element(json_of(event)) for event in (*events, splitter.rest))
+        found = [json_of(event) for event in (*events, splitter.rest)]
+        return b"".join(self._element(data) for data in found if _is_json(data))
 
     def _element(self, data: bytes) -> bytes:
         if not data:

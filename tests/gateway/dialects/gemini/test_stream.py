@@ -198,3 +198,12 @@ def test_an_event_without_end_ends_the_array_with_an_error() -> None:
     out = b"".join(tap.feed(b"data: {" + b"x" * (4 << 20)) for _ in range(5))
     assert tap.is_done
     assert "16 MiB" in json.loads(out + tap.take_rest())[0]["error"]["message"]
+
+
+@pytest.mark.parametrize("odd", [b"data: [DONE]\n\n", b"data: half of {\n\n", b"event: x\n\n", b": quiet\n\n"])
+def test_what_is_no_json_does_not_spoil_the_array(odd: bytes) -> None:
+    first = b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\n\n'
+    last = b'data: {"candidates":[{"finishReason":"STOP"}]}\n\n'
+    out, tap = array_of([odd, first, odd, last, odd])
+    elements = json.loads(out + tap.take_rest())
+    assert [list(element) for element in elements] == [["candidates"], ["candidates"]]
