@@ -1,4 +1,4 @@
-"""How many tokens a request would have: the provider's own count where it has one in the caller's dialect, else ours.
+"""How many tokens a request would have: the provider's own count where it has one, else ours.
 
 Ours is an estimate and says so in the header `x-omniroute-estimated`. A count uses nothing, takes no hold and leaves a row
 without usage.
@@ -9,11 +9,12 @@ import time
 
 from gateway.accounting.record import note_of, refusal_of
 from gateway.admission.permit import permitted
-from gateway.dialects.codec import Arrival, Count
+from gateway.dialects.codec import Arrival, BrokenAnswer, Count, Destination, Unsupported
 from gateway.dialects.estimate import estimated_tokens
-from gateway.dialects.headers import forwarded_headers
-from gateway.dialects.registry import CALLERS, COUNTS
+from gateway.dialects.headers import forwarded_anywhere, forwarded_headers
+from gateway.dialects.registry import CALLERS, COUNTS, PROVIDERS
 from gateway.domain.caller import Caller
+from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import GatewayError
 from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers, Reply
@@ -37,12 +38,19 @@ async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools
         asked = inbound.path_model or CALLERS[inbound.dialect].read_head(inbound.body, arrival).model
         runtime = tools.runtimes.current()
         resolution = runtime.resolve(inbound.pinned_provider, asked)
-        plan = permitted(caller, asked, make_plan(resolution, runtime.catalog, tools.chance()))
-        body = await _asked(inbound, asked, plan[0], count, tools)
+        target = permitted(caller, asked, make_plan(resolution, runtime.catalog, tools.chance()))[0]
+        if target.connection.dialect == inbound.dialect:
+            sent = count.pass_on(inbound.body, asked, target.model)
+            body = await _answer(target, count, forwarded_headers(inbound.headers, inbound.dialect), sent, tools)
+        else:
+            body = None
         if body is None:
-            headers.append((b"x-omniroute-estimated", b"true"))
             request = count.decode(inbound.body, arrival, tools.envelopes)
-            body = count.encode(estimated_tokens(request, plan[0].connection.dialect))
+            tokens = await _asked_elsewhere(inbound, request, target, tools)
+            if tokens is None:
+                headers.append((b"x-omniroute-estimated", b"true"))
+                tokens = estimated_tokens(request, target.connection.dialect)
+            body = count.encode(tokens)
     except GatewayError as error:
         status, code = error.status, error.code
         raise
@@ -53,19 +61,29 @@ async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools
     await reply.whole(200, headers, body)
 
 
-async def _asked(inbound: Inbound, asked: str, target: Target, count: Count, tools: Tools) -> bytes | None:
-    """The provider's own count; None when it has none in this dialect, or does not answer well in time."""
+async def _asked_elsewhere(inbound: Inbound, request: ChatRequest, target: Target, tools: Tools) -> int | None:
+    """The count of a provider of another dialect: of the request as it would be sent there."""
     connection = target.connection
-    url = connection.paths["chat"] if connection.dialect == inbound.dialect else ""
-    if not url or connection.transport == "demo":
+    count = COUNTS.get(connection.dialect)
+    if count is None or connection.dialect == inbound.dialect:
         return None
-    request = UpstreamRequest(
-        connection=connection,
-        url=count.url(url, target.model),
-        headers=forwarded_headers(inbound.headers, inbound.dialect),
-        body=count.pass_on(inbound.body, asked, target.model),
-        connect_s=ASK_S,
-    )
+    codec = PROVIDERS[connection.dialect]
+    destination = Destination(target.model, connection.provider, quirks=connection.quirks_of(target.model))
+    try:
+        body = count.body_of(codec.encode_request(request, destination).body, target.model)
+        answer = await _answer(target, count, forwarded_anywhere(inbound.headers) + codec.headers, body, tools)
+        return None if answer is None else count.read(answer)
+    except (Unsupported, BrokenAnswer):
+        return None
+
+
+async def _answer(target: Target, count: Count, headers: tuple[bytes, ...], body: bytes, tools: Tools) -> bytes | None:
+    """What the provider's counting path answers; None when it does not answer well in time."""
+    connection = target.connection
+    if connection.transport == "demo":
+        return None
+    url = count.url(connection.paths["chat"], target.model)
+    request = UpstreamRequest(connection=connection, url=url, headers=headers, body=body, connect_s=ASK_S)
     try:
         async with asyncio.timeout(ASK_S):
             call = await tools.attempts.transport_of(connection).start(request)

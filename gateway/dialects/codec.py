@@ -244,3 +244,7 @@ class Count:
     url: Callable[[str, str], str]
     pass_on: Callable[[bytes, str, str], bytes]
     """The body for a provider of this dialect: body, model asked for, model there."""
+    body_of: Callable[[bytes, str], bytes]
+    """The same of an encoded chat request: its body, the model there."""
+    read: Callable[[bytes], int]
+    """A provider's number. Raises BrokenAnswer."""

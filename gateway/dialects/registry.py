@@ -36,18 +36,24 @@ COUNTS: Mapping[CallerDialect, Count] = {
         encode=openai_responses_count.encode_count,
         url=lambda chat, _model: f"{chat}/input_tokens",
         pass_on=replace_model,
+        body_of=lambda body, _model: openai_responses_count.count_body(body),
+        read=openai_responses_count.read_count,
     ),
     "anthropic_messages": Count(
         decode=anthropic_messages_count.decode_count_request,
         encode=anthropic_messages_count.encode_count,
         url=lambda chat, _model: f"{chat}/count_tokens",
         pass_on=replace_model,
+        body_of=lambda body, _model: anthropic_messages_count.count_body(body),
+        read=anthropic_messages_count.read_count,
     ),
     "gemini": Count(
         decode=gemini_count.decode_count,
         encode=gemini_count.encode_count,
         url=lambda base, model: base + gemini.PROVIDER.path(model, False).replace(":generateContent", ":countTokens"),
         pass_on=lambda body, _asked, _model: body,
+        body_of=gemini_count.count_body,
+        read=gemini_count.read_count,
     ),
 }
 """Dialects with an endpoint that counts a request's tokens."""

@@ -59,11 +59,6 @@ def split_leading_system(turns: tuple[Turn, ...]) -> tuple[tuple[Text, ...], tup
     return texts, turns[count:]
 
 
-def call_names(turns: Iterable[Turn]) -> dict[str, str]:
-    """Call id → tool name. Of an id used again the last call counts: apply `unique_calls` first where that matters."""
-    return {part.id: part.name for turn in turns for part in turn.parts if isinstance(part, ToolCall)}
-
-
 def unique_calls(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """Call ids that no other call has: an id used again gets `_2`, `_3` …, and so do its results. Mostly changes nothing."""
     ids = [part.id for turn in turns for part in turn.parts if isinstance(part, ToolCall)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.turns import call_names, check_calls, merged, split_leading_system, unique_calls
+from gateway.dialects.turns import check_calls, merged, split_leading_system, unique_calls
 from gateway.domain.chat import ChatRequest, Part, Role, Text, ToolCall, ToolResult, Turn
 from gateway.domain.errors import BadRequest
 
@@ -109,10 +109,6 @@ def test_only_the_system_turns_at_the_front_are_split_off() -> None:
     assert split_leading_system(turns) == ((text("a"), text("b")), (user(text("c")), system("d")))
     assert split_leading_system((system("a"),)) == ((text("a"),), ())
     assert split_leading_system((user(text("c")),)) == ((), (user(text("c")),))
-
-
-def test_a_call_is_found_by_its_id() -> None:
-    assert call_names((assistant(call("a", "look"), call("b", "buy")), user(result("a")))) == {"a": "look", "b": "buy"}
 
 
 def test_an_id_used_again_becomes_another_with_its_result() -> None:

@@ -262,6 +262,23 @@ async def test_the_providers_own_count_is_passed_on(make: Any) -> None:
     assert json.loads(worker.transport.requests[0].body)["model"] == "m1"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "answer"), [("gemini", b'{"totalTokens": 7}'), ("openai_responses", b'{"input_tokens": 7}')]
+)
+async def test_a_provider_of_another_dialect_is_asked_for_its_count(make: Any, dialect: Any, answer: bytes) -> None:
+    worker = make(a=whole(200, answer), dialects={"a": dialect})
+    counted = await post(worker, "/v1/messages/count_tokens", {"model": "local/m1", "messages": ASK["messages"]})
+    assert json.loads(counted.body) == {"input_tokens": 7}
+    assert "x-omniroute-estimated" not in counted.headers
+    assert b"Hi" in worker.transport.requests[0].body
+
+
+async def test_a_count_that_fails_is_estimated(make: Any) -> None:
+    worker = make(a=whole(500, b"busy"), dialects={"a": "gemini"})
+    counted = await post(worker, "/v1/messages/count_tokens", {"model": "local/m1", "messages": ASK["messages"]})
+    assert counted.headers["x-omniroute-estimated"] == "true"
+
+
 async def test_models_are_listed_in_the_shape_of_who_asks(make: Any) -> None:
     worker = make(a=whole(200, ANSWER))
     openai = json.loads((await worker.ask("GET", "/v1/models")).body)
