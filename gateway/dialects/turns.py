@@ -4,7 +4,6 @@ A result answers a call of the assistant turns just before it. Some clients use 
 is legal as long as the earlier call was answered, and `unique_calls` tells the two apart for wire formats that mind.
 """
 
-from collections.abc import Iterable
 
 from msgspec import structs
 
