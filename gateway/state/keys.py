@@ -95,7 +95,7 @@ RESTS = f"{SCHEMA}:{{rests}}:table"
 """hash, no expiry, at most MAX_RESTS fields: `c` (cooldown) or `b` (breaker) + target id -> JSON of `rest_table.Entry`."""
 
 RESTS_ENDS = f"{SCHEMA}:{{rests}}:ends"
-"""sorted set, no expiry: field of RESTS -> unix ms after which it is forgotten. Every use of the table sweeps it."""
+"""zset, no expiry: field of RESTS -> unix ms after which it is forgotten. Every use of the table sweeps it."""
 
 RESTS_META = f"{SCHEMA}:{{rests}}:meta"
 """hash, no expiry: `v` = version of RESTS, rising; `at` = unix ms last seen; `reset` = unix ms of the last reset."""
@@ -107,7 +107,7 @@ def rest_failures(target_id: str) -> str:
 
 
 def rest_unreachable(provider: str) -> str:
-    """sorted set, the open time and a window: connection that could not be reached -> unix ms until which it counts."""
+    """zset, the open time and a window: connection that could not be reached -> unix ms until which it counts."""
     return f"{SCHEMA}:{{rests}}:unreachable:{provider}"
 
 
@@ -135,3 +135,12 @@ def held(worker: str) -> str:
 
 HELD_TTL_S = 3600
 """Of a worker that is gone; what it held of a key's limits has long been given back (OPEN_TTL_S)."""
+
+
+CURSOR_TTL_S = 7 * 86_400
+"""A cursor that nobody asked for tickets in so long begins anew."""
+
+
+def cursor(name: str) -> str:
+    """string, CURSOR_TTL_S: the next ticket of a round-robin that no worker has, in decimal."""
+    return f"{SCHEMA}:cursor:{name}"

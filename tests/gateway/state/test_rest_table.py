@@ -53,8 +53,8 @@ def cool(field: str = "cA", exact: int = 0, jitter: float = 0.0, **more: Any) ->
 
 
 def fail(field: str = "bA", need: int = 3, **more: Any) -> Fail:
-    given = dict(why="server_error", window=30_000, share=0.5, successes=0, base=5_000, max=25_000, memory=30_000)
-    return Fail(**{"field": field, "need": need, **given, **more})
+    more = {"why": "server_error", "window": 30_000, "share": 0.5, "successes": 0, "base": 5_000} | more
+    return Fail(**{"field": field, "need": need, "max": 25_000, "memory": 30_000} | more)
 
 
 @pytest.mark.parametrize("seed", range(8))
