@@ -4,7 +4,6 @@ Which one follows from hashes alone (rendezvous hashing), so all workers agree w
 connection comes or goes only its own conversations move.
 """
 
-from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -40,11 +39,10 @@ def session_of_turns(scope: str, first_turns: bytes) -> Session:
     return Session(_hash(scope, first_turns), is_named=False)
 
 
-def ranked(offer: Offer, awake: Sequence[Connection], session: Session) -> list[Connection]:
+def ranked(offer: Offer, session: Session) -> list[Connection]:
     """The conversation's own connection first, then where it goes when that rests. At most MAX_RANKED of many."""
     key = session.key
-    near = awake if len(awake) <= MAX_RANKED else offer.around(key, MAX_RANKED)
-    return sorted(near, key=lambda account: _mixed(account.mark ^ key), reverse=True)
+    return sorted(offer.around(key, MAX_RANKED), key=lambda account: _mixed(account.mark ^ key), reverse=True)
 
 
 def _hash(scope: str, data: bytes) -> int:

@@ -2,7 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import xor
 
 from gateway.domain.target import Connection, Tier
 
@@ -13,14 +14,16 @@ _COST_OF_TIER: Mapping[str, int] = {"free": 0, "subscription": 1, "cheap": 2, "a
 
 
 class Offer:
-    """The connections that offer one model, lowest priority number first, and other orders of them made when asked.
+    """The connections that offer one model, lowest priority number first, and other orders of them made when asked."""
 
-    `tier` is set when only one tier's are in it.
-    """
-
-    def __init__(self, accounts: tuple[Connection, ...], tier: str = "") -> None:
+    def __init__(self, accounts: tuple[Connection, ...]) -> None:
         self.accounts = accounts
-        self.tier = tier
+
+    @cached_property
+    def cursor(self) -> str:
+        """Names the connections of the offer: the same in every worker, and there are no more than configured."""
+        marks = reduce(xor, (account.mark for account in self.accounts), 0)
+        return f"accounts:{self.accounts[0].provider}:{marks:016x}" if self.accounts else ""
 
     @cached_property
     def by_cost(self) -> tuple[Connection, ...]:
@@ -30,7 +33,7 @@ class Offer:
     def tiers(self) -> dict[str, "Offer"]:
         """Tier → its connections; only tiers that have some."""
         found = {tier: tuple(one for one in self.accounts if one.tier == tier) for tier in TIERS}
-        return {tier: Offer(accounts, tier) for tier, accounts in found.items() if accounts}
+        return {tier: Offer(accounts) for tier, accounts in found.items() if accounts}
 
     @cached_property
     def _ring(self) -> tuple[list[int], tuple[Connection, ...]]:
@@ -62,10 +65,6 @@ class Offers:
         """The connections that offer it now; the offer is empty when there are none."""
         found = self._found.get((provider, model))
         return self._find(provider, model) if found is None else found
-
-    def whole(self, provider: str) -> Offer | None:
-        """The offer of all connections of a provider."""
-        return self._whole.get(provider)
 
     def _find(self, provider: str, model: str) -> Offer:
         accounts = self._connections.get(provider, ())

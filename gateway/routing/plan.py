@@ -28,7 +28,7 @@ MAX_DROPPED = 32
 SHORT_REST_S = 5.0
 """What rests no longer than this stays in the plan, at its end."""
 MAX_FILTERED = 64
-"""Of so many connections those that rest are taken out before a strategy chooses; of more, while it is asked."""
+"""Of so many connections those that rest are taken out before they take turns, so that the next one has no double part."""
 
 _DEFAULTS = RoutingSettings()
 
@@ -176,6 +176,8 @@ class _Planning:
     def in_tiers(self, stages: list[_Stage]) -> list[_Stage]:
         """Tier by tier when that is asked for; each model once."""
         tiers = _tiers(self._combo, is_tiered=self._is_tiered)
+        if not tiers and len(stages) < 2:
+            return stages
         if not tiers:
             return list({(model.provider, model.model): (model, offer) for model, offer in reversed(stages)}.values())[
                 ::-1
@@ -233,14 +235,12 @@ class _Planning:
         awake: Sequence[Connection] = offer.accounts
         if len(awake) == 1:
             return awake
-        if not self._view.is_calm and len(awake) <= MAX_FILTERED:
-            awake = self._without_resting(model, awake)
         if self._session is not None and self._account_strategy != "fill-first":
-            return ranked(offer, awake, self._session)
-        is_all = offer is self._catalog.offers_of.whole(model.provider)
-        cursor = f"accounts:{model.provider}" if is_all else f"accounts:{model.provider}/{model.model}#{offer.tier}"
+            return ranked(offer, self._session)
+        if self._account_strategy == "round-robin" and not self._view.is_calm and len(awake) <= MAX_FILTERED:
+            awake = self._without_resting(model, awake)
         order: AccountOrder = ACCOUNT_STRATEGIES[self._account_strategy]
-        return order(offer, awake, model.model, cursor if is_first else "", self.case)
+        return order(offer, awake, model.model, offer.cursor if is_first else "", self.case)
 
     def _without_resting(self, model: ProviderModel, accounts: Sequence[Connection]) -> Sequence[Connection]:
         resting, name = self._view.resting, model.model

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import TypeVar
 
 from gateway.domain.target import Connection
@@ -23,7 +23,8 @@ NEAR = 2.0
 EXPLORED_SHARE = 1 / 16
 """Of requests, at most, that try a target again which was not measured lately."""
 MAX_COMPARED = 32
-"""Connections compared for one choice; of more, so many are drawn."""
+"""Connections compared for one choice; of more, MAX_DRAWN are drawn and compared."""
+MAX_DRAWN = 12
 MEASURED_ACCOUNTS = 4
 """Connections that speak for the speed of a model at a provider."""
 
@@ -73,8 +74,9 @@ def shuffled(items: Sequence[_T], draws: Draws) -> Iterator[_T]:
 
 def rotated(items: Sequence[_T], ticket: int, sticky_limit: int) -> Iterator[_T]:
     """Beginning with the ticket's own: `sticky_limit` tickets in a row begin with the same one."""
-    start = ticket // max(1, sticky_limit) % len(items) if items else 0
-    return chain(islice(items, start, None), islice(items, start))
+    count = len(items)
+    start = ticket // max(1, sticky_limit) % count if count else 0
+    return (items[index % count] for index in range(start, start + count))
 
 
 def by_price(models: Iterable[ProviderModel], price: Callable[[ProviderModel], float | None]) -> list[ProviderModel]:
@@ -232,7 +234,7 @@ def _least_used_account(
     _offer: Offer, awake: Sequence[Connection], _model: str, _cursor: str, case: Case
 ) -> Iterable[Connection]:
     if len(awake) > MAX_COMPARED:
-        awake = list(islice(shuffled(awake, case.draws), MAX_COMPARED))
+        awake = list(islice(shuffled(awake, case.draws), MAX_DRAWN))
     return least(awake, case.view.uses, case.draws) if awake else ()
 
 

@@ -9,7 +9,7 @@ def names() -> list[str]:
     return [
         keys.SNAPSHOT_CURRENT, keys.NEWS, keys.KEYRING_EPOCH, keys.RECORDS, keys.INFLIGHT_PREFIX, keys.WORKER_PREFIX, keys.WORKERS,
         keys.snapshot(1), keys.snapshot(11), keys.key("d1"), keys.key("d2"), keys.inflight("w1"), keys.inflight("w2"),
-        keys.worker("w1"), keys.worker("w2"), keys.lease("ledger"), keys.lease("rollup"),
+        keys.worker("w1"), keys.worker("w2"), keys.lease("ledger"), keys.lease("rollup"), keys.cursor("a"), keys.cursor("b"),
     ]  # fmt: skip
 
 
