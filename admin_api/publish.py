@@ -50,6 +50,7 @@ from gateway.config.snapshot import (
     encode_snapshot,
 )
 from gateway.domain.timeouts import Timeouts
+from gateway.domain.waiting import Waiting
 from gateway.state import keys as redis_keys
 from gateway.state.resp import Script
 
@@ -327,6 +328,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "account_strategy": values.get("fallbackStrategy", default.account_strategy),
         "sticky_limit": values.get("stickyRoundRobinLimit", default.sticky_limit),
         "timeouts": values.get("timeouts", msgspec.structs.asdict(Timeouts())),
+        "waiting": values.get("waiting", msgspec.structs.asdict(Waiting())),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
         "is_demo_enabled": is_demo_enabled,

@@ -21,6 +21,7 @@ from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.settings import REFUSED_LITERALS
 from gateway.config.snapshot import AccountStrategy, RoutingSettings
 from gateway.domain.timeouts import Timeouts
+from gateway.domain.waiting import Waiting
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 _Limit = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -38,12 +39,26 @@ class TimeoutsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     total_s: _Limit | msgspec.UnsetType = msgspec.UNSET
 
 
+class WaitingBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Waiting for a connection's limits, and a worker's own. What is left out keeps its value."""
+
+    max_waiting: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | msgspec.UnsetType = msgspec.UNSET
+    max_wait_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] | msgspec.UnsetType = msgspec.UNSET
+    learns_limits: bool | msgspec.UnsetType = msgspec.UNSET
+    adapts_concurrency: bool | msgspec.UnsetType = msgspec.UNSET
+    adaptive_start: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | msgspec.UnsetType = msgspec.UNSET
+    adaptive_most: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | msgspec.UnsetType = msgspec.UNSET
+    max_open: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    max_lag_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] | msgspec.UnsetType = msgspec.UNSET
+
+
 class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The first block steers requests, the second the dashboard, the third changes the password."""
 
     fallback_strategy: AccountStrategy | msgspec.UnsetType = msgspec.UNSET
     sticky_round_robin_limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | msgspec.UnsetType = msgspec.UNSET
     timeouts: TimeoutsBody | msgspec.UnsetType = msgspec.UNSET
+    waiting: WaitingBody | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
     blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
 
@@ -151,6 +166,9 @@ async def _store(connection: AsyncConnection, body: SettingsBody) -> None:
     if body.timeouts is not msgspec.UNSET:
         before = rows["timeouts"].value if "timeouts" in rows else {}
         given["timeouts"] = {**before, **msgspec.to_builtins(body.timeouts)}
+    if body.waiting is not msgspec.UNSET:
+        before = rows["waiting"].value if "waiting" in rows else {}
+        given["waiting"] = {**before, **msgspec.to_builtins(body.waiting)}
     managed = [name for name in given if name in rows and rows[name].managed]
     if managed:
         raise conflict(f"managed by the config file: {', '.join(managed)}; change them there")
@@ -172,6 +190,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "setupComplete": True,
         **stored,
         "timeouts": {**msgspec.structs.asdict(Timeouts()), **stored.get("timeouts", {})},
+        "waiting": {**msgspec.structs.asdict(Waiting()), **stored.get("waiting", {})},
         "managed": [row.name for row in rows if row.managed],
     }
 

@@ -294,6 +294,7 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "fallbackStrategy": given.account_strategy,
         "stickyRoundRobinLimit": given.sticky_limit,
         "timeouts": msgspec.structs.asdict(given.timeouts) if given.timeouts else None,
+        "waiting": msgspec.structs.asdict(given.waiting) if given.waiting else None,
         "earlyHeadersS": given.early_headers_s,
         "blockedProviders": None if given.blocked_providers is None else list(given.blocked_providers),
     }

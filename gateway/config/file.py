@@ -36,9 +36,19 @@ from gateway.config.file_shape import (
     PriceShape,
     SettingsShape,
     TimeoutsShape,
+    WaitingShape,
 )
 from gateway.config.shape_reader import BAD, near, read_shape
-from gateway.config.snapshot import AccountStrategy, Alias, ComboModel, FallbackChain, Price, Strategy, Timeouts
+from gateway.config.snapshot import (
+    AccountStrategy,
+    Alias,
+    ComboModel,
+    FallbackChain,
+    Price,
+    Strategy,
+    Timeouts,
+    Waiting,
+)
 from gateway.config.yaml_source import Place, Problems, read_yaml, shown_name
 from gateway.providers.load import load_specs
 from gateway.providers.spec import ProviderSpec
@@ -89,11 +99,12 @@ class FileKey(msgspec.Struct, frozen=True):
 
 
 class FileSettings(msgspec.Struct, frozen=True):
-    """What the file sets; None = not given. In `timeouts`, what the file leaves out has its default."""
+    """What the file sets; None = not given. In `timeouts` and `waiting`, what the file leaves out has its default."""
 
     account_strategy: AccountStrategy | None = None
     sticky_limit: int | None = None
     timeouts: Timeouts | None = None
+    waiting: Waiting | None = None
     early_headers_s: float | None = None
     blocked_providers: tuple[str, ...] | None = None
 
@@ -296,6 +307,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         account_strategy=shape.account_strategy,
         sticky_limit=shape.sticky_limit,
         timeouts=_timeouts(shape.timeouts) if shape.timeouts else None,
+        waiting=_waiting(shape.waiting) if shape.waiting else None,
         early_headers_s=shape.early_headers_s,
         blocked_providers=shape.blocked_providers,
     )
@@ -304,3 +316,8 @@ def _settings(shape: SettingsShape) -> FileSettings:
 def _timeouts(shape: TimeoutsShape) -> Timeouts:
     given = {name: value for name, value in msgspec.structs.asdict(shape).items() if value is not None}
     return Timeouts(**given)
+
+
+def _waiting(shape: WaitingShape) -> Waiting:
+    given = {name: value for name, value in msgspec.structs.asdict(shape).items() if value is not None}
+    return Waiting(**given)

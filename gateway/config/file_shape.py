@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.config.snapshot import AccountStrategy, Strategy, Tier
 from gateway.domain.dialect import ProviderDialect
+from gateway.domain.rest import Resilience
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 
@@ -141,14 +142,29 @@ class TimeoutsShape(Struct, frozen=True, forbid_unknown_fields=True):
     total_s: Limit | None = None
 
 
+class WaitingShape(Struct, frozen=True, forbid_unknown_fields=True):
+    """Waiting for a connection's limits, and a worker's own. Left out = the default."""
+
+    max_waiting: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    max_wait_s: Annotated[float, Meta(ge=0, le=3_600)] | None = None
+    learns_limits: bool | None = None
+    adapts_concurrency: bool | None = None
+    adaptive_start: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    adaptive_most: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    max_open: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
+    max_lag_s: Annotated[float, Meta(ge=0, le=3_600)] | None = None
+
+
 class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     """Routing settings. Left out = what the dashboard says."""
 
     account_strategy: AccountStrategy | None = None
     sticky_limit: Count | None = None
     timeouts: TimeoutsShape | None = None
+    waiting: WaitingShape | None = None
     early_headers_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     blocked_providers: tuple[Name, ...] | None = None
+    resilience: Resilience | None = None
 
 
 class FileShape(Struct, frozen=True, forbid_unknown_fields=True):

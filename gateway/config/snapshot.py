@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 from gateway.domain.dialect import ProviderDialect
+from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)
 from gateway.domain.timeouts import Timeouts as Timeouts  # noqa: PLC0414  (part of this contract, told to mypy)
+from gateway.domain.waiting import Waiting as Waiting  # noqa: PLC0414
 
 SCHEMA = 1
 
@@ -98,9 +100,11 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account_strategy: AccountStrategy = "fill-first"
     sticky_limit: int = 3
     timeouts: Timeouts = Timeouts()
+    waiting: Waiting = Waiting()
     early_headers_s: float = 5.0
     blocked_providers: tuple[str, ...] = ()
     is_demo_enabled: bool = True
+    resilience: Resilience = Resilience()
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):

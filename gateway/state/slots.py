@@ -214,7 +214,7 @@ class Slots:
 
     def learn(self, connection: Connection, hints: Hints) -> None:
         """Spread what a provider says is left (under 10 %) over the time to its reset; forget that above 50 %."""
-        if not self._settings().learns_limits:
+        if (hints.requests_limit is None and hints.tokens_limit is None) or not self._settings().learns_limits:
             return
         gap_s, lasts_s = 0.0, 0.0
         shares: list[float] = []

@@ -206,6 +206,10 @@ async def test_settings_are_kept_and_reach_the_snapshot(admin, redis, plane, met
     assert snapshot.settings.timeouts.connect_s == 5
     _, snapshot = await changed(admin, redis, plane, method, "/api/settings", {"timeouts": {"connect_s": 3}})
     assert (snapshot.settings.timeouts.gap_s, snapshot.settings.timeouts.connect_s) == (7, 3)
+    await changed(admin, redis, plane, method, "/api/settings", {"waiting": {"max_wait_s": 2}})
+    answer, snapshot = await changed(admin, redis, plane, method, "/api/settings", {"waiting": {"max_open": 50}})
+    assert (snapshot.settings.waiting.max_wait_s, snapshot.settings.waiting.max_open) == (2, 50)
+    assert (answer["waiting"]["max_wait_s"], answer["waiting"]["max_waiting"]) == (2, 100)
     assert "password" not in (await admin.get("/api/settings")).text.lower()
 
 
