@@ -216,22 +216,24 @@ class Slots:
         """Spread what a provider says is left (under 10 %) over the time to its reset; forget that above 50 %."""
         if (hints.requests_limit is None and hints.tokens_limit is None) or not self._settings().learns_limits:
             return
-        gap_s, lasts_s = 0.0, 0.0
+        gap_s, lasts_s, is_nothing_left = 0.0, 0.0, False
         shares: list[float] = []
         for limit, remaining, reset_s, cost in _windows(hints):
             shares.append(remaining / limit)
             if shares[-1] < 0.1 and reset_s > 0:
                 spread_s = min(reset_s / max(1.0, remaining / cost), MAX_LEARNED_GAP_S)
                 if spread_s > gap_s:
-                    gap_s, lasts_s = spread_s, min(reset_s, MAX_LEARNED_S)
+                    gap_s, lasts_s, is_nothing_left = spread_s, min(reset_s, MAX_LEARNED_S), remaining < cost
         known = self._learned.get(connection.id)
         if gap_s:
-            self._note_learned(connection.id, known, max(1, round(gap_s * 1000)), lasts_s)
+            self._note_learned(connection.id, known, max(1, round(gap_s * 1000)), lasts_s, is_nothing_left)
         elif known is not None and shares and min(shares) > 0.5:
             del self._learned[connection.id]
-            self._send_script(_LEARN, (keys.slot_pace(connection.id),), (0, 0))
+            self._send_script(_LEARN, (keys.slot_pace(connection.id),), (0, 0, 0))
 
-    def _note_learned(self, connection_id: str, known: _Learned | None, gap_ms: int, lasts_s: float) -> None:
+    def _note_learned(
+        self, connection_id: str, known: _Learned | None, gap_ms: int, lasts_s: float, is_nothing_left: bool
+    ) -> None:
         """Redis is told when it differs by a tenth, so a stream of answers that say the same costs nothing there."""
         now = self._clock()
         if known is not None and known.until > now and abs(known.gap_ms - gap_ms) * 10 <= known.gap_ms:
@@ -239,7 +241,9 @@ class Slots:
         if known is None and len(self._learned) >= MAX_ACCOUNTS:
             del self._learned[next(iter(self._learned))]
         self._learned[connection_id] = _Learned(gap_ms, now + lasts_s)
-        self._send_script(_LEARN, (keys.slot_pace(connection_id),), (gap_ms, max(1, round(lasts_s * 1000))))
+        self._send_script(
+            _LEARN, (keys.slot_pace(connection_id),), (gap_ms, max(1, round(lasts_s * 1000)), int(is_nothing_left))
+        )
 
     def _learned_gap_ms(self, connection_id: str) -> int:
         known = self._learned.get(connection_id)

@@ -160,6 +160,12 @@ class TestScripts:
             assert 0 < sync.ttl(name) <= 3600
 
 
+def test_what_the_scripts_change_together_shares_a_hash_tag() -> None:
+    names = [keys.slot_pace("c"), keys.slot_minute("c"), keys.slot_open("c"), keys.slot_holds("c", "w")]
+    assert len(set(names)) == 4
+    assert all(name.startswith(f"{keys.SCHEMA}:") and "{p:c}" in name for name in names)
+
+
 class TestRacingWorkers:
     async def test_open_requests_never_pass_the_limit(self, valkey: RealValkey, connect: Any) -> None:
         workers = [Slots(await connect(valkey.url, budget_s=5.0), f"w{n}", Waiting) for n in range(3)]
@@ -339,6 +345,26 @@ class TestLearnedLimits:
         now = 3_601.0
         assert not slots.has_limits(where)
         assert slots.learned == 0
+
+    async def test_with_nothing_left_the_next_start_is_at_the_reset(self, client: RespClient) -> None:
+        slots, where = Slots(client, "w", Waiting), connection(min_gap_ms=1)
+        assert isinstance(await slots.take(where, "a"), Slot)
+        await asyncio.sleep(0.3)
+        slots.learn(where, hints(requests_limit=100, requests_remaining=0, requests_reset_s=0.4))
+        refused = await slots.take(where, "b")
+        assert isinstance(refused, NoSlot)
+        assert 0.35 < (refused.wait_s or 0) <= 0.4, "counted from now, not from the last start"
+        await asyncio.sleep(0.41)
+        assert isinstance(await slots.take(where, "b"), Slot)
+
+    async def test_answers_that_say_the_same_cost_no_trip(self, client: RespClient, sync: Redis) -> None:
+        slots, where = Slots(client, "w", Waiting), connection()
+        sync.config_resetstat()
+        for _ in range(50):
+            slots.learn(where, hints(requests_limit=1000, requests_remaining=50, requests_reset_s=10))
+        await client.call("PING")
+        stats: Any = sync.info("commandstats")
+        assert stats["cmdstat_evalsha"]["calls"] == 1
 
     async def test_tokens_count_as_requests_of_their_size(self) -> None:
         slots, where = Slots(RespClient(AWAY), "w", Waiting, lambda: 10.0), connection()
