@@ -23,6 +23,8 @@ class Caller(msgspec.Struct, frozen=True):
     tpm: int = 0
     budget_nano_usd: int = 0
     budget_period: str = ""
+    priority: str = "interactive"
+    """The class of the key: which requests an overloaded worker refuses first (`admission/load.py`)."""
 
     @property
     def has_limits(self) -> bool:

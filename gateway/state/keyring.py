@@ -67,6 +67,7 @@ class Keyring:
             tpm=entry.tpm,
             budget_nano_usd=entry.budget_nano_usd,
             budget_period=entry.budget_period,
+            priority=entry.priority,
         )
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))

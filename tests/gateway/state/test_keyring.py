@@ -180,3 +180,8 @@ async def test_many_at_once_are_all_answered(valkey: RealValkey, sync: Redis, co
     asked = [ring.identify(b"key%d" % i) if i % 2 else refusal(ring, b"bad%d" % i) for i in range(200)]
     answers = await asyncio.gather(*asked)
     assert [isinstance(answer, tuple) for answer in answers] == [i % 2 == 0 for i in range(200)]
+
+
+async def test_a_callers_class_is_its_keys(valkey: RealValkey, sync: Redis, connect: Any) -> None:
+    publish(sync, priority="batch")
+    assert (await Keyring(await connect(valkey.url), PEPPER).identify(SECRET)).priority == "batch"
