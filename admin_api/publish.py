@@ -329,6 +329,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "sticky_limit": values.get("stickyRoundRobinLimit", default.sticky_limit),
         "timeouts": values.get("timeouts", msgspec.structs.asdict(Timeouts())),
         "waiting": values.get("waiting", msgspec.structs.asdict(Waiting())),
+        "resilience": values.get("resilience", {}),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
         "is_demo_enabled": is_demo_enabled,

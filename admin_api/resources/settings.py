@@ -20,6 +20,7 @@ from admin_api.store.credentials import delete_sessions, get_password_hash, set_
 from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.settings import REFUSED_LITERALS
 from gateway.config.snapshot import AccountStrategy, RoutingSettings
+from gateway.domain.rest import Resilience
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.waiting import Waiting
 
@@ -59,6 +60,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     sticky_round_robin_limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | msgspec.UnsetType = msgspec.UNSET
     timeouts: TimeoutsBody | msgspec.UnsetType = msgspec.UNSET
     waiting: WaitingBody | msgspec.UnsetType = msgspec.UNSET
+    resilience: Resilience | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
     blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
 
@@ -118,7 +120,7 @@ async def _change(data: dict[str, Any], request: Request[Any, Any, Any], plane: 
         raise bad_request(("requireLogin", "cannot be switched off: the admin API always asks who you are"))
     password_hash = await _checked_new_password(body, plane)
     async with plane.change() as change:
-        await _store(change.connection, body)
+        await _store(change.connection, body, data)
         if password_hash:
             await set_password_hash(change.connection, password_hash, plane.now())
             token = request.scope["state"]["session_token"]
@@ -158,7 +160,7 @@ async def _checked_new_password(body: SettingsBody, plane: Plane) -> str:
         return await hash_password(body.new_password)
 
 
-async def _store(connection: AsyncConnection, body: SettingsBody) -> None:
+async def _store(connection: AsyncConnection, body: SettingsBody, data: dict[str, Any]) -> None:
     rows = {row.name: row for row in await settings_rows.load_all(connection)}
     given: dict[str, Any] = {
         name: value for name, field in _ROUTING.items() if (value := getattr(body, field)) is not msgspec.UNSET
@@ -169,6 +171,9 @@ async def _store(connection: AsyncConnection, body: SettingsBody) -> None:
     if body.waiting is not msgspec.UNSET:
         before = rows["waiting"].value if "waiting" in rows else {}
         given["waiting"] = {**before, **msgspec.to_builtins(body.waiting)}
+    if body.resilience is not msgspec.UNSET:
+        before = rows["resilience"].value if "resilience" in rows else {}
+        given["resilience"] = {**before, **{name: getattr(body.resilience, name) for name in data["resilience"]}}
     managed = [name for name in given if name in rows and rows[name].managed]
     if managed:
         raise conflict(f"managed by the config file: {', '.join(managed)}; change them there")
@@ -191,6 +196,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         **stored,
         "timeouts": {**msgspec.structs.asdict(Timeouts()), **stored.get("timeouts", {})},
         "waiting": {**msgspec.structs.asdict(Waiting()), **stored.get("waiting", {})},
+        "resilience": {**msgspec.structs.asdict(Resilience()), **stored.get("resilience", {})},
         "managed": [row.name for row in rows if row.managed],
     }
 

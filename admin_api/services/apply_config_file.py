@@ -295,6 +295,7 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "stickyRoundRobinLimit": given.sticky_limit,
         "timeouts": msgspec.structs.asdict(given.timeouts) if given.timeouts else None,
         "waiting": msgspec.structs.asdict(given.waiting) if given.waiting else None,
+        "resilience": msgspec.structs.asdict(given.resilience) if given.resilience else None,
         "earlyHeadersS": given.early_headers_s,
         "blockedProviders": None if given.blocked_providers is None else list(given.blocked_providers),
     }

@@ -45,6 +45,7 @@ from gateway.config.snapshot import (
     ComboModel,
     FallbackChain,
     Price,
+    Resilience,
     Strategy,
     Timeouts,
     Waiting,
@@ -99,7 +100,7 @@ class FileKey(msgspec.Struct, frozen=True):
 
 
 class FileSettings(msgspec.Struct, frozen=True):
-    """What the file sets; None = not given. In `timeouts` and `waiting`, what the file leaves out has its default."""
+    """What the file sets; None = not given. In the nested ones, what the file leaves out has its default."""
 
     account_strategy: AccountStrategy | None = None
     sticky_limit: int | None = None
@@ -107,6 +108,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     waiting: Waiting | None = None
     early_headers_s: float | None = None
     blocked_providers: tuple[str, ...] | None = None
+    resilience: Resilience | None = None
 
 
 class FileConfig(msgspec.Struct, frozen=True):
@@ -310,6 +312,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         waiting=_waiting(shape.waiting) if shape.waiting else None,
         early_headers_s=shape.early_headers_s,
         blocked_providers=shape.blocked_providers,
+        resilience=shape.resilience,
     )
 
 

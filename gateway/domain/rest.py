@@ -1,10 +1,13 @@
 """What rests: targets, connections and providers that are left alone for a while, and the rules for how long."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 RestKind = Literal["cooldown", "breaker"]
+Span = Annotated[float, Meta(ge=0.001, le=86_400, description="Seconds.")]
+Threshold = Annotated[int, Meta(ge=1, le=100)]
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -32,20 +35,20 @@ class Resilience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `probe_s` is given up.
     """
 
-    cooldown_s: float = 1.0
-    cooldown_max_s: float = 120.0
-    retry_after_max_s: float = 3_600.0
-    unknown_model_s: float = 60.0
-    auth_s: float = 60.0
-    auth_max_s: float = 600.0
-    quota_s: float = 300.0
-    quota_max_s: float = 86_400.0
-    failures: int = 5
-    connect_failures: int = 3
-    window_s: float = 30.0
-    failure_share: float = 0.5
-    provider_connections: int = 2
-    open_s: float = 5.0
-    open_max_s: float = 25.0
-    probe_s: float = 30.0
-    ramp_s: float = 10.0
+    cooldown_s: Span = 1.0
+    cooldown_max_s: Span = 120.0
+    retry_after_max_s: Span = 3_600.0
+    unknown_model_s: Span = 60.0
+    auth_s: Span = 60.0
+    auth_max_s: Span = 600.0
+    quota_s: Span = 300.0
+    quota_max_s: Annotated[float, Meta(gt=0, le=2_678_400, description="Seconds.")] = 86_400.0
+    failures: Threshold = 5
+    connect_failures: Threshold = 3
+    window_s: Span = 30.0
+    failure_share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    provider_connections: Threshold = 2
+    open_s: Span = 5.0
+    open_max_s: Span = 25.0
+    probe_s: Span = 30.0
+    ramp_s: Annotated[float, Meta(ge=0, le=86_400, description="Seconds.")] = 10.0

@@ -210,6 +210,12 @@ async def test_settings_are_kept_and_reach_the_snapshot(admin, redis, plane, met
     answer, snapshot = await changed(admin, redis, plane, method, "/api/settings", {"waiting": {"max_open": 50}})
     assert (snapshot.settings.waiting.max_wait_s, snapshot.settings.waiting.max_open) == (2, 50)
     assert (answer["waiting"]["max_wait_s"], answer["waiting"]["max_waiting"]) == (2, 100)
+    await changed(admin, redis, plane, method, "/api/settings", {"resilience": {"failures": 9}})
+    answer, snapshot = await changed(admin, redis, plane, method, "/api/settings", {"resilience": {"open_s": 2}})
+    assert (snapshot.settings.resilience.failures, snapshot.settings.resilience.open_s) == (9, 2)
+    assert (answer["resilience"]["ramp_s"], answer["resilience"]["failures"]) == (10, 9)
+    for wrong in ({"failures": 0}, {"nonsense": 1}, {"open_s": "long"}, 5):
+        assert (await admin.patch("/api/settings", json={"resilience": wrong})).status_code == 400
     assert "password" not in (await admin.get("/api/settings")).text.lower()
 
 

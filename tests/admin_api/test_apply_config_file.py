@@ -35,7 +35,7 @@ keys:
   - {name: ci, secret: "${CI_KEY}", allowed_models: ["local/*"], rpm: 600, budget: {usd: 50, period: monthly}}
 prices:
   - {model: local/m1, input: 1.0, output: 2.0, cache_read: 0.1}
-settings: {account_strategy: round-robin, timeouts: {first_event_s: 9}}
+settings: {account_strategy: round-robin, timeouts: {first_event_s: 9}, resilience: {failures: 7}}
 """
 CI_KEY = "sk-or-the-key-of-ci-0123456789"
 
@@ -89,6 +89,7 @@ async def test_everything_in_the_file_reaches_the_snapshot_and_the_keyring(filed
     assert snapshot.prices[0].cache_read == 0.1
     assert snapshot.settings.account_strategy == "round-robin"
     assert snapshot.settings.timeouts.first_event_s == 9
+    assert (snapshot.settings.resilience.failures, snapshot.settings.resilience.open_s) == (7, 5)
     entry = decode_key_entry(await redis.hget(redis_keys.key(digest_of(CI_KEY, b"pepper")), "e"))
     assert (entry.name, entry.rpm, entry.budget_nano_usd) == ("ci", 600, 50_000_000_000)
 

@@ -129,6 +129,8 @@ ONE_PROBLEM = [
     (AKEY % "expires: soon", "keys[0].expires: must be a date or a date and time, like `2027-01-01` or `2027-01-01T12:00:00Z`"),
     (AKEY % "priority: high", "keys[0].priority: must be `interactive` or `agent` or `batch`"),
     ("settings: {timeouts: {gap_s: 0}}", "settings.timeouts.gap_s: expected `float` > 0.0"),
+    ("settings: {resilience: {failures: 0}}", "settings.resilience.failures: expected `int` >= 1"),
+    ("settings: {resilience: {open_sec: 1}}", "settings.resilience: unknown field `open_sec`; did you mean `open_s`?"),
     ("settings: {timeout: {}}", "settings: unknown field `timeout`; did you mean `timeouts`?"),
     ("settings: {blocked_providers: [opnai]}", "settings.blocked_providers: `opnai` is neither a provider nor the id of a node; did you mean `openai`?"),
     ("settings: {account_strategy: round_robin}", None),
