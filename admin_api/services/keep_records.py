@@ -91,7 +91,7 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
     """Columns of a record. Raises ValueError for what no honest worker writes."""
     usage = record.usage
     counts = (usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning)
-    if not all(0 <= count < _MAX_COUNT for count in (*counts, record.bytes_in, record.bytes_out)):
+    if not all(0 <= count < _MAX_COUNT for count in (*counts, record.cost_nano_usd, record.bytes_in, record.bytes_out)):
         raise ValueError("a count is negative or far too large")
     if not (record.id and len(record.id) <= 100 and record.id.isascii() and record.id.isprintable()):
         raise ValueError("the id is empty, too long or not plain text")
@@ -121,7 +121,7 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
         "cache_write_tokens": usage.cache_write,
         "reasoning_tokens": usage.reasoning,
         "is_estimated": usage.estimated,
-        "cost_nano_usd": tariff.cost(record),
+        "cost_nano_usd": record.cost_nano_usd or tariff.cost(record),
         "attempts": [_clean(msgspec.to_builtins(attempt)) for attempt in record.attempts[:100]],
         "first_byte_ms": record.first_byte_ms,
         "duration_ms": record.duration_ms,

@@ -156,6 +156,12 @@ async def test_cost_is_kept_when_a_price_is_known(plane, redis):
     assert totals(plane)[4:] == (cost, 1)
 
 
+async def test_what_the_key_was_charged_is_the_cost_that_is_kept(plane, redis):
+    await emit(redis, record(1, cost_nano_usd=7_000))
+    await LedgerJob(plane)()
+    assert query(plane, "SELECT cost_nano_usd FROM request_records") == [(7_000,)]
+
+
 async def test_pages_follow_each_other_newest_first(plane, redis, admin):
     await emit(redis, *(record(n, status=500 if n % 2 else 200) for n in range(25)))
     await LedgerJob(plane)()

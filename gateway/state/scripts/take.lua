@@ -32,29 +32,40 @@ local now = tonumber(ARGV[14] or redis.call("TIME")[1])
 local worker, lifetime = ARGV[4], tonumber(ARGV[5])
 local rpm, most, tpm, budget = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
 
--- What all workers hold, without those that have not renewed in time.
+-- What all workers hold, without those that have not renewed in time; what is spent; what this worker holds, and until
+-- when that counts.
 local function held_by_all(name)
-  local sum, counts, untils, all = 0, {}, {}, redis.call("HGETALL", name)
+  local sum, spent, counts, untils, all = 0, 0, {}, {}, redis.call("HGETALL", name)
   for i = 1, #all, 2 do
     local kind, who = string.sub(all[i], 1, 2), string.sub(all[i], 3)
     if kind == "c:" then counts[who] = tonumber(all[i + 1])
-    elseif kind == "u:" then untils[who] = tonumber(all[i + 1]) end
+    elseif kind == "u:" then untils[who] = tonumber(all[i + 1])
+    else spent = tonumber(all[i + 1]) end
   end
   for who, count in pairs(counts) do
-    if (untils[who] or 0) > now then sum = sum + count
+    local till = untils[who] or 0
+    if till > now then sum = sum + count
     else redis.call("HDEL", name, "c:" .. who, "u:" .. who) end
+    if till > now + lifetime then redis.call("HSET", name, "u:" .. who, now + lifetime) end  -- the clock was set back
   end
-  return sum
+  if (untils[worker] or 0) <= now then return sum, spent, 0, 0 end
+  return sum, spent, counts[worker] or 0, untils[worker]
 end
 
-local function hold(name, amount)
-  redis.call("HINCRBY", name, "c:" .. worker, amount)
-  redis.call("HSET", name, "u:" .. worker, now + lifetime)
+-- Renews only what would not last until the worker renews it, which it does every third of the lifetime.
+local function hold(name, amount, own, till, hash_lifetime)
+  if till < now + lifetime * 2 / 3 then
+    redis.call("HSET", name, "c:" .. worker, own + amount, "u:" .. worker, now + lifetime)
+    if hash_lifetime ~= "0" then redis.call("EXPIRE", name, hash_lifetime) end
+  else
+    redis.call("HSET", name, "c:" .. worker, own + amount)
+  end
 end
 
--- Lets go of the seconds that have left a window. Returns the sum of the others, and the oldest that may be there.
+-- Lets go of the seconds that have left a window. Returns the sum of the others, the oldest that may be there, and what
+-- is in the present one (nil = nothing yet).
 local function slide(name)
-  local state = redis.call("HMGET", name, "n", "s", "l")
+  local state = redis.call("HMGET", name, "n", "s", "l", now)
   if not state[1] then return 0, now end
   local sum, oldest, latest = tonumber(state[1]), tonumber(state[2]), tonumber(state[3])
   if latest > now then
@@ -62,7 +73,7 @@ local function slide(name)
     redis.call("DEL", name)
     redis.call("HSET", name, "n", sum, "s", now, "l", now, now, sum)
     redis.call("EXPIRE", name, 62)
-    return sum, now
+    return sum, now, sum
   end
   if latest < now - 60 then
     redis.call("DEL", name)
@@ -75,13 +86,16 @@ local function slide(name)
       redis.call("HDEL", name, second)
     end
   end
-  return sum, math.max(oldest, now - 60)
+  if oldest < now - 60 then
+    oldest = now - 60
+    redis.call("HSET", name, "n", sum, "s", oldest)  -- also for a request that is refused
+  end
+  return sum, oldest, state[4]
 end
 
-local function count(name, amount, sum, oldest)
-  redis.call("HINCRBY", name, now, amount)
-  redis.call("HSET", name, "n", sum + amount, "s", oldest, "l", now)
-  redis.call("EXPIRE", name, 62)
+local function count(name, amount, sum, oldest, present)
+  redis.call("HSET", name, now, (present or 0) + amount, "n", sum + amount, "s", oldest, "l", now)
+  if not present then redis.call("EXPIRE", name, 62) end
 end
 
 -- Seconds until as much as `need` has left a window.
@@ -95,17 +109,21 @@ local function back_in(name, oldest, need)
   return 1
 end
 
-if most > 0 and held_by_all(KEYS[5]) >= most then return {3, "concurrency", 1} end
+local open, held, spent, own_open, own_held, open_till, held_till
+if most > 0 then
+  open, spent, own_open, open_till = held_by_all(KEYS[5])
+  if open >= most then return {3, "concurrency", 1} end
+end
 
-local requests, requests_since, tokens, tokens_since = 0, now, 0, now
+local requests, requests_since, requests_now, tokens, tokens_since, tokens_now
 if rpm > 0 then
-  requests, requests_since = slide(KEYS[4])
+  requests, requests_since, requests_now = slide(KEYS[4])
   if requests >= rpm then return {3, "rpm", back_in(KEYS[4], requests_since, requests + 1 - rpm)} end
 end
 
 local reserve = tonumber(ARGV[9])
 if tpm > 0 then
-  tokens, tokens_since = slide(KEYS[6])
+  tokens, tokens_since, tokens_now = slide(KEYS[6])
   if tokens > 0 and tokens + math.max(reserve, 1) > tpm then
     local need = math.min(tokens, tokens + math.max(reserve, 1) - tpm)
     return {3, "tpm", back_in(KEYS[6], tokens_since, need)}
@@ -114,21 +132,15 @@ end
 
 local money = tonumber(ARGV[11])
 if budget > 0 then
-  local spent = tonumber(redis.call("HGET", KEYS[7], "spent") or 0)
+  held, spent, own_held, held_till = held_by_all(KEYS[7])
   if spent + math.max(money, 1) > budget then return {3, "budget", -1} end
-  if spent + held_by_all(KEYS[7]) + math.max(money, 1) > budget then return {3, "budget", 1} end
+  if spent + held + math.max(money, 1) > budget then return {3, "budget", 1} end
 end
 
-if rpm > 0 then count(KEYS[4], 1, requests, requests_since) end
-if tpm > 0 then count(KEYS[6], reserve, tokens, tokens_since) end
-if most > 0 then
-  hold(KEYS[5], 1)
-  redis.call("EXPIRE", KEYS[5], lifetime)
-end
-if budget > 0 then
-  hold(KEYS[7], ARGV[11])
-  if ARGV[12] ~= "0" then redis.call("EXPIRE", KEYS[7], ARGV[12]) end
-end
+if rpm > 0 then count(KEYS[4], 1, requests, requests_since, requests_now) end
+if tpm > 0 then count(KEYS[6], reserve, tokens, tokens_since, tokens_now) end
+if most > 0 then hold(KEYS[5], 1, own_open, open_till, ARGV[5]) end
+if budget > 0 then hold(KEYS[7], money, own_held, held_till, ARGV[12]) end
 if most > 0 or tpm > 0 or budget > 0 then
   local holds = string.format("%d %s %s %d", now, tpm > 0 and ARGV[9] or "-", budget > 0 and ARGV[11] or "-",
     most > 0 and 1 or 0)
