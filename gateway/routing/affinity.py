@@ -4,12 +4,14 @@ Which one follows from hashes alone (rendezvous hashing), so all workers agree w
 connection comes or goes only its own conversations move.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
 
 from gateway.domain.target import Connection
 from gateway.routing.offers import Offer
+from gateway.routing.resolve import ProviderModel
 
 MAX_RANKED = 32
 """Connections ranked for one conversation; of more, those that follow it on a ring."""
@@ -43,6 +45,12 @@ def ranked(offer: Offer, session: Session) -> list[Connection]:
     """The conversation's own connection first, then where it goes when that rests. At most MAX_RANKED of many."""
     key = session.key
     return sorted(offer.around(key, MAX_RANKED), key=lambda account: _mixed(account.mark ^ key), reverse=True)
+
+
+def ranked_models(models: Sequence[ProviderModel], session: Session) -> list[ProviderModel]:
+    """The same for the models of a combo."""
+    key = session.key.to_bytes(8, "big")
+    return sorted(models, key=lambda model: _hash(f"{model.provider}/{model.model}", key), reverse=True)
 
 
 def _hash(scope: str, data: bytes) -> int:

@@ -11,7 +11,7 @@ import msgspec
 from gateway.config.snapshot import AccountStrategy, Combo, RoutingSettings
 from gateway.domain.errors import Forbidden, GatewayError, NotFound, Unavailable
 from gateway.domain.target import Connection, Target
-from gateway.routing.affinity import Session, ranked
+from gateway.routing.affinity import Session, ranked, ranked_models
 from gateway.routing.catalog import Catalog
 from gateway.routing.draws import Draws
 from gateway.routing.eligible import NO_NEEDS, Needs, missing, nothing_can
@@ -29,6 +29,9 @@ SHORT_REST_S = 5.0
 """What rests no longer than this stays in the plan, at its end."""
 MAX_FILTERED = 64
 """Of so many connections those that rest are taken out before they take turns, so that the next one has no double part."""
+
+_MOVING = frozenset({"round-robin", "least-used", "latency"})
+"""Strategies that choose another model from one request to the next; a combo must ask to have conversations kept there."""
 
 _DEFAULTS = RoutingSettings()
 
@@ -170,7 +173,11 @@ class _Planning:
             return stages
         offers = {id(model): offer for model, offer in stages}
         self.case.sticky_limit = _sticky_limit(combo, 1)
-        models = order([model for model, _ in stages], f"combo:{combo.id}", self.case)
+        models: Sequence[ProviderModel] = [model for model, _ in stages]
+        if self._session is not None and self._strategy in _MOVING and combo.config.get("affinity"):
+            models = ranked_models(models, self._session)
+        else:
+            models = order(models, f"combo:{combo.id}", self.case)
         return [(model, offers[id(model)]) for model in models]
 
     def in_tiers(self, stages: list[_Stage]) -> list[_Stage]:

@@ -248,3 +248,101 @@ def test_a_pin_is_kept(provider: str, name: str, error: type[GatewayError], code
     with pytest.raises(error) as caught:
         resolve_at(provider, name, tables())
     assert caught.value.code == code
+
+
+# -- any model at a provider, chains, tiers ----------------------------------------------------------------------------
+
+
+def test_a_star_stands_for_the_model_that_was_asked_for() -> None:
+    tables = catalog(
+        connection("local"),
+        connection("other"),
+        combos=[combo("everywhere", "local/*", "other/*", "other/last")],
+        aliases={"gpt-*": "everywhere", "claude-*": "other/*", "fast/*": "local/*", "exact": "other/*"},
+    )
+    assert found("gpt-4o", tables) == ["local/gpt-4o", "other/gpt-4o", "other/last"]
+    assert found("claude-x", tables) == ["other/claude-x"]
+    assert found("fast/vendor/m", tables) == ["local/vendor/m"]
+    assert found("exact", tables) == ["other/exact"]
+    assert found("everywhere/m1", tables) == ["local/m1", "other/m1", "other/last"]
+    assert found("everywhere", tables) == ["other/last"], "by its own name the combo does not know which model"
+    assert found("local/*", tables) == ["local/*"], "what a caller sends is no pattern"
+
+
+def test_a_combo_of_stars_alone_needs_a_model() -> None:
+    tables = catalog(connection("local"), combos=[combo("everywhere", "local/*")])
+    with pytest.raises(NotFound) as caught:
+        resolve("everywhere", tables)
+    assert caught.value.code == "model_not_found"
+
+
+def test_a_star_is_resolved_like_a_name_that_was_written() -> None:
+    tables = catalog(
+        connection("local", models=["m1"]),
+        connection("other", models=["m2"]),
+        combos=[combo("everywhere", "local/*", "other/*")],
+    )
+    assert found("everywhere/m1", tables) == ["local/m1"]
+    with pytest.raises(NotFound):
+        resolve("everywhere/m3", tables)
+
+
+def chained(name: str, chains: dict[str, list[str]], **more: object) -> list[str]:
+    tables = catalog(
+        connection("local", models=["m1", "m2"]), connection("other"), connection("third", models=["m1"]),
+        chains=chains, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return [f"{one.provider}/{one.model}" for one in resolve(name, tables).chain]
+
+
+@pytest.mark.parametrize(
+    ("name", "chains", "expected"),
+    [
+        ("local/m1", {"local/m1": ["other/x", "third/m1"]}, ["other/x", "third/m1"]),
+        ("local/m2", {"local/m1": ["other/x"]}, []),
+        ("local/m1", {"local/*": ["other/*"]}, ["other/m1"]),
+        ("local/m1", {"m1": ["third/*"]}, ["third/m1"]),
+        ("m2", {"m2": ["other/x"]}, ["other/x"]),
+        ("m2", {"local/m2": ["other/x"]}, ["other/x"]),
+        ("local/m1", {"*": ["other/z"], "local/*": ["other/y"], "local/m1": ["other/x"]}, ["other/x", "other/y", "other/z"]),
+        ("local/m1", {"*": ["local/m1", "nobody/m", "third/m9", "other/x", "other/x"]}, ["other/x"]),
+        ("c", {"local/m1": ["other/x"], "c": ["other/y"]}, ["other/x", "other/y"]),
+        ("local/m1", {"local/m1": ["c"]}, ["third/m1"]),
+    ],
+)  # fmt: skip
+def test_chains_add_what_is_tried_in_the_end(name: str, chains: dict[str, list[str]], expected: list[str]) -> None:
+    added = chained(name, chains, combos=[combo("c", "local/m1", "third/m1")])
+    assert sorted(added) == sorted(expected)
+    if name != "c":
+        assert added == expected
+
+
+def test_a_path_that_pins_the_provider_has_no_chain() -> None:
+    tables = catalog(connection("local"), connection("other"), chains={"*": ["other/x"]})
+    assert resolve_at("local", "m", tables).chain == ()
+
+
+def test_tiered_is_any_model_or_one_at_all_who_offer_it() -> None:
+    tables = catalog(
+        connection("local", models=["a", "shared"]),
+        connection("other", models=["shared", "z"]),
+        connection("demo", models=["echo"], transport="demo"),
+    )
+    assert found("auto/tiered", tables) == ["local/a", "other/shared"]
+    assert found("auto/tiered/shared", tables) == ["local/shared", "other/shared"]
+    assert resolve("auto/tiered", tables).is_tiered
+    with pytest.raises(NotFound):
+        resolve("auto/tiered/nothing", tables)
+    with pytest.raises(NotFound):
+        resolve("auto/tiered", catalog(connection("demo", models=["echo"], transport="demo")))
+
+
+def test_a_combo_may_take_the_name_of_tiers() -> None:
+    tables = catalog(connection("local"), combos=[combo("auto/tiered", "local/m1")])
+    assert found("auto/tiered", tables) == ["local/m1"]
+    assert not resolve("auto/tiered", tables).is_tiered
+
+
+def test_a_negative_weight_weighs_nothing() -> None:
+    tables = catalog(connection("local"), combos=[combo("c", ("local/a", -5), ("local/b", 1))])
+    assert [one.weight for one in resolve("c", tables).models] == [0.0, 1.0]
