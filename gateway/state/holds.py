@@ -47,7 +47,7 @@ _CHARGE_LOCAL = Script("charge_local")
 class Hold(msgspec.Struct, frozen=True):
     """What one request has taken.
 
-    `slot_worker` is given to `settle` when something may be held in Redis: a place, `tokens` (reserved), or `nano_usd`
+    `slot_worker` is given to `settle` when something may be held in Redis: a place (`is_counted`), `tokens` (reserved), or `nano_usd`
     (held) of the counter `money`, whose period ends at `money_ends_at` (unix seconds, 0 = never).
     `if_unseen` says what `settle.lua` does when Redis knows nothing of it. `local` is where it was counted here, `is_owed` whether
     the shared windows have to be told of it.
@@ -116,6 +116,8 @@ class Holds:
         """Open requests of keys that have a limit on them, by digest."""
         self.held_money: dict[str, HeldMoney] = {}
         """By counter in Redis."""
+        self._told_open: set[str] = set()
+        self._told_money: dict[str, float] = {}
         self._local = LocalLimits(clock)
         self._unsettled: deque[_Settlement] = deque(maxlen=MAX_UNSETTLED)
         self._pay_from = 0.0
@@ -168,25 +170,45 @@ class Holds:
             hold = self._hold_of(caller, reserve_tokens, reserve_nano_usd)
             names += self._limits_of(hold)
             arguments += self._amounts_of(caller, hold)
+            if hold.slot_worker:
+                self._count(hold)  # before it is sent, so that a renewal never takes it away
+        is_admitted = False
+        try:
+            taken = await self._ask(caller, hold, note.id, blob, names, arguments)
+            is_admitted = isinstance(taken, Hold)
+        finally:
+            if hold.slot_worker and not is_admitted:
+                self._uncount(hold)
+        return taken
+
+    async def _ask(
+        self,
+        caller: Caller,
+        hold: Hold,
+        request_id: str,
+        blob: bytes,
+        names: tuple[Argument, ...],
+        arguments: tuple[Argument, ...],
+    ) -> Hold | Caller:
         try:
             answer = await self._redis.run(_TAKE, names, arguments)
         except NotSent:
             return self._take_locally(caller, hold, "always")
         except StateAway:
-            return self._take_unheard(caller, hold, note.id, blob)
+            return self._take_unheard(caller, hold, request_id, blob)
         except asyncio.CancelledError:
             if hold.slot_worker:
-                self._take_back(note.id, hold)
+                self._take_back(request_id, hold)
             raise
         assert isinstance(answer, list)
         if answer[0] == 1:
-            return self._counted(caller, hold) if hold.slot_worker else hold
+            return hold
         if answer[0] == 3:
             raise self._over_limit(caller, answer[1].decode(), float(answer[2]))
         if answer[0] == 2:
             return self._keyring.learn(caller.digest, decode_key_entry(answer[1]))
         if answer[0] == -1:  # the server was emptied: what we checked before still holds
-            self._note_only(note.id, blob)
+            self._note_only(request_id, blob)
             return self._take_locally(caller, hold, "noted", is_away=False)
         return await self._keyring.refresh(caller)
 
@@ -195,11 +217,12 @@ class Holds:
             return Hold(caller.digest)
         tokens = max(tokens, 0) if caller.tpm else 0
         if not caller.budget_nano_usd:
-            return Hold(caller.digest, self._worker, tokens=tokens)
+            return Hold(caller.digest, self._worker, is_counted=caller.concurrency > 0, tokens=tokens)
         period = self._period(caller.budget_period)
         return Hold(
             caller.digest,
             self._worker,
+            is_counted=caller.concurrency > 0,
             tokens=tokens,
             nano_usd=max(nano_usd, 0),
             money=keys.key_money(caller.digest, period.name),
@@ -249,16 +272,28 @@ class Holds:
         waits = retry_after_s if retry_after_s > 0 else (max(1.0, ends_at - self._wall()) if ends_at else None)
         return OverLimit(limit, caller.budget_nano_usd, waits, period=caller.budget_period)
 
-    def _counted(self, caller: Caller, hold: Hold) -> Hold:
+    def _count(self, hold: Hold) -> None:
         """Remember what is open, to renew it."""
         if hold.money:
             held = self.held_money.setdefault(hold.money, HeldMoney(hold.money_ends_at))
             held.requests += 1
             held.nano_usd += hold.nano_usd
-        if caller.concurrency:
+        if hold.is_counted:
             self.open_by_key[hold.digest] = self.open_by_key.get(hold.digest, 0) + 1
-            return msgspec.structs.replace(hold, is_counted=True)
-        return hold
+
+    def _uncount(self, hold: Hold) -> None:
+        if hold.is_counted:
+            left = self.open_by_key.get(hold.digest, 0) - 1
+            if left > 0:
+                self.open_by_key[hold.digest] = left
+            else:
+                self.open_by_key.pop(hold.digest, None)
+        held = self.held_money.get(hold.money) if hold.money else None
+        if held is not None:
+            held.requests -= 1
+            held.nano_usd -= hold.nano_usd
+            if held.requests <= 0:
+                del self.held_money[hold.money]
 
     def _take_locally(
         self, caller: Caller, hold: Hold, if_unseen: Literal["noted", "always"], *, is_away: bool = True
@@ -275,11 +310,11 @@ class Holds:
         if not caller.has_limits:
             return hold
         owes = if_unseen == "always" or not is_away
-        open_here = self.open_by_key.get(caller.digest, 0)
+        open_here = self.open_by_key.get(caller.digest, 0) - 1  # it is counted itself
         slot = self._local.admit(caller, hold.tokens, open_here, owes=owes)
         if not hold.slot_worker:
             return hold
-        return self._counted(caller, msgspec.structs.replace(hold, if_unseen=if_unseen, local=slot, is_owed=owes))
+        return msgspec.structs.replace(hold, if_unseen=if_unseen, local=slot, is_owed=owes)
 
     def _take_unheard(self, caller: Caller, hold: Hold, request_id: str, blob: bytes) -> Hold:
         """The server may have admitted it after we had stopped waiting: its end, or we here, give that back."""
@@ -346,39 +381,33 @@ class Holds:
 
     def _close(self, hold: Hold, used: int) -> None:
         """Forget here what was open, and set right what was counted here."""
-        if hold.is_counted:
-            self._close_one(hold.digest)
+        self._uncount(hold)
         if hold.local is not None:
             self._local.set_right(hold.digest, hold.local, hold.tokens, used, owes=hold.is_owed)
-        held = self.held_money.get(hold.money) if hold.money else None
-        if held is not None:
-            held.requests -= 1
-            held.nano_usd -= hold.nano_usd
-            if held.requests <= 0:
-                del self.held_money[hold.money]
 
     async def renew_open(self) -> None:
-        """Tell that what the open requests of limited keys hold is still held. Raises StateAway."""
+        """Tell that what the open requests of limited keys hold is still held. Raises StateAway.
+
+        Amounts are read when each is sent. What was told last time and is no longer held is told once more, as 0.
+        """
         if self._unsettled or self._local.owes:
             self._pay()
-        for digest, count in tuple(self.open_by_key.items()):
-            await self._renew(keys.key_open(digest), count, keys.OPEN_TTL_S)
-        for name, held in tuple(self.held_money.items()):
-            left = int(held.ends_at + keys.PERIOD_SLACK_S - self._wall()) if held.ends_at else 0
-            if left > 0 or not held.ends_at:
-                await self._renew(name, held.nano_usd, left)
-        if self.open_by_key or self.held_money:
+        self._told_open.update(self.open_by_key)
+        self._told_money.update({name: held.ends_at for name, held in self.held_money.items()})
+        for digest in tuple(self._told_open):
+            await self._renew(keys.key_open(digest), self.open_by_key.get(digest, 0), keys.OPEN_TTL_S)
+        for name, ends_at in tuple(self._told_money.items()):
+            left = int(ends_at + keys.PERIOD_SLACK_S - self._wall()) if ends_at else 0
+            if left > 0 or not ends_at:
+                held = self.held_money.get(name)
+                await self._renew(name, held.nano_usd if held else 0, left)
+        if self._told_open or self._told_money:
             await self._redis.call("EXPIRE", self._held, keys.HELD_TTL_S)
+        self._told_open &= self.open_by_key.keys()
+        self._told_money = {name: at for name, at in self._told_money.items() if name in self.held_money}
 
     async def _renew(self, name: str, amount: int, lifetime_s: int) -> None:
         await self._redis.run(_RENEW_OPEN, (name,), (self._worker, amount, keys.OPEN_TTL_S, lifetime_s))
-
-    def _close_one(self, digest: str) -> None:
-        left = self.open_by_key.get(digest, 0) - 1
-        if left > 0:
-            self.open_by_key[digest] = left
-        else:
-            self.open_by_key.pop(digest, None)
 
     # -- what is owed from a time without Redis --
 

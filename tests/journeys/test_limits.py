@@ -14,7 +14,8 @@ from tests.support.real_gateway import KEY, MESSAGES, RealGateway, running_gatew
 pytestmark = pytest.mark.process
 
 RPM_KEY, OPEN_KEY = "sk-or-journey-key-of-20-a-minute", "sk-or-journey-key-of-3-at-a-time"
-RPM, MOST_OPEN = 20, 3
+TPM_KEY = "sk-or-journey-key-of-few-tokens-a-minute"
+RPM, MOST_OPEN, TPM = 20, 3, 2
 SLOW = json.dumps({"fake": "stall-after:1"})
 
 
@@ -25,9 +26,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
         config["keys"] += [
             {"name": "rpm", "secret": RPM_KEY, "rpm": RPM},
             {"name": "open", "secret": OPEN_KEY, "concurrency": MOST_OPEN},
+            {"name": "tpm", "secret": TPM_KEY, "tpm": TPM},
         ]
         running.reload(json.dumps(config))
-        for key in (RPM_KEY, OPEN_KEY):
+        for key in (RPM_KEY, OPEN_KEY, TPM_KEY):
             wait_for(lambda key=key: models(running, key).status_code == 200, 10, lambda: running.product.errors)
         yield running
 
@@ -122,6 +124,13 @@ def test_exactly_as_many_streams_at_a_time_and_room_again_when_one_is_left(
     assert streams.open(OPEN_KEY).status_code == 429
     streams.leave(len(streams.clients))
     wait_for(lambda: gateway.chat(key=OPEN_KEY).status_code == 200, 3)
+
+
+def test_tokens_that_were_used_count_for_a_minute_in_both_workers(gateway: RealGateway) -> None:
+    """More than the limit in one request: it runs alone, and is a debt that the next ones are told of."""
+    assert ask(gateway, TPM_KEY, gateway.new_id()).status_code == 200
+    for _ in range(6):
+        assert_refused(ask(gateway, TPM_KEY, gateway.new_id()), f"{TPM} tokens a minute", 61)
 
 
 def test_streams_longer_than_the_lifetime_of_a_count_still_count(gateway: RealGateway, streams: Streams) -> None:

@@ -32,13 +32,28 @@ def test_a_wait_is_told_where_there_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "text"), [("rpm", "60 requests a minute"), ("concurrency", "60 requests at the same")]
+    ("limit", "text"),
+    [("rpm", "60 requests a minute"), ("concurrency", "60 requests at the same"), ("tpm", "60 tokens a minute")],
 )
 def test_a_limit_says_what_it_is_and_when_to_come_back(limit: str, text: str) -> None:
     error = OverLimit(limit, 60, 7.0)
     assert (error.status, error.code, error.retry_after_s) == (429, "rate_limit_exceeded", 7.0)
     assert text in error.message
     assert "7 s" in error.message
+
+
+@pytest.mark.parametrize(
+    ("nano", "period", "wait_s", "message"),
+    [
+        (5_000_000_000, "daily", 7200.0, "spend $5.00 a day, and this request does not fit in what is left; try again in 2 h"),
+        (12_345_678, "monthly", 864_000.0, "spend $0.012345678 a month, and this request does not fit in what is left; try again in 10 days"),
+        (1_500_000_000, "total", None, "spend $1.50 in all, and this request does not fit in what is left"),
+    ],
+)  # fmt: skip
+def test_a_budget_says_how_much_of_what_and_when(nano: int, period: str, wait_s: float | None, message: str) -> None:
+    error = OverLimit("budget", nano, wait_s, period=period)
+    assert (error.status, error.code, error.retry_after_s) == (429, "budget_exceeded", wait_s)
+    assert error.message == f"this API key may {message}"
 
 
 def test_a_caller_who_is_gone_is_no_answer() -> None:
