@@ -14,6 +14,7 @@ from admin_api.services.combo_rules import name_problem, nesting_problem, read_m
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
 from admin_api.store.combos import ComboRow, combos
+from gateway.config.combo_config import config_problems
 from gateway.config.snapshot import Strategy
 
 
@@ -109,6 +110,8 @@ def _changed(row: ComboRow, data: ComboBody, now: float) -> ComboRow:
     }
     if "name" in given and (problem := name_problem(given["name"])):
         problems.append(("name", problem))
+    if "config" in given:
+        problems += [("config", problem) for problem in config_problems(given["config"])]
     if data.models is not msgspec.UNSET:
         given["models"], model_problems = read_models(data.models)
         problems += model_problems

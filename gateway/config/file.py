@@ -177,10 +177,10 @@ class _Contents:
         self.settings: Item[SettingsShape] | None = None
 
     def check(self, specs: Mapping[str, ProviderSpec], problems: Problems) -> None:
-        known = (*specs, *self._node_ids())
+        known = (*specs, *self._node_words("id"))
         check_nodes(self.nodes, specs, problems)
         check_connections(self.connections, known, problems)
-        check_combos(self.combos, self.aliases, problems)
+        check_combos(self.combos, self.aliases, self._prefixes(specs), self._listed(specs), problems)
         check_aliases(self.aliases, problems)
         check_chains(self.fallback_chains, problems)
         check_keys(self.keys, problems)
@@ -201,15 +201,25 @@ class _Contents:
             warnings=warnings,
         )
 
-    def _node_ids(self) -> tuple[str, ...]:
-        """Ids of all nodes, the bad ones too: a connection to one of these is not a second mistake."""
+    def _prefixes(self, specs: Mapping[str, ProviderSpec]) -> frozenset[str]:
+        """What may stand before the slash of a model's name; of bad nodes too."""
+        built_in = {word for spec in specs.values() for word in (spec.id, *spec.prefixes)}
+        return frozenset(built_in.union(self._node_words("id"), self._node_words("prefix")))
+
+    def _listed(self, specs: Mapping[str, ProviderSpec]) -> frozenset[str]:
+        """Models that providers and connections list."""
+        known = {model.id for spec in specs.values() for model in spec.models}
+        return frozenset(known.union(*(item.value.models for item in self.connections)))
+
+    def _node_words(self, field: str) -> tuple[str, ...]:
+        """A field of all nodes, the bad ones too: what refers to one of these is not a second mistake."""
         nodes = self.root["nodes"]
-        ids = (
-            [node["id"] for node in nodes.value if isinstance(node, Place)]
+        words = (
+            [node[field] for node in nodes.value if isinstance(node, Place)]
             if nodes and isinstance(nodes.value, list)
             else []
         )
-        return tuple(place.value for place in ids if place and isinstance(place.value, str))
+        return tuple(place.value for place in words if place and isinstance(place.value, str))
 
 
 _ITEM_SHAPES: Mapping[str, type[msgspec.Struct]] = {

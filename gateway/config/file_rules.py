@@ -6,14 +6,16 @@ that may hold one (`api_key`, `secret`, `proxy`), are never quoted.
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.config.addresses import reach_of_host
+from gateway.config.combo_config import config_problems
 from gateway.config.file_shape import (
     AliasShape,
     ChainShape,
@@ -75,14 +77,47 @@ def check_connections(items: Sequence[Item[FileConnection]], known: Sequence[str
             item.note(problems, "proxy", fault)
 
 
-def check_combos(items: Sequence[Item[ComboShape]], aliases: Sequence[Item[AliasShape]], problems: Problems) -> None:
+def check_combos(
+    items: Sequence[Item[ComboShape]],
+    aliases: Sequence[Item[AliasShape]],
+    prefixes: Collection[str],
+    models: Collection[str],
+    problems: Problems,
+) -> None:
+    """`prefixes`: what may stand before the slash of a model's name; `models`: names that providers list.
+
+    What an entry says is not quoted: it may have been filled in from a variable.
+    """
     check_unique([(item, item.value.name) for item in items], "name", problems)
+    names = {item.value.name for item in items} | {alias.value.pattern for alias in aliases}
+    wildcards = [alias.value.pattern for alias in aliases if "*" in alias.value.pattern or "?" in alias.value.pattern]
     for item in items:
         for name, value in item.value.config.items():
             if isinstance(value, int | float) and not 0 <= value < math.inf:
                 item.note(problems, "config", f"`{name}` must be 0 or more")
+        for problem in config_problems(item.value.config):
+            item.note(problems, "config", problem)
+        for index, model in enumerate(_models(item.value), start=1):
+            if not _may_exist(model, names, prefixes, models, wildcards):
+                hint = near(model.partition("/")[0], list(prefixes))
+                item.note(problems, "models", f"number {index} names neither a provider nor a node nor a combo{hint}")
     _check_nesting(
         items, _combos_inside(items, {alias.value.pattern: alias.value.target for alias in aliases}), problems
+    )
+
+
+def _may_exist(
+    model: str,
+    names: Collection[str],
+    prefixes: Collection[str],
+    models: Collection[str],
+    wildcards: Sequence[str],
+) -> bool:
+    """A bare name may be offered one day; one with a slash leads to a provider, a combo, an alias, or is listed."""
+    if "/" not in model or model in names or model in models or model.partition("/")[0] in prefixes:
+        return True
+    return any(model.startswith(f"{name}/") for name in (*names, "auto")) or any(
+        fnmatchcase(model.lower(), pattern.lower()) for pattern in wildcards
     )
 
 

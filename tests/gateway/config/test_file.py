@@ -116,6 +116,12 @@ ONE_PROBLEM = [
     ("combos: [{name: a, models: [{modl: m}]}]", None),
     ("combos: [{name: a, models: [m], config: {retries: -1}}]", "combos[0].config: `retries` must be 0 or more"),
     ("combos: [{name: a, models: [m], config: {wait: .inf}}]", "combos[0].config: `wait` must be 0 or more"),
+    ("combos: [{name: a, models: [m], config: {account_strategy: fastest}}]", None),
+    ("combos: [{name: a, models: [m], config: {sticky_limit: 0}}]", "combos[0].config: `sticky_limit` must be a whole number from 1 to 1000000"),
+    ("combos: [{name: a, models: [m], config: {affinity: 1}}]", "combos[0].config: `affinity` must be true or false"),
+    ("combos: [{name: a, models: [m], config: {tiers: 'free, dear'}}]", None),
+    ("combos: [{name: a, models: [m, opnai/x]}]", "combos[0].models: number 2 names neither a provider nor a node nor a combo; did you mean `openai`?"),
+    ("combos: [{name: a, models: [{model: m, weight: -1}]}]", None),
     ("combos: [{name: a, models: [m]}, {name: a, models: [m]}]", "combos[1].name: the same as combos[0].name on line 2"),
     ("combos: [{name: a, models: [a]}]", "combos[0].models: combos hold each other in a circle: a → a"),
     ("combos: [{name: a, models: [b]}]\naliases: [{pattern: b, target: a}]", "combos[0].models: combos hold each other in a circle: a → a"),
@@ -228,6 +234,20 @@ def test_two_connections_of_one_provider_need_two_names(tmp_path):
         "connections[1].name: the same as connections[0].name on line 3"
         in problems_of(text.replace("demo", "openai"), tmp_path)[0]
     )
+
+
+def test_a_combo_may_name_all_that_can_be_routed_to(tmp_path):
+    text = """
+version: 1
+nodes: [{id: box, prefix: bx, dialect: openai_chat, base_url: "https://x.test/v1"}]
+connections: [{provider: openai, name: a, models: [vendor/model]}]
+aliases: [{pattern: 'fast/*', target: 'openai/*'}, {pattern: team/best, target: openai/x}]
+combos:
+  - {name: everywhere, models: ['openai/*', 'bx/*', box/m]}
+  - {name: all, models: [vendor/model, fast/m, team/best, everywhere/m, auto/tiered, auto/tiered/m, bare, everywhere]}
+  - {name: odd, models: [openai/x], config: {account_strategy: p2c, sticky_limit: 2, affinity: true, tiers: 'free,cheap'}}
+"""
+    assert len(load(text, tmp_path).combos) == 3
 
 
 def combos(count: int) -> str:
