@@ -29,7 +29,7 @@ MONEY = keys.key_money(DIGEST, period_of("daily", NOON).name)
 BUDGET: dict[str, Any] = {"budget_nano_usd": 1000, "budget_period": "daily"}
 
 
-def used(name: str, tokens: int, cost: int = 0, **more: int) -> Any:
+def used(name: str, tokens: int, cost: int = 0, **more: Any) -> Any:
     return record(name, usage=Usage(input=tokens, **more), cost_nano_usd=cost)
 
 
