@@ -6,7 +6,7 @@ or in the past is as if it were not said, and what is absurdly large is bounded.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -20,9 +20,10 @@ MAX_TEXT_BYTES = 16_384
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _SPAN = re.compile(
-    r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})\s{0,3}(ms|milliseconds?|days?|d|hours?|h|hrs?|minutes?|mins?|m|seconds?|secs?|s)(?![a-z])"
+    r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})\s{0,3}(ms|milliseconds?|days?|d|hours?|h|hrs?|minutes?|mins?|m|seconds?|secs?|s)(?![a-z])",
+    re.ASCII,
 )
-_NUMBER = re.compile(r"\d{1,18}(?:\.\d{0,9})?|\.\d{1,9}")
+_NUMBER = re.compile(r"\d{1,18}(?:\.\d{0,9})?|\.\d{1,9}", re.ASCII)
 _RETRY_DELAY = re.compile(r'"retry_?delay"\s{0,9}:\s{0,9}"([^"]{1,40})"', re.IGNORECASE)
 _IN_WORDS = re.compile(
     r"(?:try again|retry|retry after|reset|resets|reset after|available|available again)(?: in| after)"
@@ -30,6 +31,15 @@ _IN_WORDS = re.compile(
 )
 _EPOCH_S = 1_000_000_000.0
 """Larger numbers in a reset header are instants, in seconds or ms since 1970; smaller ones spans."""
+
+
+def _names(what: str, field: str) -> tuple[str, ...]:
+    names = (f"x-ratelimit-{field}-{what}", f"anthropic-ratelimit-{what}-{field}")
+    return (*names, f"x-ratelimit-{field}", f"ratelimit-{field}") if what == "requests" else names
+
+
+_COUNTS = tuple(_names(what, field) for what in ("requests", "tokens") for field in ("limit", "remaining"))
+_REQUESTS_RESET, _TOKENS_RESET = _names("requests", "reset"), _names("tokens", "reset")
 
 
 class Hints(msgspec.Struct, frozen=True):
@@ -49,19 +59,23 @@ NO_HINTS = Hints()
 
 def hints_of(headers: Mapping[str, str], body: bytes, now: float) -> Hints:
     """Read what is there. `now` is unix seconds, to which dates are compared; `body` is an error's, else empty."""
-    counts = {
-        f"{what}_{field}": count
-        for what in ("requests", "tokens")
-        for field in ("limit", "remaining")
-        if (count := _first_count(headers, what, field)) is not None
-    }
-    requests_reset_s, tokens_reset_s = _reset(headers, "requests", now), _reset(headers, "tokens", now)
+    counts = [_first_count(headers, names) for names in _COUNTS]
+    requests_reset_s = _first_reset(headers, _REQUESTS_RESET, now)
+    tokens_reset_s = _first_reset(headers, _TOKENS_RESET, now)
     retry_after_s = retry_after(headers, now)
     if retry_after_s is None and body:
         retry_after_s = wait_in_text(body)
-    if not counts and retry_after_s is None and requests_reset_s is None and tokens_reset_s is None:
-        return NO_HINTS
-    return Hints(retry_after_s, requests_reset_s=requests_reset_s, tokens_reset_s=tokens_reset_s, **counts)
+    requests_limit, requests_remaining, tokens_limit, tokens_remaining = counts
+    found = Hints(
+        retry_after_s,
+        requests_limit,
+        requests_remaining,
+        requests_reset_s,
+        tokens_limit,
+        tokens_remaining,
+        tokens_reset_s,
+    )
+    return NO_HINTS if found == NO_HINTS else found
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -83,24 +97,16 @@ def wait_in_text(body: bytes) -> float | None:
     return max(found, default=None)
 
 
-def _names(what: str, field: str) -> Iterator[str]:
-    yield f"x-ratelimit-{field}-{what}"
-    yield f"anthropic-ratelimit-{what}-{field}"
-    if what == "requests":
-        yield f"x-ratelimit-{field}"
-        yield f"ratelimit-{field}"
-
-
-def _first_count(headers: Mapping[str, str], what: str, field: str) -> int | None:
-    for name in _names(what, field):
+def _first_count(headers: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+    for name in names:
         value = headers.get(name)
         if value is not None and (number := _number(value)) is not None:
             return int(min(number, MAX_COUNT))
     return None
 
 
-def _reset(headers: Mapping[str, str], what: str, now: float) -> float | None:
-    for name in _names(what, "reset"):
+def _first_reset(headers: Mapping[str, str], names: tuple[str, ...], now: float) -> float | None:
+    for name in names:
         value = headers.get(name)
         if value is not None and (seconds := _wait(value, now)) is not None:
             return seconds

@@ -10,6 +10,7 @@ def names() -> list[str]:
         keys.SNAPSHOT_CURRENT, keys.NEWS, keys.KEYRING_EPOCH, keys.RECORDS, keys.INFLIGHT_PREFIX, keys.WORKER_PREFIX, keys.WORKERS,
         keys.snapshot(1), keys.snapshot(11), keys.key("d1"), keys.key("d2"), keys.inflight("w1"), keys.inflight("w2"),
         keys.worker("w1"), keys.worker("w2"), keys.lease("ledger"), keys.lease("rollup"), keys.cursor("a"), keys.cursor("b"),
+        keys.RESTS, keys.RESTS_ENDS, keys.RESTS_META, keys.rest_failures("c"), keys.rest_unreachable("c"),
     ]  # fmt: skip
 
 

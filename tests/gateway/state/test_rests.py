@@ -1,6 +1,7 @@
 """Two workers' view of what rests, on a real server that may restart, freeze or forget."""
 
 import asyncio
+import random
 import time
 from typing import Any
 
@@ -189,6 +190,40 @@ class TestProbes:
             one.rests.succeeded(ONE, probe=won[0])
             await asyncio.sleep(0.01)
 
+    async def test_no_history_of_races_ever_has_two_probes_under_way(self, valkey: RealValkey, connect: Any) -> None:
+        """Sixteen callers in two workers: open, probe, close, fail again, for a second and a half."""
+        rules = msgspec.structs.replace(QUICK, open_s=0.01, open_max_s=0.05)
+        pair = [Worker(await connect(valkey.url, budget_s=2.0), name, rules) for name in ("w1", "w2")]
+        chance, under_way, probes, ends_at = random.Random(1), 0, 0, time.monotonic() + 1.5
+
+        async def ask(worker: Worker) -> None:
+            nonlocal under_way, probes
+            while time.monotonic() < ends_at:
+                rest = worker.rest()
+                if rest is not None and rest.may_probe and (probe := await worker.rests.claim(ONE)) is not None:
+                    assert under_way == 0
+                    under_way, probes = 1, probes + 1
+                    await asyncio.sleep(chance.random() / 50)
+                    under_way = 0
+                    match chance.choice(("well", "badly", "nothing")):
+                        case "well":
+                            worker.rests.succeeded(ONE, probe=probe)
+                        case "badly":
+                            await worker.fail(probe=probe)
+                        case _:
+                            worker.rests.release(probe)
+                elif rest is None:
+                    await worker.fail()
+                await asyncio.sleep(chance.random() / 100)
+
+        async def compare(worker: Worker) -> None:
+            while time.monotonic() < ends_at:
+                await worker.rests.refresh()
+                await asyncio.sleep(0.005)
+
+        await asyncio.gather(*[ask(worker) for worker in pair for _ in range(8)], *map(compare, pair))
+        assert probes > 5
+
     async def test_while_one_probes_the_others_see_it(self, pair: tuple[Worker, Worker]) -> None:
         one, two = pair
         await one.fail(3)
@@ -351,6 +386,18 @@ class TestSpreading:
             rest = worker.rest()
             assert rest is not None
             assert 39.5 < rest.left_s <= 40
+
+    async def test_failures_of_all_workers_count_together(self, pair: tuple[Worker, Worker]) -> None:
+        one, two = pair
+        await one.fail()
+        await two.fail()
+        assert one.rest() is None
+        await asyncio.gather(one.fail(4), two.fail(4))
+        for worker in pair:
+            await worker.rests.refresh()
+            rest = worker.rest()
+            assert rest is not None
+            assert rest.left_s <= 0.1, "opened once, however many failed at once"
 
 
 class TestRedisAway:
