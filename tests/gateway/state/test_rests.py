@@ -477,6 +477,16 @@ class TestRedisAway:
         finally:
             own_valkey.thaw()
 
+    async def test_a_server_that_lost_its_scripts_is_told_of_a_success_all_the_same(
+        self, valkey: RealValkey, connect: Any, sync: Redis
+    ) -> None:
+        one = Worker(await connect(valkey.url), "w1", msgspec.structs.replace(QUICK, cooldown_s=0.02))
+        await one.fail(how=RATE_LIMITED)
+        await until(lambda: one.rest() is None)
+        sync.script_flush()
+        one.rests.succeeded(ONE)
+        await until(lambda: sync.hlen(keys.RESTS) == 0)
+
 
 class TestClocks:
     async def test_the_workers_clock_may_stand_anywhere(self, pair: tuple[Worker, Worker]) -> None:
