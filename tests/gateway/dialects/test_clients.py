@@ -95,6 +95,7 @@ def test_words_arrive_under_the_role_that_said_them(name: str, provider: str) ->
     users = " ".join(text for turn in asked.turns if turn.role == "user" for text in turn.texts)
     assert WISH in users
     assert ROLE in " ".join(asked.system)
+    assert "billing" not in " ".join(asked.system), "it is for Anthropic's accounts"
     models = [text for turn in asked.turns if turn.role not in ("user", "tool") for text in turn.texts if text]
     assert models == ([SAID] if name == "gemini-resumed" else [])
 

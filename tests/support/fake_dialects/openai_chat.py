@@ -57,6 +57,8 @@ def read(_: str, headers: dict[str, str], body: Any) -> Asked:
     asked.max_tokens = body.get("max_completion_tokens", body.get("max_tokens"))
     expect(asked.max_tokens is None or asked.max_tokens > 0, "must be above 0", "max_tokens")
     expect(len(body.get("stop") or ()) <= 4 or isinstance(body["stop"], str), "at most four", "stop")
+    for name in ("user", "safety_identifier", "prompt_cache_key"):
+        expect(len(body.get(name) or "") <= 64, "string too long, at most 64", name)
     efforts = (None, "none", "minimal", "low", "medium", "high", "xhigh", "max")
     expect(body.get("reasoning_effort") in efforts, "unknown effort", "reasoning_effort")
     asked.thinks = asked.shows_thoughts = body.get("reasoning_effort") not in (None, "none")

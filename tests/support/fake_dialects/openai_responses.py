@@ -52,6 +52,8 @@ def read(_: str, headers: dict[str, str], body: Any) -> Asked:
     expect(asked.temperature is None or 0 <= asked.temperature <= 2, "must be within 0 and 2", "temperature")
     asked.max_tokens = body.get("max_output_tokens")
     expect(asked.max_tokens is None or asked.max_tokens >= 16, "must be 16 at least", "max_output_tokens")
+    for name in ("user", "safety_identifier", "prompt_cache_key"):
+        expect(len(body.get(name) or "") <= 64, "string too long, at most 64", name)
     reasoning = body.get("reasoning") or {}
     only(frozenset({"effort", "summary", "generate_summary"}), reasoning, "reasoning")
     efforts = (None, "none", "minimal", "low", "medium", "high", "xhigh")
