@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import random
+import time
 import uuid
 from typing import Any
 
@@ -12,6 +13,8 @@ import structlog
 from gateway.config.envelope import parse_encryption_key
 from gateway.config.settings import Settings, load_settings
 from gateway.dialects.envelope import Envelopes
+from gateway.domain.rest import Resilience
+from gateway.domain.waiting import Waiting
 from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.asgi import Edge, Health, Scope
 from gateway.edge.body import Receive
@@ -20,12 +23,26 @@ from gateway.journey import Tools
 from gateway.providers.load import load_specs
 from gateway.relay.attempt import Attempts
 from gateway.relay.exchange import Exchange
+from gateway.relay.loop import Traffic
+from gateway.relay.standing import Standing
+from gateway.relay.waiting import SlotLines
 from gateway.runtime import RuntimeHolder
+from gateway.state.cursors import Cursors
 from gateway.state.holds import Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
+from gateway.state.rests import Rests
+from gateway.state.slots import Slots
 from gateway.state.spool import Spool
-from gateway.tasks.beat import beat_heart, flush_metrics, follow_drain, renew_holds, save_keys, watch_parent
+from gateway.tasks.beat import (
+    beat_heart,
+    flush_metrics,
+    follow_drain,
+    refresh_rests,
+    renew_holds,
+    save_keys,
+    watch_parent,
+)
 from gateway.tasks.replay_spool import replay_spool
 from gateway.tasks.runner import Runner
 from gateway.tasks.watch_snapshot import SnapshotWatch
@@ -85,7 +102,15 @@ class App:
         transports = {"direct": self._direct, "curl": self._curl, "demo": self._demo}
         self._pictures = pictures = PictureFetcher(Resolver())
         attempts = Attempts(transports, Wheel(), pictures)
+        self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience)
+        self._slots = slots = Slots(redis, worker, self._waiting)
+        slots.live_workers = holds.live_workers = settings.workers
+        self._lines = SlotLines(slots, self._waiting)
+        self._standing = Standing(rests)
+        self._cursors = cursors = Cursors(redis, worker, time.monotonic)
         self._tools = Tools(
+            traffic=Traffic(self._standing, rests, slots, self._lines),
+            tickets=cursors.ticket,
             runtimes=runtimes,
             keyring=keyring,
             holds=holds,
@@ -110,13 +135,15 @@ class App:
             parse_encryption_key(settings.storage_encryption_key),
             settings.lastgood_dir,
             metrics,
+            rests,
         )
         await snapshots.start_from_lastgood()
         start = self._runner.start
         start("watch_snapshot", snapshots.run)
         start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges))
         start("beat_heart", lambda: beat_heart(redis, worker, runtimes))
-        start("renew_holds", lambda: renew_holds(holds))
+        start("renew_holds", lambda: renew_holds(holds, slots))
+        start("refresh_rests", lambda: refresh_rests(rests))
         start("save_keys", lambda: save_keys(keyring))
         start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
         notice = settings.run_dir / "draining"
@@ -124,9 +151,16 @@ class App:
         start("watch_parent", lambda: watch_parent(self._open_exchanges))
         gc.freeze()  # all this lives as long as the worker: no collection need look at it again
 
+    def _resilience(self) -> Resilience:
+        return self._runtimes.current().settings.resilience if self._runtimes.is_ready else Resilience()
+
+    def _waiting(self) -> Waiting:
+        return self._runtimes.current().settings.waiting if self._runtimes.is_ready else Waiting()
+
     def _redis_is_up(self, is_another: bool) -> None:
         """After each connect. Another server process may have lost its last second."""
         self._holds.note_again(exchange.note for exchange in self._open_exchanges if exchange.note is not None)
+        self._slots.restore()
         if is_another:
             self._holds.resend_recent()
 
@@ -137,6 +171,7 @@ class App:
     async def _stop(self) -> None:
         """After the server has answered all requests. Records are safe already; keys and metrics are kept."""
         await self._runner.stop()
+        await self._cursors.close()
         await self._pictures.close()
         await self._direct.close()
         await self._curl.close()
@@ -160,14 +195,24 @@ class App:
             ("curl_calls", self._curl.open_calls),
             ("demo_calls", self._demo.open_calls),
             ("recent_records", self._holds.recent),
+            ("unsettled_records", self._holds.unsettled),
+            ("slots", self._slots.open),
+            ("waiting_for_slots", self._lines.waiting),
         ):
             metrics.queue_size.set(size, (name,))
         for name, size in (
             ("keys_with_open_requests", len(self._holds.open_by_key)),
+            ("keys_limited_here", self._holds.local_keys),
             ("callers", len(self._keyring.callers)),
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
             ("resolutions", self._runtimes.known_resolutions),
+            ("rests", self._rests.resting),
+            ("failing_targets", self._rests.failing),
+            ("speeds", self._standing.speeds),
+            ("cursors", len(self._cursors)),
+            ("limited_connections", self._slots.accounts),
+            ("learned_limits", self._slots.learned),
             ("checked_urls", len(self._resolver.checked)),
             ("direct_origins", self._direct.known_origins),
             ("direct_connections", self._direct.idle_wires),

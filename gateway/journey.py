@@ -21,11 +21,13 @@ from functools import partial
 import structlog
 
 from gateway.accounting.record import note_of, record_of, refusal_of
-from gateway.admission.permit import permitted
+from gateway.accounting.reservation import reservation_of
+from gateway.admission.permit import may_use
 from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
 from gateway.dialects.gemini.array import ArrayTap
+from gateway.dialects.headers import session_of
 from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES
 from gateway.dialects.translation import Translation
@@ -34,12 +36,14 @@ from gateway.domain.errors import CallerGone, GatewayError, Unauthorized, Upstre
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
 from gateway.domain.reply import Headers, Reply
-from gateway.domain.target import Target
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
-from gateway.relay.loop import relay
-from gateway.routing.plan import make_plan
-from gateway.runtime import RuntimeHolder
+from gateway.relay.loop import Traffic, relay
+from gateway.routing.affinity import session_of_name
+from gateway.routing.eligible import NO_NEEDS, needs_in
+from gateway.routing.plan import Plan, lay_plan
+from gateway.routing.strategies import Tickets
+from gateway.runtime import Runtime, RuntimeHolder
 from gateway.state.holds import NO_HOLD, Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
@@ -49,6 +53,9 @@ _log = structlog.get_logger()
 
 MAX_DROPPED_BYTES = 1_000
 """Of the header that says what a target's dialect could not say; the ledger has all of it."""
+
+MAX_SEARCHED_BYTES = 256 * 1024
+"""Longer bodies are not searched for what they need of a model: it would hold the loop."""
 
 LINGER_S = 2.0
 """After the terminator a provider has so long to close its answer; then its connection is dropped, not reused."""
@@ -68,6 +75,8 @@ class Tools:
     chance: Callable[[], float]
     envelopes: Envelopes
     grammar_sample: float
+    traffic: Traffic
+    tickets: Tickets
     open_exchanges: set[Exchange]
 
 
@@ -119,8 +128,7 @@ async def _admit(
 ) -> "_Passage":
     """Rooms 2 and 4: where can it go, and may it; then the hold is taken."""
     runtime = tools.runtimes.current()
-    resolution = runtime.resolve(inbound.pinned_provider, head.model)
-    plan = permitted(caller, head.model, make_plan(resolution, runtime.catalog, tools.chance()))
+    plan = _plan(inbound, head, caller, runtime, tools)
     exchange = Exchange(
         request_id=inbound.request_id,
         caller=CALLERS[inbound.dialect],
@@ -134,12 +142,12 @@ async def _admit(
         task=asyncio.current_task(),
     )
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
-    taken = await tools.holds.take(caller, note)
+    taken = await _take(caller, exchange, plan, note, runtime, tools)
     while isinstance(taken, Caller):
-        plan = permitted(taken, head.model, plan)
-        taken = await tools.holds.take(taken, note)
+        plan = _plan(inbound, head, taken, runtime, tools)
+        taken = await _take(taken, exchange, plan, note, runtime, tools)
     exchange.note = note
-    return _Passage(exchange, plan, note, taken, reply, tools, runtime.settings.early_headers_s)
+    return _Passage(exchange, plan, note, taken, reply, tools, runtime)
 
 
 async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: GatewayError, tools: Tools) -> None:
@@ -151,18 +159,59 @@ async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: Ga
     await tools.holds.settle(record, NO_HOLD)
 
 
+async def _take(
+    caller: Caller, exchange: Exchange, plan: Plan, note: RequestRecord, runtime: Runtime, tools: Tools
+) -> Hold | Caller:
+    """Admit the request. Keys with a limit on tokens or a budget reserve the most that it may use."""
+    if not caller.tpm and not caller.budget_nano_usd:
+        return await tools.holds.take(caller, note)
+    try:
+        request = exchange.request()
+        input_tokens, max_output = estimated_tokens(request), request.max_tokens
+    except GatewayError:  # the provider may know what we do not; what it cannot read it refuses itself
+        input_tokens, max_output = note.usage.input, None
+    targets = [
+        (
+            target.connection.max_outputs.get(target.model, 0),
+            runtime.rates.rate(target.connection.provider, target.connection.prefix, target.model),
+        )
+        for target in plan.targets
+    ]
+    reserved = reservation_of(input_tokens, max_output, targets)
+    return await tools.holds.take(caller, note, reserve_tokens=reserved.tokens, reserve_nano_usd=reserved.nano_usd)
+
+
+def _plan(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools: Tools) -> Plan:
+    """Where the request may go, in order. Raises GatewayError when there is nowhere."""
+    resolution = runtime.resolve(inbound.pinned_provider, head.model)
+    has_choice = resolution.combo is not None or len(resolution.models) > 1
+    name = session_of(inbound.headers)
+    return lay_plan(
+        resolution,
+        runtime.catalog,
+        tools.chance(),
+        settings=runtime.settings,
+        view=tools.traffic.standing,
+        needs=needs_in(inbound.body) if has_choice and len(inbound.body) <= MAX_SEARCHED_BYTES else NO_NEEDS,
+        tickets=tools.tickets,
+        session=session_of_name(caller.key_id, name) if name else None,
+        allowed=None if may_use(caller, head.model) else partial(may_use, caller),
+        now=time.monotonic(),
+    )
+
+
 class _Passage:
     """The part of the journey after admission: the hold is taken, and every way out settles it once."""
 
     def __init__(
         self,
         exchange: Exchange,
-        plan: tuple[Target, ...],
+        plan: Plan,
         note: RequestRecord,
         hold: Hold,
         reply: Reply,
         tools: Tools,
-        early_headers_s: float,
+        runtime: Runtime,
     ) -> None:
         self.exchange = exchange
         self._plan = plan
@@ -170,7 +219,8 @@ class _Passage:
         self._hold = hold
         self._reply = reply
         self._tools = tools
-        self._early_headers_s = early_headers_s
+        self._early_headers_s = runtime.settings.early_headers_s
+        self._rates = runtime.rates
         self._is_settled = False
 
     async def run(self) -> None:
@@ -179,7 +229,12 @@ class _Passage:
             if exchange.head.is_stream:
                 self._plan_early_headers()
             committed = await relay(
-                exchange, self._plan, self._tools.attempts, self._tools.metrics, self._send_early_headers
+                exchange,
+                self._plan,
+                self._tools.attempts,
+                self._tools.metrics,
+                self._tools.traffic,
+                self._send_early_headers,
             )
             exchange.watch.nudge_due = 0.0
             exchange.committed_at = time.monotonic()
@@ -348,9 +403,22 @@ class _Passage:
         exchange, tools = self.exchange, self._tools
         ended_at = time.monotonic()
         bytes_out = self._reply.bytes_out + last_bytes
-        record = record_of(self._note, exchange, status=status, ended_at=ended_at, bytes_out=bytes_out)
+        record = record_of(self._note, exchange, self._rates, status=status, ended_at=ended_at, bytes_out=bytes_out)
         _measure(record, tools.metrics)
+        self._let_go(record)
         await tools.holds.settle(record, self._hold)
+
+    def _let_go(self, record: RequestRecord) -> None:
+        """The connection that answered is free again, and has shown how fast it is."""
+        exchange, traffic = self.exchange, self._tools.traffic
+        if exchange.committed_at and exchange.target is not None:
+            traffic.lines.leave(exchange.slot, "ok")
+            traffic.standing.ended(exchange.target)
+            took_s = time.monotonic() - exchange.committed_at
+            if record.is_stream and record.usage.output:
+                started_at = exchange.committed_at - (record.first_byte_ms or 0.0) / 1000
+                first_s = exchange.committed_at - started_at
+                traffic.standing.answered(exchange.target, first_s, took_s, record.usage.output)
 
     def _plan_early_headers(self) -> None:
         watch = self.exchange.watch

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from gateway.accounting.cost import Rates
 from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
 from gateway.config.snapshot import Node, RoutingSettings, Snapshot
@@ -49,6 +50,7 @@ class Runtime:
     revision: int
     catalog: Catalog
     settings: RoutingSettings
+    rates: Rates = field(default_factory=lambda: Rates(()))
     resolutions: dict[tuple[str, str], Resolution] = field(default_factory=dict)
 
     def resolve(self, pinned_provider: str, name: str) -> Resolution:
@@ -102,7 +104,9 @@ async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec],
             connections.append(_compile(entry, nodes, specs, encryption_key))
         except (KeyError, ValueError) as error:
             _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
-    return Runtime(snapshot.revision, compile_catalog(snapshot, specs, connections), snapshot.settings)
+    return Runtime(
+        snapshot.revision, compile_catalog(snapshot, specs, connections), snapshot.settings, Rates(snapshot.prices)
+    )
 
 
 def _is_built_in(spec: ProviderSpec, settings: RoutingSettings) -> bool:

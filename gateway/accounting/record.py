@@ -2,6 +2,7 @@
 
 from msgspec import structs
 
+from gateway.accounting.cost import Rates, cost_of
 from gateway.domain.caller import Caller
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
@@ -37,10 +38,15 @@ def refusal_of(note: RequestRecord, *, status: int, error: str, duration_s: floa
 
 
 def record_of(
-    note: RequestRecord, exchange: Exchange, *, status: int, ended_at: float, bytes_out: int
+    note: RequestRecord, exchange: Exchange, rates: Rates, *, status: int, ended_at: float, bytes_out: int
 ) -> RequestRecord:
     """The final record. Usage is the provider's own, else estimated from what passed, else zero if nothing did."""
     target = exchange.target
+    usage = exchange.usage or _estimated(exchange)
+    cost_nano_usd = 0
+    if target is not None and len(rates):
+        connection = target.connection
+        cost_nano_usd = cost_of(usage, rates.rate(connection.provider, connection.prefix, target.model)).nano_usd
     return RequestRecord(
         id=note.id,
         at=note.at,
@@ -60,7 +66,8 @@ def record_of(
         status=status,
         error=exchange.error,
         state="final",
-        usage=exchange.usage or _estimated(exchange),
+        usage=usage,
+        cost_nano_usd=cost_nano_usd,
         attempts=tuple(exchange.attempts),
         first_byte_ms=_ms(exchange.committed_at - exchange.started_at) if exchange.committed_at else None,
         duration_ms=_ms(ended_at - exchange.started_at),

@@ -4,7 +4,6 @@ A result answers a call of the assistant turns just before it. Some clients use 
 is legal as long as the earlier call was answered, and `unique_calls` tells the two apart for wire formats that mind.
 """
 
-
 from msgspec import structs
 
 from gateway.domain.chat import ChatRequest, Part, Role, Text, ToolCall, ToolResult, Turn

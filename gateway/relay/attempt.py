@@ -189,7 +189,9 @@ async def _failed_by_status(reader: _Reader, target: Target, *, added_usage: boo
     except UpstreamFault:
         body = b""  # its status says enough
     body = target.connection.without_secret(body)
-    outcome = of_status(call.status, call.headers, body, is_limited_by_model=target.connection.is_limited_by_model)
+    outcome = of_status(
+        call.status, call.headers, body, is_limited_by_model=target.connection.is_limited_by_model, now=time.time()
+    )
     return Failed(
         outcome,
         f"the provider answered {call.status}: {asking.codec.error_text(body)}",

@@ -3,13 +3,11 @@
 `commit` has not happened for any of these. Outcome names are a closed list (labels of `omniroute_attempts_total`).
 """
 
-import math
 from collections.abc import Mapping
 
 from gateway.domain.outcome import Next, Outcome, Scope
+from gateway.upstream.hints import hints_of
 from gateway.upstream.seam import FaultKind
-
-MAX_RETRY_AFTER_S = 3_600.0
 
 _CONTEXT_WORDS = ("context_length", "context length", "maximum context", "too many tokens", "string_above_max_length")
 _POLICY_WORDS = ("content_policy", "content_filter", "content management policy", "safety system")
@@ -60,8 +58,10 @@ UNSUPPORTED = Outcome(name="unsupported", cools="nothing", then="next", status=4
 """The target cannot do what the request asks for; it was not called."""
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes, *, is_limited_by_model: bool) -> Outcome:
-    """Judge an answer with a status other than 200. `body` is at most its first 64 KiB."""
+def of_status(
+    status: int, headers: Mapping[str, str], body: bytes, *, is_limited_by_model: bool, now: float = 0.0
+) -> Outcome:
+    """Judge an answer with a status other than 200. `body` is at most its first 64 KiB; `now` unix seconds, for dates."""
     text = body[:4096].decode("utf-8", "replace").lower()
     name, cools, then, to_caller, code = _BY_STATUS.get(status) or _other(status)
     if status in (400, 413, 422):
@@ -79,7 +79,7 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, *, is_limite
         then=then,
         status=to_caller,
         code=code,
-        retry_after_s=retry_after(headers),
+        retry_after_s=hints_of(headers, body, now).retry_after_s,
         is_callers_fault=then == "stop" and 400 <= status < 500,
     )
 
@@ -102,18 +102,6 @@ def refuses_stream_options(status: int, body: bytes) -> bool:
     """A 400 about `stream_options`, which the gateway added: the target is asked again without it."""
     text = body[:4096].decode("utf-8", "replace").lower()
     return status in (400, 422) and any(word in text for word in _STREAM_OPTION_WORDS)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `retry-after-ms` or `retry-after` (a number; dates are not used by providers), bounded."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * scale
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return min(seconds, MAX_RETRY_AFTER_S)
-    return None
 
 
 def _callers_fault(text: str, name: str, code: str) -> tuple[str, str]:

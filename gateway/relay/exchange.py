@@ -1,6 +1,7 @@
 """The state of one request while targets are tried and its answer passes: the only mutable thing of the journey."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -15,6 +16,7 @@ from gateway.domain.record import AttemptRecord, RequestRecord
 from gateway.domain.target import Target
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.usage import Usage
+from gateway.state.slots import FREE, Slot
 from gateway.upstream.deadlines import Watch
 from gateway.upstream.seam import UpstreamCall, UpstreamFault
 
@@ -47,6 +49,11 @@ class Exchange:
     answer_bytes: int = 0
     error: str = ""
     has_caller_left: bool = False
+    slot: Slot = FREE
+    """Of the connection that answers."""
+    waits_as: str = ""
+    on_left: Callable[[str], None] | None = None
+    """Told `waits_as` when the caller leaves while it waits for a slot."""
     carries_state: bool | None = None
     pictures: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Fetched for this request, by URL: (media type, base64)."""
@@ -72,6 +79,8 @@ class Exchange:
     def caller_left(self) -> None:
         """The caller is gone: the provider's connection is closed at once, in every phase."""
         self.has_caller_left = True
+        if self.waits_as and self.on_left is not None:
+            self.on_left(self.waits_as)
         if self.call is not None:
             self.call.cancel(CallerGone())
 

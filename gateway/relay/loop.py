@@ -1,47 +1,185 @@
-"""The attempt loop, one for every path: targets in the plan's order until one commits."""
+"""The attempt loop, one for every path: targets in the plan's order until one commits.
 
+Before an attempt a target is asked for: is it resting, has its connection a slot. After it, what came of it is told to
+all workers (`state/rests.py`), and the slot is given back.
+"""
+
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from gateway.domain.errors import CallerGone, UpstreamFailed
+from gateway.domain.outcome import Outcome
 from gateway.domain.record import AttemptRecord
 from gateway.domain.target import Target
 from gateway.relay.attempt import Attempts, Committed, Failed
 from gateway.relay.exchange import Exchange
+from gateway.relay.standing import Standing
+from gateway.relay.waiting import SlotLines
+from gateway.routing.plan import Plan
+from gateway.state.rests import Probe, Rests
+from gateway.state.slots import FREE, NoSlot, Slot, Slots
 from gateway.telemetry.metrics import Metrics
+from gateway.upstream.hints import hints_of
+
+_LIMIT_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
+_RESTING = Outcome(name="resting", cools="nothing", then="next", status=503, code="all_resting")
+_NO_SLOT = Outcome(name="no_slot", cools="nothing", then="next", status=429, code="rate_limit_exceeded")
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the loop asks and tells about targets, built once a worker."""
+
+    standing: Standing
+    rests: Rests
+    slots: Slots
+    lines: SlotLines
 
 
 async def relay(
     exchange: Exchange,
-    plan: tuple[Target, ...],
+    plan: Plan,
     attempts: Attempts,
     metrics: Metrics,
+    traffic: Traffic,
     on_nudge: Callable[[], Awaitable[None]],
 ) -> Committed:
-    """Try each target once. Raises UpstreamFailed with the first real cause and all attempts, or CallerGone."""
+    """Try each target once. Raises UpstreamFailed with the first real cause and all attempts, or CallerGone.
+
+    The slot of the target that commits stays taken: `exchange.slot`, to be left at the end.
+    """
     first: Failed | None = None
-    for index, target in enumerate(plan, start=1):
+    not_tried: Failed | None = None
+    for index, target in enumerate(plan.targets, start=1):
         started_at = time.monotonic()
-        try:
-            result = await attempts.make(exchange, target, on_nudge, is_last=index == len(plan))
-        except CallerGone:
-            exchange.target = target
-            _note(exchange, target, "caller_left", started_at, time.monotonic(), None, metrics)
-            raise
+        is_last = index == len(plan.targets)
+        probe, refused = await _may_try(exchange, target, traffic, is_last=is_last and first is None)
+        slot = FREE
+        if refused is None and traffic.slots.has_limits(target.connection):
+            slot, refused = await _slot(exchange, target, traffic, f"{exchange.request_id}:{index}")
+        if refused is not None:
+            if probe is not None:
+                traffic.rests.release(probe)
+            _note(exchange, target, refused.outcome.name, started_at, time.monotonic(), refused, metrics)
+            not_tried = not_tried or refused
+            if exchange.has_caller_left:
+                raise CallerGone
+            continue
+        result = await _attempt(exchange, target, attempts, metrics, traffic, on_nudge, probe, slot, is_last=is_last)
         if isinstance(result, Committed):
-            exchange.target = target
-            _note(exchange, target, "committed", started_at, time.monotonic(), None, metrics, result.asking.notes)
             return result
-        _note(exchange, target, result.outcome.name, started_at, time.monotonic(), result, metrics)
         first = first or result
         if result.outcome.then == "stop":
             first = result
             break
         if exchange.has_caller_left:
             raise CallerGone
-    assert first is not None
-    exchange.target = exchange.target or plan[0]
-    raise _as_error(first, exchange)
+    cause = first or not_tried
+    assert cause is not None
+    exchange.target = exchange.target or plan.targets[0]
+    raise _as_error(cause, exchange)
+
+
+async def _attempt(
+    exchange: Exchange,
+    target: Target,
+    attempts: Attempts,
+    metrics: Metrics,
+    traffic: Traffic,
+    on_nudge: Callable[[], Awaitable[None]],
+    probe: Probe | None,
+    slot: Slot,
+    *,
+    is_last: bool,
+) -> Committed | Failed:
+    """One attempt, and what follows from it for the target."""
+    standing, started_at = traffic.standing, time.monotonic()
+    standing.begun(target)
+    result: Committed | Failed | None = None
+    try:
+        result = await attempts.make(exchange, target, on_nudge, is_last=is_last)
+    except CallerGone:
+        exchange.target = target
+        _note(exchange, target, "caller_left", started_at, time.monotonic(), None, metrics)
+        raise
+    finally:
+        if not isinstance(result, Committed):
+            standing.ended(target)
+            traffic.lines.leave(slot, "over" if result is not None and result.status in (429, 529) else "")
+            if result is None and probe is not None:
+                traffic.rests.release(probe)
+    ended_at = time.monotonic()
+    _learn(exchange, target, traffic)
+    if isinstance(result, Committed):
+        exchange.target, exchange.slot = target, slot
+        _note(exchange, target, "committed", started_at, ended_at, None, metrics, result.asking.notes)
+        traffic.rests.succeeded(target, probe=probe)
+        standing.answered(target, ended_at - started_at, 0.0, 0)
+        return result
+    _note(exchange, target, result.outcome.name, started_at, ended_at, result, metrics)
+    await traffic.rests.report(target, result.outcome, probe=probe)
+    return result
+
+
+async def _may_try(
+    exchange: Exchange, target: Target, traffic: Traffic, *, is_last: bool
+) -> tuple[Probe | None, Failed | None]:
+    """Leave resting targets alone; wait for the last one if its rest is short (the plan holds no other kind)."""
+    rest = traffic.rests.is_resting(target.connection, target.model)
+    if rest is None:
+        return None, None
+    if not rest.may_probe and is_last and not rest.is_ramping:
+        await _wait(exchange, rest.left_s)
+        rest = traffic.rests.is_resting(target.connection, target.model)
+        if rest is None:
+            return None, None
+    if rest.may_probe:
+        probe = await traffic.rests.claim(target)
+        if probe is not None:
+            return probe, None
+    if rest.is_ramping and is_last:
+        return None, None
+    text = f"the target rests after failures ({rest.why}); it is tried again in {max(1.0, rest.left_s):.0f} s"
+    return None, Failed(_after(_RESTING, max(1.0, rest.left_s)), text)
+
+
+async def _wait(exchange: Exchange, for_s: float) -> None:
+    """Until the time is over or the caller has left."""
+    left = asyncio.Event()
+    exchange.waits_as, exchange.on_left = "rest", lambda _: left.set()
+    try:
+        async with asyncio.timeout(for_s):
+            await left.wait()
+    except TimeoutError:
+        return
+    finally:
+        exchange.waits_as = ""
+
+
+async def _slot(exchange: Exchange, target: Target, traffic: Traffic, hold_id: str) -> tuple[Slot, Failed | None]:
+    exchange.waits_as = hold_id
+    exchange.on_left = traffic.lines.caller_left
+    try:
+        taken = await traffic.lines.take(target.connection, hold_id)
+    finally:
+        exchange.waits_as = ""
+    if isinstance(taken, NoSlot):
+        text = f"the connection is at its limit ({taken.reason})"
+        return FREE, Failed(_after(_NO_SLOT, taken.wait_s or 1.0), text)
+    return taken, None
+
+
+def _learn(exchange: Exchange, target: Target, traffic: Traffic) -> None:
+    """What the provider's headers say of its limits; most say nothing."""
+    headers = exchange.call.headers if exchange.call is not None else {}
+    if any(name.startswith(_LIMIT_HEADERS) for name in headers):
+        traffic.slots.learn(target.connection, hints_of(headers, b"", time.time()))
+
+
+def _after(outcome: Outcome, retry_after_s: float) -> Outcome:
+    return Outcome(outcome.name, outcome.cools, outcome.then, outcome.status, outcome.code, retry_after_s=retry_after_s)
 
 
 def _note(

@@ -19,6 +19,8 @@ from gateway.state import keys
 from gateway.state.holds import Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient, StateAway
+from gateway.state.rests import Rests
+from gateway.state.slots import Slots
 from gateway.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -26,6 +28,7 @@ _log = structlog.get_logger()
 FLUSH_S = 0.25
 HEARTBEAT_S = 5.0
 SAVE_KEYS_S = 5.0
+REFRESH_RESTS_S = 1.0
 PARENT_GONE_SIGNAL = signal.SIGUSR1
 """What the kernel sends a worker when the process that forked it dies; before a worker serves it simply ends it."""
 LAST_WORDS_S = 1.0
@@ -57,12 +60,22 @@ async def beat_heart(redis: RespClient, worker: str, holder: RuntimeHolder) -> N
         await asyncio.sleep(HEARTBEAT_S)
 
 
-async def renew_holds(holds: Holds) -> None:
-    """Keep the counts of open requests alive while they are open."""
+async def renew_holds(holds: Holds, slots: Slots) -> None:
+    """Keep the counts of open requests alive while they are open, of keys and of connections."""
     while True:
         await asyncio.sleep(HEARTBEAT_S)
         with contextlib.suppress(StateAway):
             await holds.renew_open()
+        with contextlib.suppress(StateAway):
+            await slots.renew()
+        holds.live_workers = slots.live_workers
+
+
+async def refresh_rests(rests: Rests) -> None:
+    """Compare what rests with what the others know."""
+    while True:
+        await asyncio.sleep(REFRESH_RESTS_S)
+        await rests.refresh()
 
 
 async def save_keys(keyring: Keyring) -> None:

@@ -18,6 +18,7 @@ from gateway.providers.spec import ProviderSpec
 from gateway.runtime import RuntimeHolder, compile_runtime
 from gateway.state import keys
 from gateway.state.keyring import Keyring
+from gateway.state.rests import Rests
 from gateway.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -38,7 +39,9 @@ class SnapshotWatch:
         encryption_key: bytes,
         lastgood: Path,
         metrics: Metrics,
+        rests: Rests,
     ) -> None:
+        self._rests = rests
         self._url = url
         self._holder = holder
         self._keyring = keyring
@@ -81,6 +84,8 @@ class SnapshotWatch:
             kind, _, value = message["data"].decode().partition(":")
             if kind == "key":
                 self._keyring.forget(value)
+            elif kind == "rest":
+                self._rests.heard(value)
             else:
                 return
 

@@ -183,6 +183,16 @@ def running_gateway(
             loop.run(fake.stop())
 
 
+_SPANS = (
+    "cooldown", "cooldown_max", "retry_after_max", "unknown_model", "auth", "auth_max", "quota", "quota_max", "open", "open_max",
+    "ramp", "window",
+)  # fmt: skip
+NOTHING_RESTS = {f"{name}_s": 0.001 for name in _SPANS} | {
+    "failures": 100, "connect_failures": 100, "provider_connections": 100,
+}  # fmt: skip
+"""So that a failure that one test asks for is not felt by the next."""
+
+
 def config_text(
     port: int,
     blackhole_port: int,
@@ -240,7 +250,7 @@ def config_text(
                 {"name": "narrow", "secret": NARROW_KEY, "allowed_models": ["local/m*"]},
                 {"name": "expired", "secret": EXPIRED_KEY, "expires": "2020-01-01"},
             ],
-            "settings": {"timeouts": timeouts, "early_headers_s": early_headers_s},
+            "settings": {"timeouts": timeouts, "early_headers_s": early_headers_s, "resilience": NOTHING_RESTS},
         },
         indent=1,
     )

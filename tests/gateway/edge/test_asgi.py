@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from gateway.edge.asgi import Edge, Health
 from gateway.journey import Tools
 from gateway.relay.attempt import Attempts
 from gateway.runtime import Runtime, RuntimeHolder
+from gateway.state.cursors import Cursors
 from gateway.state.holds import Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
@@ -24,6 +26,7 @@ from gateway.state.spool import Spool, adoptable
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.deadlines import Wheel
 from tests.gateway.relay.test_attempt import NoPictures
+from tests.gateway.relay.test_loop import traffic
 from tests.support.catalogs import catalog, connection
 from tests.support.scripted_transport import ScriptedTransport, cut, data, head, stream, whole
 
@@ -80,6 +83,8 @@ class Worker:
             chance=lambda: 0.0,
             envelopes=Envelopes(b"key"),
             grammar_sample=1.0,
+            traffic=traffic(redis),
+            tickets=Cursors(redis, "w", time.monotonic).ticket,
             open_exchanges=set(),
         )
         spoken = dialects or {}

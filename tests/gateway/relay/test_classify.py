@@ -3,17 +3,13 @@
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.domain.outcome import Next, Scope
 from gateway.relay.classify import (
-    MAX_RETRY_AFTER_S,
     of_bad_answer,
     of_fault,
     of_status,
     refuses_stream_options,
-    retry_after,
 )
 from gateway.upstream.seam import FaultKind
 
@@ -134,39 +130,6 @@ def test_no_answer_under_200_counts_against_the_target(kind: str, name: str) -> 
 def test_a_status_inside_a_200_is_judged_like_the_status() -> None:
     assert of_bad_answer("error", 429) == judge(429)
     assert of_bad_answer("error", 400).then == "stop"
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after": " 2.5 "}, 2.5),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after-ms": "1500"}, 1.5),
-        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
-        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
-        ({"retry-after-ms": "-5", "retry-after": "9"}, 9.0),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "-inf"}, None),
-        ({"retry-after": "1e400"}, None),
-        ({"retry-after": "1e12"}, MAX_RETRY_AFTER_S),
-        ({"retry-after": "9" * 400}, None),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({"retry-after": ""}, None),
-    ],
-)
-def test_the_wait_asked_for_is_believed_within_bounds(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
-
-
-@settings(deadline=None, database=None)
-@given(st.text(max_size=30) | st.floats().map(str) | st.integers().map(str))
-def test_any_text_is_a_bounded_wait_or_none(text: str) -> None:
-    seconds = retry_after({"retry-after": text})
-    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
 
 
 def test_the_wait_stands_in_the_verdict() -> None:

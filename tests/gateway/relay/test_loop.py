@@ -1,14 +1,24 @@
 """Targets are tried in the plan's order until one commits; every try is noted, and the first real cause told."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from gateway.domain.errors import CallerGone, UpstreamFailed
+from gateway.domain.rest import Resilience
+from gateway.domain.target import Target
+from gateway.domain.waiting import Waiting
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
-from gateway.relay.loop import relay
+from gateway.relay.loop import Traffic, relay
+from gateway.relay.standing import Standing
+from gateway.relay.waiting import SlotLines
+from gateway.routing.plan import Plan
+from gateway.state.resp import RespClient
+from gateway.state.rests import Rests
+from gateway.state.slots import Slots
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.deadlines import Wheel
 from gateway.upstream.seam import UpstreamFault
@@ -22,12 +32,24 @@ LIMITED = whole(429, b'{"error":{"message":"slow down"}}', retry_after="7")
 WRONG = whole(400, b'{"error":{"message":"bad temperature"}}', content_type="application/json")
 
 
+def traffic(redis: RespClient | None = None) -> Traffic:
+    """What the loop asks about targets, with Redis away."""
+    away = redis or RespClient("unix:///tmp/no-such-server.sock")
+    rests = Rests(away, "w", time.monotonic, Resilience, lambda: 0.5)
+    slots = Slots(away, "w", Waiting)
+    return Traffic(Standing(rests), rests, slots, SlotLines(slots, Waiting))
+
+
+def plan_of(*targets: Target) -> Plan:
+    return Plan(targets, len(targets), "priority", "fill-first")
+
+
 async def run(asked: Exchange, metrics: Metrics | None = None, **scripts: Any) -> tuple[Committed, ScriptedTransport]:
     transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
     attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
-    plan = tuple(target(name) for name in scripts)
+    plan = plan_of(*(target(name) for name in scripts))
     try:
-        return await relay(asked, plan, attempts, metrics or Metrics(), silent), transport
+        return await relay(asked, plan, attempts, metrics or Metrics(), traffic(), silent), transport
     finally:
         await transport.close()
 

@@ -76,9 +76,7 @@ async def test_two_clients_settle_up_to_the_bound_and_not_beyond(pair: Any, sync
     sync.hset("inflight", mapping=dict.fromkeys(ids, "note"))
 
     async def settle(client: Any, name: str) -> list[Any]:
-        return [
-            await client.run(SETTLE, ("records", "inflight"), (f"{name}{i}", "r", 120)) for i in range(100)
-        ]
+        return [await client.run(SETTLE, ("records", "inflight"), (f"{name}{i}", "r", 120)) for i in range(100)]
 
     answers = [answer for some in await asyncio.gather(settle(pair[0], "a"), settle(pair[1], "b")) for answer in some]
     assert (answers.count(1), answers.count(0)) == (120, 80)

@@ -1,6 +1,7 @@
 """A published configuration reaches the worker at once, or at the next poll; a bad one changes nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 from redis import Redis
 
 from gateway.config.snapshot import SCHEMA, Node, Snapshot, encode_snapshot
+from gateway.domain.rest import Resilience
 from gateway.runtime import RuntimeHolder
 from gateway.state import keys
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
+from gateway.state.rests import Rests
 from gateway.tasks import watch_snapshot as watch_module
 from gateway.tasks.watch_snapshot import SnapshotWatch
 from gateway.telemetry.metrics import Metrics
@@ -31,7 +34,8 @@ class Bench:
     def __init__(self, url: str, folder: Path) -> None:
         self.holder, self.metrics, self.folder = RuntimeHolder(), Metrics(), folder
         self.keyring = Keyring(RespClient(url), b"pepper")
-        self.watch = SnapshotWatch(url, self.holder, self.keyring, {}, bytes(32), folder, self.metrics)
+        rests = Rests(RespClient(url), "w", time.monotonic, Resilience)
+        self.watch = SnapshotWatch(url, self.holder, self.keyring, {}, bytes(32), folder, self.metrics, rests)
 
 
 @pytest.fixture
