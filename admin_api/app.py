@@ -16,7 +16,19 @@ from redis.backoff import NoBackoff
 from admin_api.auth.guard import Guard, GuardRules
 from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer_http_exception
 from admin_api.publish import Publisher
-from admin_api.resources import auth, combos, health, keys, names, nodes, pages, providers, settings, usage
+from admin_api.resources import (
+    auth,
+    combos,
+    health,
+    keys,
+    names,
+    nodes,
+    pages,
+    providers,
+    resilience,
+    settings,
+    usage,
+)
 from admin_api.services.plane import Plane
 from admin_api.store.database import open_database
 from gateway import __version__
@@ -24,7 +36,7 @@ from gateway.config.settings import Settings
 from gateway.providers.load import load_specs
 
 MAX_BODY_BYTES = 1 << 20
-_RESOURCES = (auth, settings, nodes, providers, combos, keys, names, usage, health, pages)
+_RESOURCES = (auth, settings, nodes, providers, combos, keys, names, usage, health, resilience, pages)
 
 
 def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = time.time) -> Plane:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from gateway.admission.load import Load
 from gateway.config.envelope import parse_encryption_key
 from gateway.config.settings import Settings, load_settings
 from gateway.dialects.envelope import Envelopes
@@ -102,6 +103,7 @@ class App:
         transports = {"direct": self._direct, "curl": self._curl, "demo": self._demo}
         self._pictures = pictures = PictureFetcher(Resolver())
         attempts = Attempts(transports, Wheel(), pictures)
+        self._load = Load(0, 0.0)
         self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience)
         self._slots = slots = Slots(redis, worker, self._waiting)
         slots.live_workers = holds.live_workers = settings.workers
@@ -111,6 +113,7 @@ class App:
         self._tools = Tools(
             traffic=Traffic(self._standing, rests, slots, self._lines),
             tickets=cursors.ticket,
+            load=self._load,
             runtimes=runtimes,
             keyring=keyring,
             holds=holds,
@@ -140,7 +143,7 @@ class App:
         await snapshots.start_from_lastgood()
         start = self._runner.start
         start("watch_snapshot", snapshots.run)
-        start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges))
+        start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges, self._load.note_lag))
         start("beat_heart", lambda: beat_heart(redis, worker, runtimes))
         start("renew_holds", lambda: renew_holds(holds, slots))
         start("refresh_rests", lambda: refresh_rests(rests))

@@ -22,6 +22,7 @@ import structlog
 
 from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.accounting.reservation import reservation_of
+from gateway.admission.load import Load
 from gateway.admission.permit import may_use
 from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
@@ -51,6 +52,7 @@ from gateway.upstream.seam import UpstreamFault
 
 _log = structlog.get_logger()
 
+MAX_EXPLAINED_BYTES = 2_000
 MAX_DROPPED_BYTES = 1_000
 """Of the header that says what a target's dialect could not say; the ledger has all of it."""
 
@@ -77,6 +79,7 @@ class Tools:
     grammar_sample: float
     traffic: Traffic
     tickets: Tickets
+    load: Load
     open_exchanges: set[Exchange]
 
 
@@ -453,6 +456,8 @@ class _Passage:
         if self.exchange.head.is_stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))
+        if self.exchange.wants_explanation:
+            headers.append((b"x-omniroute-explain", self._plan.summary().encode("ascii")[:MAX_EXPLAINED_BYTES]))
         if asking.notes:
             headers.append((b"x-omniroute-dropped", _header_value("; ".join(asking.notes))[:MAX_DROPPED_BYTES]))
         return headers

@@ -162,6 +162,14 @@ class Edge:
             listed = self._list(endpoint, caller, scope, named)
             await reply.whole(200, [(b"content-type", b"application/json")], listed)
             return
+        try:
+            waiting = self._tools.runtimes.current().settings.waiting
+            load = self._tools.load
+            load.bound_open, load.bound_lag_s = waiting.max_open, waiting.max_lag_s
+            load.admit(caller.priority, self.open_requests - 1)
+        except GatewayError:
+            await throw_away(receive)
+            raise
         started_at = time.monotonic()
         is_gemini = endpoint.dialect == "gemini"
 

@@ -65,6 +65,11 @@ class Exchange:
     def __post_init__(self) -> None:
         self.watch = Watch(CALLER_STALL_S, self.caller_stalled)
 
+    @property
+    def wants_explanation(self) -> bool:
+        """The caller asks why its request went where it went."""
+        return any(name == b"x-omniroute-explain" and value.lower() == b"true" for name, value in self.headers)
+
     def request(self) -> ChatRequest:
         """The request in no dialect, decoded once. Raises BadRequest."""
         if self._request is None:

@@ -35,12 +35,14 @@ LAST_WORDS_S = 1.0
 """Time to tell open streams that the parent is gone before the worker ends."""
 
 
-async def flush_metrics(metrics: Metrics, gauges: Callable[[], None]) -> None:
+async def flush_metrics(metrics: Metrics, gauges: Callable[[], None], note_lag: Callable[[float], None]) -> None:
     """Hand metrics over, and measure how late the loop wakes us: its lag."""
     while True:
         due = time.monotonic() + FLUSH_S  # uvloop's own clock counts whole ms
         await asyncio.sleep(FLUSH_S)
-        metrics.event_loop_lag_seconds.set(max(0.0, time.monotonic() - due))
+        lag_s = max(0.0, time.monotonic() - due)
+        metrics.event_loop_lag_seconds.set(lag_s)
+        note_lag(lag_s)
         gauges()
         metrics.flush()
 

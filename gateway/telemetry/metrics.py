@@ -43,6 +43,7 @@ DEFINITIONS = (
     Definition("omniroute_estimated_usage", "counter", ("provider",), "Requests whose usage was counted here."),
     Definition("omniroute_attempts", "counter", ("provider", "outcome"), "Upstream attempts by how they ended."),
     Definition("omniroute_auth_refusals", "counter", ("reason",), "Requests refused before they had a valid key."),
+    Definition("omniroute_shed_requests", "counter", ("class", "reason"), "Requests refused because a worker had too much to do."),
     Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault."),
     Definition("omniroute_grammar_violations", "counter", ("dialect",), "Sampled translated streams out of order."),
     Definition("omniroute_records", "counter", ("path",), "Usage records handed over: stream, spool or lost."),
@@ -113,6 +114,7 @@ class Metrics:
         self.estimated_usage = Counter()
         self.attempts = Counter()
         self.auth_refusals = Counter()
+        self.shed_requests = Counter()
         self.streams_interrupted = Counter()
         self.grammar_violations = Counter()
         self.records = Counter()

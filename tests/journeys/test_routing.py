@@ -123,3 +123,17 @@ def test_a_connection_has_no_more_open_requests_than_it_may(gateway: RealGateway
             time.sleep(0.005)
     assert {one.result().status_code for one in asked} == {200}
     assert most == 2
+
+
+def test_an_operator_sees_what_rests_and_lets_it_go(gateway: RealGateway) -> None:
+    gateway.fake.plan("status:429:retry-after=600", "ok", key=FIRST_KEY)
+    assert ask(gateway, "pair/m3").headers["x-omniroute-attempts"] == "2"
+    found = gateway.admin.get("/api/resilience").json()["cooldowns"]
+    [resting] = [one for one in found if one["until"] > (time.time() + 300) * 1000]
+    assert resting["reason"] == "rate_limited"
+    answer = gateway.admin.post("/api/resilience/reset", json={"ids": [resting["connectionId"]]})
+    assert (answer.status_code, answer.json()["reset"] >= 1) == (200, True)
+    time.sleep(0.3)
+    mark = gateway.mark
+    assert ask(gateway, "pair/m3").headers["x-omniroute-attempts"] == "1"
+    assert keys_asked(gateway, mark) == {FIRST_KEY: 1}

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from gateway.admission.load import Load
 from gateway.config.settings import Settings
 from gateway.config.snapshot import RoutingSettings
 from gateway.dialects.envelope import Envelopes
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.record import RequestRecord, decode_record
+from gateway.domain.waiting import Waiting
 from gateway.edge.asgi import Edge, Health
 from gateway.journey import Tools
 from gateway.relay.attempt import Attempts
@@ -84,6 +86,7 @@ class Worker:
             envelopes=Envelopes(b"key"),
             grammar_sample=1.0,
             traffic=traffic(redis),
+            load=Load(0, 0.0),
             tickets=Cursors(redis, "w", time.monotonic).ticket,
             open_exchanges=set(),
         )
@@ -335,3 +338,23 @@ async def test_probes_tell_readiness(make: Any) -> None:
 async def test_a_callers_request_id_is_kept_if_it_may_stand_in_a_header(make: Any, theirs: str, is_kept: bool) -> None:
     answer = await make(a=[60.0]).ask("GET", "/v1/models", x_request_id=theirs)
     assert (answer.headers["x-request-id"] == theirs) is is_kept
+
+
+async def test_a_worker_with_too_much_to_do_refuses_before_it_reads(make: Any) -> None:
+    worker = make(a=whole(200, ANSWER))
+    settings = RoutingSettings(waiting=Waiting(max_open=1))
+    worker.tools.runtimes.swap(Runtime(2, worker.tools.runtimes.current().catalog, settings))
+    assert (await worker.chat()).status == 200
+    worker.edge.open_requests = 1
+    refused = await worker.chat()
+    assert (refused.status, json.loads(refused.body)["error"]["code"]) == (503, "overloaded")
+    assert refused.headers["retry-after"] == "1"
+    assert worker.tools.load.shed == {("interactive", "open_requests"): 1}
+
+
+async def test_who_asks_is_told_why_the_request_went_there(make: Any) -> None:
+    worker = make(a=whole(503, b"busy"), b=whole(200, ANSWER))
+    body = json.dumps({"model": "local/m1", "messages": []}).encode()
+    answer = await worker.ask("POST", "/v1/chat/completions", body, x_omniroute_explain="true")
+    assert answer.headers["x-omniroute-explain"] == "priority/fill-first: local/m1 @a, local/m1 @b"
+    assert "x-omniroute-explain" not in (await worker.ask("POST", "/v1/chat/completions", body)).headers

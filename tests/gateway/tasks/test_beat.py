@@ -32,13 +32,15 @@ async def ended(task: "asyncio.Future[None]") -> None:
 
 async def test_metrics_are_flushed_with_fresh_gauges_and_the_loops_lag() -> None:
     metrics, sets = Metrics(), []
-    flushing = asyncio.ensure_future(flush_metrics(metrics, lambda: sets.append(1)))
+    lags: list[float] = []
+    flushing = asyncio.ensure_future(flush_metrics(metrics, lambda: sets.append(1), lags.append))
     await asyncio.sleep(0.03)
     time.sleep(0.1)  # holds the loop
     await asyncio.sleep(0.05)
     assert len(sets) >= 2
     lag = metrics.registry.get_sample_value("omniroute_event_loop_lag_seconds")
     assert lag is not None
+    assert len(lags) >= 2
     await ended(flushing)
 
 

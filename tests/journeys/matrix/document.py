@@ -91,7 +91,9 @@ that only the gateway makes and opens:
 | Ollama | nowhere |
 
 A signature goes to nobody but who gave it. When a conversation moves to another provider, reasoning is left out with the note
-`reasoning of another provider`, and the conversation goes on; so it does when a client kept words and calls only.
+`reasoning of another provider`, and the conversation goes on; so it does when a client kept words and calls only. One signature is
+left out without a note: what Gemini puts on an answer's last text, for callers of Messages. Claude Code prints only what stands
+last, and Gemini does not ask for that one again.
 
 ## The matrix
 
