@@ -145,7 +145,10 @@ async def _admit(
         task=asyncio.current_task(),
     )
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
-    taken = await _take(caller, exchange, plan, note, runtime, tools)
+    if caller.tpm or caller.budget_nano_usd:
+        taken = await _take(caller, exchange, plan, note, runtime, tools)
+    else:
+        taken = await tools.holds.take(caller, note)
     while isinstance(taken, Caller):
         plan = _plan(inbound, head, taken, runtime, tools)
         taken = await _take(taken, exchange, plan, note, runtime, tools)
@@ -186,6 +189,11 @@ async def _take(
 
 def _plan(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools: Tools) -> Plan:
     """Where the request may go, in order. Raises GatewayError when there is nowhere."""
+    is_allowed = may_use(caller, head.model)
+    if is_allowed and tools.traffic.standing.is_calm:
+        plain = runtime.plain_plan(inbound.pinned_provider, head.model)
+        if plain is not None:
+            return plain
     resolution = runtime.resolve(inbound.pinned_provider, head.model)
     has_choice = resolution.combo is not None or len(resolution.models) > 1
     name = session_of(inbound.headers)
@@ -198,7 +206,7 @@ def _plan(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools:
         needs=needs_in(inbound.body) if has_choice and len(inbound.body) <= MAX_SEARCHED_BYTES else NO_NEEDS,
         tickets=tools.tickets,
         session=session_of_name(caller.key_id, name) if name else None,
-        allowed=None if may_use(caller, head.model) else partial(may_use, caller),
+        allowed=None if is_allowed else partial(may_use, caller),
         now=time.monotonic(),
     )
 
@@ -416,6 +424,8 @@ class _Passage:
         exchange, traffic = self.exchange, self._tools.traffic
         if exchange.committed_at and exchange.target is not None:
             traffic.lines.leave(exchange.slot, "ok")
+            if len(self._plan.targets) == 1:
+                return
             traffic.standing.ended(exchange.target)
             took_s = time.monotonic() - exchange.committed_at
             if record.is_stream and record.usage.output:

@@ -17,7 +17,7 @@ from gateway.config.snapshot import Node, RoutingSettings, Snapshot
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.errors import Unavailable
 from gateway.domain.mend import Mend
-from gateway.domain.target import Connection
+from gateway.domain.target import Connection, Target
 from gateway.providers.spec import (
     BearerAuth,
     DropFields,
@@ -32,6 +32,7 @@ from gateway.providers.spec import (
     WriteAs,
 )
 from gateway.routing.catalog import Catalog, compile_catalog
+from gateway.routing.plan import Plan
 from gateway.routing.resolve import Resolution, resolve, resolve_at
 
 _log = structlog.get_logger()
@@ -52,6 +53,8 @@ class Runtime:
     settings: RoutingSettings
     rates: Rates = field(default_factory=lambda: Rates(()))
     resolutions: dict[tuple[str, str], Resolution] = field(default_factory=dict)
+    plain_plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
+    """Of names that leave no choice: one model at one connection, and nothing after it."""
 
     def resolve(self, pinned_provider: str, name: str) -> Resolution:
         """What a model's name stands for; an error is raised anew each time. Raises as `routing.resolve` does."""
@@ -63,6 +66,24 @@ class Runtime:
                 del self.resolutions[next(iter(self.resolutions))]
             self.resolutions[pinned_provider, name] = found
         return found
+
+    def plain_plan(self, pinned_provider: str, name: str) -> Plan | None:
+        """The plan of a name that leaves no choice, if it is such a one; bounded as `resolutions` is."""
+        key = (pinned_provider, name)
+        plan = self.plain_plans.get(key)
+        if plan is None and key not in self.resolutions:
+            found = self.resolve(pinned_provider, name)
+            if found.combo is None and not found.chain and not found.is_tiered and len(found.models) == 1:
+                [model] = found.models
+                accounts = self.catalog.offers_of.of(model.provider, model.model).accounts
+                if len(accounts) == 1:
+                    plan = Plan(
+                        (Target(accounts[0], model.model, model.combo),), 1, "priority", self.settings.account_strategy
+                    )
+                    if len(self.plain_plans) >= MAX_RESOLUTIONS:
+                        del self.plain_plans[next(iter(self.plain_plans))]
+                    self.plain_plans[key] = plan
+        return plan
 
 
 class RuntimeHolder:

@@ -82,7 +82,10 @@ async def asking_of(exchange: Exchange, target: Target, pictures: Pictures, *, a
 def _carries_state(exchange: Exchange) -> bool:
     """State of another provider in its envelope: nobody but us can read it, so such a body is written anew."""
     if exchange.carries_state is None:
-        exchange.carries_state = any(mark in exchange.body for mark in exchange.caller.envelope_marks)
+        exchange.carries_state = False
+        for mark in exchange.caller.envelope_marks:  # no generator: this is asked of every request
+            if mark in exchange.body:
+                exchange.carries_state = True
     return exchange.carries_state
 
 

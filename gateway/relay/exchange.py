@@ -68,7 +68,7 @@ class Exchange:
     @property
     def wants_explanation(self) -> bool:
         """The caller asks why its request went where it went."""
-        return any(name == b"x-omniroute-explain" and value.lower() == b"true" for name, value in self.headers)
+        return (b"x-omniroute-explain", b"true") in self.headers
 
     def request(self) -> ChatRequest:
         """The request in no dialect, decoded once. Raises BadRequest."""

@@ -23,7 +23,12 @@ from gateway.state.slots import FREE, NoSlot, Slot, Slots
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.hints import hints_of
 
-_LIMIT_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
+_LIMIT_HEADERS = frozenset(
+    {
+        "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-remaining", "ratelimit-remaining",
+        "anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-tokens-remaining",
+    }
+)  # fmt: skip
 _RESTING = Outcome(name="resting", cools="nothing", then="next", status=503, code="all_resting")
 _NO_SLOT = Outcome(name="no_slot", cools="nothing", then="next", status=429, code="rate_limit_exceeded")
 
@@ -55,7 +60,10 @@ async def relay(
     for index, target in enumerate(plan.targets, start=1):
         started_at = time.monotonic()
         is_last = index == len(plan.targets)
-        probe, refused = await _may_try(exchange, target, traffic, is_last=is_last and first is None)
+        probe: Probe | None = None
+        refused: Failed | None = None
+        if traffic.rests.resting:
+            probe, refused = await _may_try(exchange, target, traffic, is_last=is_last and first is None)
         slot = FREE
         if refused is None and traffic.slots.has_limits(target.connection):
             slot, refused = await _slot(exchange, target, traffic, f"{exchange.request_id}:{index}")
@@ -67,7 +75,10 @@ async def relay(
             if exchange.has_caller_left:
                 raise CallerGone
             continue
-        result = await _attempt(exchange, target, attempts, metrics, traffic, on_nudge, probe, slot, is_last=is_last)
+        has_choice = len(plan.targets) > 1  # what is never compared need not be measured
+        result = await _attempt(
+            exchange, target, attempts, metrics, traffic, on_nudge, probe, slot, is_last=is_last, is_measured=has_choice
+        )
         if isinstance(result, Committed):
             return result
         first = first or result
@@ -93,10 +104,12 @@ async def _attempt(
     slot: Slot,
     *,
     is_last: bool,
+    is_measured: bool,
 ) -> Committed | Failed:
     """One attempt, and what follows from it for the target."""
     standing, started_at = traffic.standing, time.monotonic()
-    standing.begun(target)
+    if is_measured:
+        standing.begun(target)
     result: Committed | Failed | None = None
     try:
         result = await attempts.make(exchange, target, on_nudge, is_last=is_last)
@@ -106,7 +119,8 @@ async def _attempt(
         raise
     finally:
         if not isinstance(result, Committed):
-            standing.ended(target)
+            if is_measured:
+                standing.ended(target)
             traffic.lines.leave(slot, "over" if result is not None and result.status in (429, 529) else "")
             if result is None and probe is not None:
                 traffic.rests.release(probe)
@@ -116,7 +130,8 @@ async def _attempt(
         exchange.target, exchange.slot = target, slot
         _note(exchange, target, "committed", started_at, ended_at, None, metrics, result.asking.notes)
         traffic.rests.succeeded(target, probe=probe)
-        standing.answered(target, ended_at - started_at, 0.0, 0)
+        if is_measured:
+            standing.answered(target, ended_at - started_at, 0.0, 0)
         return result
     _note(exchange, target, result.outcome.name, started_at, ended_at, result, metrics)
     await traffic.rests.report(target, result.outcome, probe=probe)
@@ -174,7 +189,7 @@ async def _slot(exchange: Exchange, target: Target, traffic: Traffic, hold_id: s
 def _learn(exchange: Exchange, target: Target, traffic: Traffic) -> None:
     """What the provider's headers say of its limits; most say nothing."""
     headers = exchange.call.headers if exchange.call is not None else {}
-    if any(name.startswith(_LIMIT_HEADERS) for name in headers):
+    if not _LIMIT_HEADERS.isdisjoint(headers):
         traffic.slots.learn(target.connection, hints_of(headers, b"", time.time()))
 
 
