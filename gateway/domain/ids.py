@@ -3,8 +3,9 @@
 
 def uuid7(unix_ms: int, randomness: bytes) -> str:
     """Build a UUIDv7 from a time in ms since the epoch and 10 random bytes. 36 characters, lower case."""
-    value = (unix_ms & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(randomness[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    digits = ((unix_ms & 0xFFFFFFFFFFFF).to_bytes(6, "big") + randomness).hex()
+    variant = _VARIANT[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
+_VARIANT = "89ab"

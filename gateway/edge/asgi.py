@@ -31,6 +31,7 @@ from gateway.domain.errors import (
 from gateway.domain.ids import uuid7
 from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers
+from gateway.domain.waiting import Waiting
 from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.body import BodyReader, Receive, throw_away
 from gateway.edge.credentials import secret_of
@@ -75,6 +76,7 @@ class Edge:
         self._opens_cors = settings.require_api_key
         self._host_seen = b""
         self.bodies = BodyReader()
+        self._waiting: Waiting | None = None
         self.open_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,10 +165,7 @@ class Edge:
             await reply.whole(200, [(b"content-type", b"application/json")], listed)
             return
         try:
-            waiting = self._tools.runtimes.current().settings.waiting
-            load = self._tools.load
-            load.bound_open, load.bound_lag_s = waiting.max_open, waiting.max_lag_s
-            load.admit(caller.priority, self.open_requests - 1)
+            self._admit(caller)
         except GatewayError:
             await throw_away(receive)
             raise
@@ -205,6 +204,14 @@ class Edge:
                 await run_chat(inbound, caller, reply, self._tools, watch.begin)
             finally:
                 watch.end()
+
+    def _admit(self, caller: Caller) -> None:
+        """Refuse at once when there is too much to do. Raises Unavailable."""
+        waiting, load = self._tools.runtimes.current().settings.waiting, self._tools.load
+        if waiting is not self._waiting:
+            self._waiting, load.bound_open, load.bound_lag_s = waiting, waiting.max_open, waiting.max_lag_s
+        if self.open_requests * 2 > load.bound_open > 0 or load.lag_s * 2 > load.bound_lag_s > 0:
+            load.admit(caller.priority, self.open_requests - 1)
 
     def _list(self, endpoint: Endpoint, caller: Caller, scope: Scope, named: dict[bytes, bytes]) -> bytes:
         """Models in the shape of who asks: `/v1/models` is OpenAI's path and Anthropic's, told apart by a header."""

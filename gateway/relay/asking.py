@@ -40,20 +40,29 @@ class Asking(msgspec.Struct, frozen=True):
     names: dict[str, ToolName] = {}
 
 
-async def asking_of(exchange: Exchange, target: Target, pictures: Pictures, *, asks_usage: bool) -> Asking:
+def native_asking(exchange: Exchange, target: Target, *, asks_usage: bool) -> Asking | None:
+    """The caller's own bytes, for a target that speaks its dialect; None when they must be written anew."""
+    connection, head = target.connection, exchange.head
+    dialect = exchange.caller.dialect
+    if dialect == "ollama" or (dialect != connection.dialect and dialect not in connection.speaks):
+        return None
+    if _carries_state(exchange):
+        return None
+    codec = PROVIDERS[dialect]
+    body = codec.pass_on(
+        exchange.body, head, target.model, asks_usage=asks_usage, drop_fields=connection.drop_request_fields
+    )
+    if exchange.forwarded is None:
+        exchange.forwarded = forwarded_headers(exchange.headers, dialect)
+    return Asking(codec, _url(connection, codec, target.model, head.is_stream), exchange.forwarded, body)
+
+
+async def translated_asking(exchange: Exchange, target: Target, pictures: Pictures, *, asks_usage: bool) -> Asking:
     """Raises Unsupported (another target may do it), BadRequest (the request itself makes no sense)."""
     connection, head = target.connection, exchange.head
     dialect = exchange.caller.dialect
-    codec = PROVIDERS[connection.dialect]
-    if dialect != "ollama" and (dialect == connection.dialect or dialect in connection.speaks):
-        codec = PROVIDERS[dialect]
-        if not _carries_state(exchange):
-            body = codec.pass_on(
-                exchange.body, head, target.model, asks_usage=asks_usage, drop_fields=connection.drop_request_fields
-            )
-            if exchange.forwarded is None:
-                exchange.forwarded = forwarded_headers(exchange.headers, dialect)
-            return Asking(codec, _url(connection, codec, target.model, head.is_stream), exchange.forwarded, body)
+    speaks_it = dialect != "ollama" and dialect in connection.speaks
+    codec = PROVIDERS[dialect if speaks_it else connection.dialect]  # type: ignore[index]  # not ollama, then
     request = exchange.request()
     if codec.needs_picture_bytes:
         request = await _with_pictures(request, exchange, pictures)

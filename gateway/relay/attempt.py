@@ -18,7 +18,7 @@ from gateway.domain.errors import CallerGone
 from gateway.domain.outcome import Outcome
 from gateway.domain.target import Connection, Target
 from gateway.domain.usage import Usage
-from gateway.relay.asking import Asking, Pictures, asking_of
+from gateway.relay.asking import Asking, Pictures, native_asking, translated_asking
 from gateway.relay.classify import UNSUPPORTED, of_bad_answer, of_fault, of_status, refuses_stream_options
 from gateway.relay.exchange import Exchange
 from gateway.upstream.deadlines import Wheel
@@ -98,7 +98,9 @@ class Attempts:
     ) -> Committed | Failed:
         connection, head, timeouts = target.connection, exchange.head, exchange.timeouts
         try:
-            asking = await asking_of(exchange, target, self._pictures, asks_usage=asks_usage)
+            asking = native_asking(exchange, target, asks_usage=asks_usage)
+            if asking is None:
+                asking = await translated_asking(exchange, target, self._pictures, asks_usage=asks_usage)
             request = UpstreamRequest(
                 connection=connection,
                 url=asking.url,

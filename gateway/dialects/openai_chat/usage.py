@@ -30,6 +30,8 @@ def usage_of(raw: object) -> Usage | None:
         return None
     prompt, completion = _count(told_prompt), _count(told_completion)
     details_in, details_out = raw.get("prompt_tokens_details"), raw.get("completion_tokens_details")
+    if details_in is None and details_out is None and "prompt_cache_hit_tokens" not in raw:
+        return Usage(prompt, completion)
     cached = written = reasoning = 0
     if isinstance(details_in, dict):
         cached, written = _count(details_in.get("cached_tokens")), _count(details_in.get("cache_write_tokens"))
