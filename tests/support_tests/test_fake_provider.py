@@ -265,7 +265,7 @@ async def test_an_unknown_behaviour_is_refused_not_taken_for_ok(fake: FakeProvid
 async def test_no_behaviour_breaks_the_server(fake: FakeProvider, name: str, streamed: bool) -> None:
     arguments = {"status": ":503", "slow-headers": ":0.01", "slow-first": ":0.01", "big": ":5000", "split": ":9"}
     argument = arguments.get(name, ":1" if name.endswith("-after") else "")
-    async with httpx.AsyncClient(base_url=fake.base_url, timeout=0.3) as http:
+    async with httpx.AsyncClient(base_url=fake.base_url, timeout=httpx.Timeout(5.0, read=0.3)) as http:
         try:
             await http.post("/chat/completions", json=chat(name + argument, stream=streamed))
         except httpx.TransportError:
