@@ -157,6 +157,8 @@ class Edge:
             if endpoint.operation == "later":
                 raise NotBuilt(f"{endpoint.template} is not available in this version")
             caller = await identify(secret_of(named, scope["query_string"], endpoint.dialect), self._tools)
+            if endpoint.operation in ("chat", "count_tokens"):
+                self._admit(caller)
         except GatewayError:
             await throw_away(receive)
             raise
@@ -164,46 +166,24 @@ class Edge:
             listed = self._list(endpoint, caller, scope, named)
             await reply.whole(200, [(b"content-type", b"application/json")], listed)
             return
-        try:
-            self._admit(caller)
-        except GatewayError:
-            await throw_away(receive)
-            raise
-        started_at = time.monotonic()
-        is_gemini = endpoint.dialect == "gemini"
-
-        def inbound_with(body: bytes) -> Inbound:
-            return Inbound(
-                request_id=request_id,
-                caller_request_id=caller_request_id,
-                endpoint=endpoint.template,
-                dialect=endpoint.dialect,
-                body=body,
-                headers=scope["headers"],
-                started_at=started_at,
-                pinned_provider="" if is_gemini else endpoint.argument,
-                path_model=endpoint.argument if is_gemini else "",
-                path_streams=endpoint.streams,
-                wants_array=endpoint.streams is True and b"alt=sse" not in scope["query_string"],
-            )
-
+        ids, started_at = (request_id, caller_request_id), time.monotonic()
         try:
             body = await self.bodies.read(
                 receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")
             )
         except GatewayError as error:
-            unread = inbound_with(b"")
+            unread = _inbound(endpoint, scope, ids, started_at, b"")
             await record_refusal(unread, caller, unread.path_model, error, self._tools)
             raise
-        inbound = inbound_with(body)
+        inbound = _inbound(endpoint, scope, ids, started_at, body)
         if endpoint.operation == "count_tokens":
             await run_count(inbound, caller, reply, self._tools)
-        else:
-            watch = _CallerWatch(receive)
-            try:
-                await run_chat(inbound, caller, reply, self._tools, watch.begin)
-            finally:
-                watch.end()
+            return
+        watch = _CallerWatch(receive)
+        try:
+            await run_chat(inbound, caller, reply, self._tools, watch.begin)
+        finally:
+            watch.end()
 
     def _admit(self, caller: Caller) -> None:
         """Refuse at once when there is too much to do. Raises Unavailable."""
@@ -264,6 +244,24 @@ async def _answer_error(error: GatewayError, dialect: CallerDialect, request_id:
         return
     status, headers, body = rescue(error, dialect, request_id)
     await reply.whole(status, headers, body)
+
+
+def _inbound(endpoint: Endpoint, scope: Scope, ids: tuple[str, str], started_at: float, body: bytes) -> Inbound:
+    """`ids`: ours, and the caller's own or nothing."""
+    is_gemini = endpoint.dialect == "gemini"
+    return Inbound(
+        request_id=ids[0],
+        caller_request_id=ids[1],
+        endpoint=endpoint.template,
+        dialect=endpoint.dialect,
+        body=body,
+        headers=scope["headers"],
+        started_at=started_at,
+        pinned_provider="" if is_gemini else endpoint.argument,
+        path_model=endpoint.argument if is_gemini else "",
+        path_streams=endpoint.streams,
+        wants_array=endpoint.streams is True and b"alt=sse" not in scope["query_string"],
+    )
 
 
 def _internal(error: Exception, request_id: str) -> GatewayError:
