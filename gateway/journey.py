@@ -3,7 +3,7 @@
   1 edge        gives `Inbound` (who asks, what, the bytes) and a `Reply`
   2 admission   secret → Caller; may this key use that model?          `keyring`, `permit`
   3 dialects    bytes → what routing must know                         `CallerCodec.read_head`
-  4 routing     name → targets in order                                `Runtime.resolve`, `make_plan`
+  4 routing     name → targets in order                                `Runtime.resolve`, `lay_plan`
   5 relay       targets until one commits                              `relay` (6 upstream: one call)
   7 dialects    the answer's bytes: watched and passed on, or translated   `Tap`, `Translation`
   8 accounting  the record, handed over before the last byte is sent   `holds.settle`
@@ -145,13 +145,12 @@ async def _admit(
         task=asyncio.current_task(),
     )
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
-    if caller.tpm or caller.budget_nano_usd:
-        taken = await _take(caller, exchange, plan, note, runtime, tools)
-    else:
-        taken = await tools.holds.take(caller, note)
+    tokens, nano_usd = _reservation(caller, exchange, plan, note, runtime)
+    taken = await tools.holds.take(caller, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
     while isinstance(taken, Caller):
         plan = _plan(inbound, head, taken, runtime, tools)
-        taken = await _take(taken, exchange, plan, note, runtime, tools)
+        tokens, nano_usd = _reservation(taken, exchange, plan, note, runtime)
+        taken = await tools.holds.take(taken, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
     exchange.note = note
     return _Passage(exchange, plan, note, taken, reply, tools, runtime)
 
@@ -165,12 +164,12 @@ async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: Ga
     await tools.holds.settle(record, NO_HOLD)
 
 
-async def _take(
-    caller: Caller, exchange: Exchange, plan: Plan, note: RequestRecord, runtime: Runtime, tools: Tools
-) -> Hold | Caller:
-    """Admit the request. Keys with a limit on tokens or a budget reserve the most that it may use."""
+def _reservation(
+    caller: Caller, exchange: Exchange, plan: Plan, note: RequestRecord, runtime: Runtime
+) -> tuple[int, int]:
+    """The most tokens and nano-dollars that the request may use, for keys with a limit on them; else nothing."""
     if not caller.tpm and not caller.budget_nano_usd:
-        return await tools.holds.take(caller, note)
+        return 0, 0
     try:
         request = exchange.request()
         input_tokens, max_output = estimated_tokens(request), request.max_tokens
@@ -183,8 +182,7 @@ async def _take(
         )
         for target in plan.targets
     ]
-    reserved = reservation_of(input_tokens, max_output, targets)
-    return await tools.holds.take(caller, note, reserve_tokens=reserved.tokens, reserve_nano_usd=reserved.nano_usd)
+    return reservation_of(input_tokens, max_output, targets)
 
 
 def _plan(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools: Tools) -> Plan:
@@ -427,11 +425,9 @@ class _Passage:
             if len(self._plan.targets) == 1:
                 return
             traffic.standing.ended(exchange.target)
-            took_s = time.monotonic() - exchange.committed_at
-            if record.is_stream and record.usage.output:
-                started_at = exchange.committed_at - (record.first_byte_ms or 0.0) / 1000
-                first_s = exchange.committed_at - started_at
-                traffic.standing.answered(exchange.target, first_s, took_s, record.usage.output)
+            if record.is_stream:
+                took_s = time.monotonic() - exchange.committed_at
+                traffic.standing.answered(exchange.target, exchange.first_s, took_s, record.usage.output)
 
     def _plan_early_headers(self) -> None:
         watch = self.exchange.watch

@@ -31,7 +31,7 @@ MAX_ANSWER_BYTES = 64 * 1024
 async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools) -> None:
     """Answer a request for a count. Errors are raised as GatewayError."""
     count = COUNTS[inbound.dialect]
-    asked, status, code = inbound.path_model, 200, ""
+    asked, status, code = inbound.path_model, 500, "internal_error"
     headers: Headers = [(b"content-type", b"application/json")]
     try:
         arrival = Arrival(inbound.path_model)
@@ -51,6 +51,7 @@ async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools
                 headers.append((b"x-omniroute-estimated", b"true"))
                 tokens = estimated_tokens(request, target.connection.dialect)
             body = count.encode(tokens)
+        status, code = 200, ""
     except GatewayError as error:
         status, code = error.status, error.code
         raise

@@ -44,6 +44,8 @@ class Exchange:
     call: UpstreamCall | None = None
     target: Target | None = None
     committed_at: float = 0.0
+    first_s: float = 0.0
+    """What the target that answers took to its first useful byte; attempts before it do not count."""
     usage: Usage | None = None
     chunks: int = 0
     answer_bytes: int = 0

@@ -66,7 +66,12 @@ async def relay(
             probe, refused = await _may_try(exchange, target, traffic, is_last=is_last and first is None)
         slot = FREE
         if refused is None and traffic.slots.has_limits(target.connection):
-            slot, refused = await _slot(exchange, target, traffic, f"{exchange.request_id}:{index}")
+            try:
+                slot, refused = await _slot(exchange, target, traffic, f"{exchange.request_id}:{index}")
+            except BaseException:  # cancelled while it waits: another may probe
+                if probe is not None:
+                    traffic.rests.release(probe)
+                raise
         if refused is not None:
             if probe is not None:
                 traffic.rests.release(probe)
@@ -127,11 +132,11 @@ async def _attempt(
     ended_at = time.monotonic()
     _learn(exchange, target, traffic)
     if isinstance(result, Committed):
-        exchange.target, exchange.slot = target, slot
+        exchange.target, exchange.slot, exchange.first_s = target, slot, ended_at - started_at
         _note(exchange, target, "committed", started_at, ended_at, None, metrics, result.asking.notes)
         traffic.rests.succeeded(target, probe=probe)
         if is_measured:
-            standing.answered(target, ended_at - started_at, 0.0, 0)
+            standing.answered(target, exchange.first_s, 0.0, 0)
         return result
     _note(exchange, target, result.outcome.name, started_at, ended_at, result, metrics)
     await traffic.rests.report(target, result.outcome, probe=probe)
