@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-full bench-translate bench-compare flame fmt lint types imports lock docs clean
+.PHONY: help run test test-exactness check bench bench-full bench-translate bench-compare flame fmt lint types imports lock docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ run: $(VENV)/.run ## start the whole product (options: make run ARGS="--workers 
 
 test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
+	@OMNIROUTE_EXACTNESS_S=$(or $(S),600) OMNIROUTE_EXACTNESS_SEED=$(or $(SEED),1) $(BIN)/pytest -x -s tests/journeys/test_exactness.py
 
 check: $(VENV)/.dev fmt-check lint types imports locks-clean test ## everything that must hold: format, lint, types, imports, tests
 

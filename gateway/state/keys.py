@@ -134,7 +134,7 @@ def held(worker: str) -> str:
 
 
 HELD_TTL_S = 3600
-"""Of a worker that is gone; what it held of a key's limits has long been given back (OPEN_TTL_S)."""
+"""Of a worker that is gone: places it held are given back after OPEN_TTL_S, money it held counts as spent."""
 
 
 CURSOR_TTL_S = 7 * 86_400

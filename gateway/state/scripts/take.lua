@@ -15,7 +15,8 @@
 --         back then, -1 = only when the period ends.
 -- Taking twice with one id is the same as taking once. A second counts until it is wholly outside the last 60 s, so
 -- there are never more than the limit in any rolling minute, and capacity comes back at most 1 s late. A reservation
--- above the whole limit of tokens is admitted into an empty window only. Money held and spent never exceeds the budget.
+-- above the whole limit of tokens is admitted into an empty window only. Money held and spent never exceeds the budget; what
+-- the requests of a killed worker held of it is spent, since nobody knows what they used.
 local version = redis.call("HGET", KEYS[1], "v")
 if not version then
   if redis.call("EXISTS", KEYS[2]) == 0 then return {-1} end
@@ -33,8 +34,9 @@ local worker, lifetime = ARGV[4], tonumber(ARGV[5])
 local rpm, most, tpm, budget = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
 
 -- What all workers hold, without those that have not renewed in time; what is spent; what this worker holds, and until
--- when that counts.
-local function held_by_all(name)
+-- when that counts. Money (`keeps` is given) that a worker held when it died may have been used up: it counts as
+-- spent, so that nobody spends it again, and after `keeps` seconds, when nobody can settle it any more, it is.
+local function held_by_all(name, keeps)
   local sum, spent, counts, untils, all = 0, 0, {}, {}, redis.call("HGETALL", name)
   for i = 1, #all, 2 do
     local kind, who = string.sub(all[i], 1, 2), string.sub(all[i], 3)
@@ -44,12 +46,17 @@ local function held_by_all(name)
   end
   for who, count in pairs(counts) do
     local till = untils[who] or 0
+    local is_kept = keeps and count > 0
     if till > now then sum = sum + count
-    else redis.call("HDEL", name, "c:" .. who, "u:" .. who) end
+    elseif is_kept then spent = spent + count end
+    if till <= now and not (is_kept and till > now - keeps) then
+      redis.call("HDEL", name, "c:" .. who, "u:" .. who)
+      if is_kept then redis.call("HINCRBY", name, "spent", count) end
+      if who == worker then counts[who] = 0 end
+    end
     if till > now + lifetime then redis.call("HSET", name, "u:" .. who, now + lifetime) end  -- the clock was set back
   end
-  if (untils[worker] or 0) <= now then return sum, spent, 0, 0 end
-  return sum, spent, counts[worker] or 0, untils[worker]
+  return sum, spent, counts[worker] or 0, untils[worker] or 0
 end
 
 -- Renews only what would not last until the worker renews it, which it does every third of the lifetime.
@@ -132,7 +139,7 @@ end
 
 local money = tonumber(ARGV[11])
 if budget > 0 then
-  held, spent, own_held, held_till = held_by_all(KEYS[7])
+  held, spent, own_held, held_till = held_by_all(KEYS[7], tonumber(ARGV[13]))
   if spent + math.max(money, 1) > budget then return {3, "budget", -1} end
   if spent + held + math.max(money, 1) > budget then return {3, "budget", 1} end
 end

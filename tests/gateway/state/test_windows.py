@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from gateway.state.resp import RespClient
-from tests.gateway.state.test_limits import START, Key
+from tests.gateway.state.test_limits import LIFETIME_S, START, Key
 from tests.support.real_valkey import RealValkey
 
 STEPS = (0, 0, 0, 1, 1, 2, 7, 30, 59, 60, 61, 62, 90, 200)
@@ -181,15 +181,35 @@ class TestMoney:
         assert sum(answer == [1] for answer in answers) == 142
         assert {tuple(answer) for answer in answers if answer != [1]} == {(3, b"budget", 1)}
 
-    async def test_what_a_killed_worker_held_is_back_15_s_later(self, client: RespClient, sync: Redis) -> None:
+    async def test_what_a_killed_worker_held_counts_as_spent_unless_it_tells_what_it_used(
+        self, client: RespClient, sync: Redis
+    ) -> None:
         key = Key(client, budget=100)
         await key.take("a", "dead", money=100)
         await key.renew(100, "dead", START + 5, name="money")
-        assert (await key.take("b", "alive", START + 19, money=100))[0] == 3
-        assert await key.take("b", "alive", START + 20, money=100) == [1]
+        assert await key.take("b", "alive", START + 19, money=1) == [3, b"budget", 1], "it may be back soon"
+        assert await key.take("b", "alive", START + 20, money=1) == [3, b"budget", -1], "it may have been used"
         await key.settle("a", "dead", money=30, at=START + 21)
         assert sync.hget("money", "spent") == b"30", "it was only stopped: what it used counts"
-        assert sync.hget("money", "c:alive") == b"100"
+        assert await key.take("b", "alive", START + 21, money=70) == [1]
+
+    async def test_what_a_killed_worker_held_is_spent_for_good_when_nobody_can_settle_it(
+        self, client: RespClient, sync: Redis
+    ) -> None:
+        key = Key(client, budget=100)
+        await key.take("a", "dead", money=60)
+        later = START + LIFETIME_S + 3_600
+        assert await key.take("b", "alive", later, money=41) == [3, b"budget", -1]
+        assert sync.hgetall("money") == {b"spent": b"60"}
+        assert await key.take("b", "alive", later, money=40) == [1]
+
+    async def test_a_worker_that_was_late_to_renew_holds_no_less(self, client: RespClient) -> None:
+        key = Key(client, budget=100)
+        await key.take("a", money=60)
+        assert await key.take("b", at=START + 20, money=40) == [1]
+        await key.settle("a", money=10, at=START + 20)
+        assert await key.take("c", at=START + 20, money=51) == [3, b"budget", 1]
+        assert await key.take("c", at=START + 20, money=50) == [1]
 
     async def test_a_counter_lives_as_long_as_it_is_told_and_no_longer(self, client: RespClient, sync: Redis) -> None:
         key = Key(client, budget=100)
@@ -277,4 +297,6 @@ async def test_whatever_order_workers_take_settle_renew_and_die_in_nothing_leaks
         for name in mine:
             await key.settle(name, worker, at=now)
     now += 100
-    assert await key.take("last", "w-last", now, tokens=100_000, money=1_000_000 - spent) == [1], "all of it is back"
+    left = 1_000_000 - spent - 100 * len(dead)
+    assert (await key.take("more", "w-last", now, tokens=100_000, money=left + 1))[:2] == [3, b"budget"]
+    assert await key.take("last", "w-last", now, tokens=100_000, money=left) == [1], "all of it is back"
