@@ -331,6 +331,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "waiting": values.get("waiting", msgspec.structs.asdict(Waiting())),
         "resilience": values.get("resilience", {}),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
+        "explains_all": values.get("explainsAll", default.explains_all),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
         "is_demo_enabled": is_demo_enabled,
     }

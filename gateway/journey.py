@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from msgspec import structs
 
+from gateway.accounting.explain import explained_header, explanation
 from gateway.accounting.record import note_of, record_of, refusal_of
 from gateway.accounting.reservation import reservation_of
 from gateway.admission.load import Load
@@ -28,7 +30,7 @@ from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
 from gateway.dialects.gemini.array import ArrayTap
-from gateway.dialects.headers import session_of
+from gateway.dialects.headers import asks_why, session_of
 from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES
 from gateway.dialects.translation import Translation
@@ -52,7 +54,6 @@ from gateway.upstream.seam import UpstreamFault
 
 _log = structlog.get_logger()
 
-MAX_EXPLAINED_BYTES = 2_000
 MAX_DROPPED_BYTES = 1_000
 """Of the header that says what a target's dialect could not say; the ledger has all of it."""
 
@@ -160,6 +161,10 @@ async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: Ga
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=asked, is_stream=False)
     duration_s = time.monotonic() - inbound.started_at
     record = refusal_of(note, status=error.status, error=error.code, duration_s=duration_s)
+    if error.decision is not None:
+        error.shows_decision = asks_why(inbound.headers)
+        if error.shows_decision or tools.runtimes.current().settings.explains_all:
+            record = structs.replace(record, routing=error.decision)
     _measure(record, tools.metrics)
     await tools.holds.settle(record, NO_HOLD)
 
@@ -230,6 +235,7 @@ class _Passage:
         self._tools = tools
         self._early_headers_s = runtime.settings.early_headers_s
         self._rates = runtime.rates
+        self._keeps_routing = exchange.explains or runtime.settings.explains_all
         self._is_settled = False
 
     async def run(self) -> None:
@@ -325,6 +331,8 @@ class _Passage:
             await self._end_cut("reset", message, tap, last)
             return
         self._judge(tap)
+        if exchange.explains:
+            last += self._explanation()
         exchange.watch.enter("gap_timeout", time.monotonic() + LINGER_S)
         await self._settle(200, len(last))
         await reply.finish(last)
@@ -396,6 +404,8 @@ class _Passage:
     async def _end_failed(self, error: UpstreamFailed) -> None:
         exchange = self.exchange
         exchange.error = error.code
+        if exchange.explains:
+            error.decision, error.shows_decision = self._plan.decision(), True
         if not self._reply.has_started:
             await self._settle(error.status)
             raise error
@@ -413,6 +423,8 @@ class _Passage:
         ended_at = time.monotonic()
         bytes_out = self._reply.bytes_out + last_bytes
         record = record_of(self._note, exchange, self._rates, status=status, ended_at=ended_at, bytes_out=bytes_out)
+        if self._keeps_routing:
+            record = structs.replace(record, routing=self._plan.decision())
         _measure(record, tools.metrics)
         self._let_go(record)
         await tools.holds.settle(record, self._hold)
@@ -462,14 +474,23 @@ class _Passage:
         if self.exchange.head.is_stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))
-        if self.exchange.wants_explanation:
-            headers.append((b"x-omniroute-explain", self._plan.summary().encode("ascii")[:MAX_EXPLAINED_BYTES]))
+        if self.exchange.explains:
+            headers.append((b"x-omniroute-explain", explained_header(self._plan.decision(), self.exchange.attempts)))
         if asking.notes:
             headers.append((b"x-omniroute-dropped", _header_value("; ".join(asking.notes))[:MAX_DROPPED_BYTES]))
         return headers
 
+    def _explanation(self) -> bytes:
+        """The event after the last; the header that left at commit knows nothing of what came later."""
+        exchange = self.exchange
+        form = b"" if exchange.arrival.wants_array else exchange.caller.explanation
+        return form and form % explanation(self._plan.decision(), exchange.attempts)
+
     def _details(self) -> dict[str, object]:
-        return {"request_id": self.exchange.request_id, "attempts": self.exchange.attempts}
+        details: dict[str, object] = {"request_id": self.exchange.request_id, "attempts": self.exchange.attempts}
+        if self.exchange.explains:
+            details["routing"] = self._plan.decision()
+        return details
 
 
 def _header_value(text: str) -> bytes:

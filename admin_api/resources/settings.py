@@ -62,6 +62,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     waiting: WaitingBody | msgspec.UnsetType = msgspec.UNSET
     resilience: Resilience | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
+    explains_all: bool | msgspec.UnsetType = msgspec.UNSET
     blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
 
     require_login: bool | msgspec.UnsetType = msgspec.UNSET
@@ -82,6 +83,7 @@ _ROUTING = {
     "fallbackStrategy": "fallback_strategy",
     "stickyRoundRobinLimit": "sticky_round_robin_limit",
     "earlyHeadersS": "early_headers_s",
+    "explainsAll": "explains_all",
     "blockedProviders": "blocked_providers",
     "setupComplete": "setup_complete",
     "theme": "theme",
@@ -190,6 +192,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "fallbackStrategy": default.account_strategy,
         "stickyRoundRobinLimit": default.sticky_limit,
         "earlyHeadersS": default.early_headers_s,
+        "explainsAll": default.explains_all,
         "blockedProviders": [],
         "requireLogin": True,
         "setupComplete": True,

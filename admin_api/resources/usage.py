@@ -2,15 +2,18 @@
 
 from typing import Annotated, Any
 
+import msgspec
 import sqlalchemy as sa
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, Parameter
 
 from admin_api.http.errors import bad_request
+from admin_api.services.decision_view import decision_view
 from admin_api.services.key_rules import NANO
 from admin_api.services.plane import Plane
 from admin_api.store.records import RecordRow, load_records, record_conditions
+from gateway.domain.decision import Decision
 
 MAX_LIMIT = 200
 _Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT)]
@@ -109,7 +112,13 @@ def _log_view(row: RecordRow) -> dict[str, Any]:
         "bytesIn": row["bytes_in"],
         "bytesOut": row["bytes_out"],
         "worker": row["worker"],
+        "routing": _routing_view(row["routing"]),
     }
+
+
+def _routing_view(routing: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The decision, of requests for which it was kept."""
+    return None if routing is None else decision_view(msgspec.convert(routing, Decision))
 
 
 def _attempt_view(attempt: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +130,7 @@ def _attempt_view(attempt: dict[str, Any]) -> dict[str, Any]:
         "status": attempt.get("status", 0),
         "durationMs": attempt.get("duration_ms", 0.0),
         "error": attempt.get("error", ""),
+        "dropped": attempt.get("dropped", []),
     }
 
 

@@ -297,6 +297,7 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "waiting": msgspec.structs.asdict(given.waiting) if given.waiting else None,
         "resilience": msgspec.structs.asdict(given.resilience) if given.resilience else None,
         "earlyHeadersS": given.early_headers_s,
+        "explainsAll": given.explains_all,
         "blockedProviders": None if given.blocked_providers is None else list(given.blocked_providers),
     }
     return [SettingRow(name, value, managed=True) for name, value in values.items() if value is not None]

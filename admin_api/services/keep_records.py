@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,11 +16,13 @@ from admin_api.services.plane import Plane
 from admin_api.store.nodes import nodes
 from admin_api.store.prices import PriceRow, prices
 from admin_api.store.records import insert_records, insert_rejected
+from gateway.domain.decision import Decision
 from gateway.domain.record import RequestRecord, decode_record
 
 _MAX_COUNT = 1 << 53
 _MAX_BODY = 16_384
 _SHORT, _LONG = 200, 4_000
+_MOST_NAMED = 100
 
 log = structlog.get_logger()
 
@@ -127,6 +130,23 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
         "duration_ms": record.duration_ms,
         "bytes_in": record.bytes_in,
         "bytes_out": record.bytes_out,
+        "routing": _routing(record.routing),
+    }
+
+
+def _routing(decision: Decision | None) -> dict[str, Any] | None:
+    """A decision as it is kept: of what names it may hold, as many as an honest worker writes."""
+    if decision is None:
+        return None
+    return {
+        "strategy": _text(decision.strategy),
+        "account_strategy": _text(decision.account_strategy),
+        "candidates": [_clean(msgspec.to_builtins(one)) for one in decision.candidates[:_MOST_NAMED]],
+        "dropped": [_clean(msgspec.to_builtins(one)) for one in decision.dropped[:_MOST_NAMED]],
+        "scores": {
+            _text(name, _LONG): score for name, score in islice(decision.scores.items(), 1000) if math.isfinite(score)
+        },
+        "has_affinity": decision.has_affinity,
     }
 
 

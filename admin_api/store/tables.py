@@ -204,6 +204,7 @@ request_records = sa.Table(
     sa.Column("duration_ms", sa.Double, nullable=False),
     sa.Column("bytes_in", sa.BigInteger, nullable=False),
     sa.Column("bytes_out", sa.BigInteger, nullable=False),
+    sa.Column("routing", sa.JSON(none_as_null=True)),
 )
 
 usage_rollups = sa.Table(

@@ -105,6 +105,8 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocked_providers: tuple[str, ...] = ()
     is_demo_enabled: bool = True
     resilience: Resilience = Resilience()
+    explains_all: bool = False
+    """Keep the routing decision of every request, not only of those whose caller asked why."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):

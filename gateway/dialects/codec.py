@@ -210,6 +210,9 @@ class CallerCodec:
     stream_type: Callable[[Arrival], bytes]
     """The content type of a stream."""
     keep_alive: bytes = b""
+    explanation: bytes = b""
+    """The event after a stream's end that tells a caller who asked why it went where it went, with `%s` for one line of
+    JSON; empty where the dialect's clients would stumble over it."""
     envelope_marks: tuple[bytes, ...] = (MARK,)
     """How envelopes look in the bytes of this dialect's requests; one of them is in each that holds an envelope."""
 

@@ -71,6 +71,11 @@ def session_of(headers: RawHeaders) -> str:
     return ""
 
 
+def asks_why(headers: RawHeaders) -> bool:
+    """The caller wants to be told why its request went where it went."""
+    return (b"x-omniroute-explain", b"true") in headers
+
+
 def does_without_tools(headers: RawHeaders) -> bool:
     """Codex offers web search with every request and gets along without it; anybody can say the same by a header."""
     return any(

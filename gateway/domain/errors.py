@@ -16,6 +16,7 @@ GatewayError            status code             what happened
 CallerGone is not an answer: nobody is there to read it.
 """
 
+from gateway.domain.decision import Decision
 from gateway.domain.record import AttemptRecord
 
 
@@ -25,6 +26,10 @@ class GatewayError(Exception):
     status = 500
     code = "internal_error"
     retry_after_s: float | None = None
+    decision: Decision | None = None
+    """Where the request would have gone, once a plan was tried to be made."""
+    shows_decision = False
+    """The caller asked for it."""
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)

@@ -6,6 +6,7 @@ ledger job of the control plane. Encoded as JSON so that an operator can read a 
 
 import msgspec
 
+from gateway.domain.decision import Decision
 from gateway.domain.usage import Usage
 
 
@@ -57,6 +58,8 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     duration_ms: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    routing: Decision | None = None
+    """Kept when the caller asked for an explanation, or the operator wants it of all requests."""
 
 
 encode_record = msgspec.json.Encoder().encode

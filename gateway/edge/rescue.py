@@ -2,6 +2,7 @@
 
 import math
 
+from gateway.accounting.explain import explained_header
 from gateway.dialects.registry import CALLERS
 from gateway.domain.dialect import CallerDialect
 from gateway.domain.errors import GatewayError, UpstreamFailed
@@ -15,6 +16,9 @@ def rescue(error: GatewayError, dialect: CallerDialect, request_id: str) -> tupl
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if error.decision is not None and error.shows_decision:
+        attempts = error.attempts if isinstance(error, UpstreamFailed) else ()
+        headers.append((b"x-omniroute-explain", explained_header(error.decision, attempts)))
     if not isinstance(error, UpstreamFailed):
         headers.append((b"x-omniroute-attempts", b"0"))
     else:
@@ -28,6 +32,8 @@ def _body(error: GatewayError, dialect: CallerDialect, request_id: str) -> bytes
     details: dict[str, object] = {"request_id": request_id}
     if isinstance(error, UpstreamFailed):
         details["attempts"] = error.attempts
+    if error.decision is not None and error.shows_decision:
+        details["routing"] = error.decision
     return CALLERS[dialect].encode_error(error.status, error.code, error.message, error.param, details)
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from gateway.dialects.codec import Arrival, CallerCodec, Head
 from gateway.dialects.envelope import Envelopes
-from gateway.dialects.headers import RawHeaders, does_without_tools, session_of
+from gateway.dialects.headers import RawHeaders, asks_why, does_without_tools, session_of
 from gateway.dialects.turns import check_calls
 from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import CallerGone
@@ -39,6 +39,8 @@ class Exchange:
     timeouts: Timeouts
     started_at: float
     watch: Watch = field(init=False)
+    explains: bool = field(init=False)
+    """The caller asks why its request went where it went."""
     note: RequestRecord | None = None
     attempts: list[AttemptRecord] = field(default_factory=list)
     call: UpstreamCall | None = None
@@ -66,11 +68,7 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self.watch = Watch(CALLER_STALL_S, self.caller_stalled)
-
-    @property
-    def wants_explanation(self) -> bool:
-        """The caller asks why its request went where it went."""
-        return (b"x-omniroute-explain", b"true") in self.headers
+        self.explains = asks_why(self.headers)
 
     def request(self) -> ChatRequest:
         """The request in no dialect, decoded once. Raises BadRequest."""

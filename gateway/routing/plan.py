@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from gateway.config.snapshot import AccountStrategy, Combo, RoutingSettings
+from gateway.domain.decision import Candidate, Decision, Dropped
 from gateway.domain.errors import Forbidden, GatewayError, NotFound, Unavailable
 from gateway.domain.target import Connection, Target
 from gateway.routing.affinity import Session, ranked, ranked_models
@@ -36,17 +37,6 @@ _MOVING = frozenset({"round-robin", "least-used", "latency"})
 _DEFAULTS = RoutingSettings()
 
 
-class Dropped(msgspec.Struct, frozen=True):
-    """A target, or a model with all its connections, that is not tried.
-
-    `name` is `prefix/model`, with ` @connection` when it is one. `reason`: `vision`, `tools`, `structured`, `context`
-    (it cannot), `not_allowed` (for this key), `resting`, `tier_spent`, `tier_not_asked`, `no_connection`.
-    """
-
-    name: str
-    reason: str
-
-
 class Plan(msgspec.Struct, frozen=True):
     """What is tried, in order; the first `awake` of `targets` do not rest. At least one target.
 
@@ -61,12 +51,19 @@ class Plan(msgspec.Struct, frozen=True):
     scores: tuple[tuple[str, float], ...] = ()
     has_affinity: bool = False
 
-    def summary(self) -> str:
-        """One line of ASCII for a header."""
-        tried = ", ".join(_name_of(target.model, target.connection) for target in self.targets)
-        dropped = ", ".join(f"{one.name} ({one.reason})" for one in self.dropped)
-        line = f"{self.strategy}/{self.account_strategy}: {tried}" + (f"; not: {dropped}" if dropped else "")
-        return "".join(sign if " " <= sign <= "~" else "?" for sign in line)
+    def decision(self) -> Decision:
+        """The plan for those who ask why."""
+        return Decision(
+            strategy=self.strategy,
+            account_strategy=self.account_strategy,
+            candidates=tuple(
+                Candidate(_name_of(one.model, one.connection), one.connection.id, one.combo, index >= self.awake)
+                for index, one in enumerate(self.targets)
+            ),
+            dropped=self.dropped,
+            scores=dict(self.scores),
+            has_affinity=self.has_affinity,
+        )
 
 
 def make_plan(resolution: Resolution, catalog: Catalog, chance: float) -> tuple[Target, ...]:
@@ -92,7 +89,8 @@ def lay_plan(
 
     `chance` is a random number in [0, 1); `tickets` are asked for at most once a cursor; `allowed` judges `prefix/model`
     for this key; `now` is an instant of the clock of `View.speed`. Raises NotFound (nothing offers it), BadRequest
-    (nothing can do it), Forbidden (`allowed`), Unavailable (all of it rests, or its tiers are spent).
+    (nothing can do it), Forbidden (`allowed`), Unavailable (all of it rests, or its tiers are spent); the error's
+    `decision` tells of what was dropped.
     """
     planning = _Planning(resolution, catalog, settings, view, session)
     planning.case = Case(catalog, view, Draws(planning.chance(chance)), tickets, 1, expected_tokens, now)
@@ -282,7 +280,11 @@ class _Planning:
             elif len(self._dropped) < MAX_DROPPED:
                 self._dropped.append(Dropped(_name_of(target.model, target.connection), "resting"))
         if not targets:
-            raise self._nothing(needs, soonest)
+            error = self._nothing(needs, soonest)
+            error.decision = Decision(
+                self._strategy, self._account_strategy, dropped=tuple(self._dropped), scores=dict(self.case.scores)
+            )
+            raise error
         return Plan(
             tuple(targets),
             awake,

@@ -20,6 +20,7 @@ CALLER = CallerCodec(
     encode_stream_error=encode_stream_error,
     stream_type=lambda arrival: b"text/event-stream; charset=utf-8",
     keep_alive=b'event: ping\ndata: {"type":"ping"}\n\n',
+    explanation=b'event: ping\ndata: {"type":"ping","omniroute.explain":%s}\n\n',  # clients pass any ping by
 )
 
 PROVIDER = ProviderCodec(

@@ -32,6 +32,7 @@ CALLER = CallerCodec(
     encode_stream_error=encode_stream_error,
     stream_type=_stream_type,
     keep_alive=b": keep-alive\n\n",
+    explanation=b"event: omniroute.explain\ndata: %s\n\n",  # after [DONE], where clients read no more
 )
 
 PROVIDER = ProviderCodec(

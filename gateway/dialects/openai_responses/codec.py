@@ -21,6 +21,7 @@ CALLER = CallerCodec(
     encode_stream_error=encode_stream_error,
     stream_type=lambda _arrival: b"text/event-stream; charset=utf-8",
     keep_alive=b": keep-alive\n\n",
+    explanation=b": omniroute.explain %s\n\n",  # a comment: clients hand every event on to their users
 )
 
 PROVIDER = ProviderCodec(

@@ -356,5 +356,7 @@ async def test_who_asks_is_told_why_the_request_went_there(make: Any) -> None:
     worker = make(a=whole(503, b"busy"), b=whole(200, ANSWER))
     body = json.dumps({"model": "local/m1", "messages": []}).encode()
     answer = await worker.ask("POST", "/v1/chat/completions", body, x_omniroute_explain="true")
-    assert answer.headers["x-omniroute-explain"] == "priority/fill-first: local/m1 @a, local/m1 @b"
+    told = json.loads(answer.headers["x-omniroute-explain"])
+    assert [one["name"] for one in told["candidates"]] == ["local/m1 @a", "local/m1 @b"]
+    assert [one["outcome"] for one in told["attempts"]] == ["server_error", "committed"]
     assert "x-omniroute-explain" not in (await worker.ask("POST", "/v1/chat/completions", body)).headers

@@ -346,13 +346,26 @@ def test_a_plan_says_why() -> None:
     assert (plan.strategy, plan.account_strategy) == ("cost-optimized", "fill-first")
     assert dict(plan.scores) == {"p/m": 5.0, "q/m": 1.0}
     assert [one.model for one in plan.targets][:2] == ["m", "m"]
-    assert plan.summary().startswith("cost-optimized/fill-first: q/m @a, p/m @a, ")
-    assert "not: p/m @b (resting)" in plan.summary()
+    decision = plan.decision()
+    assert [one.name for one in decision.candidates][:2] == ["q/m @a", "p/m @a"]
+    assert decision.candidates[0].combo == "c"
+    assert [(one.name, one.reason) for one in decision.dropped] == [("p/m @b", "resting"), ("p/n @b", "resting")]
+    assert decision.scores == {"p/m": 5.0, "q/m": 1.0}
 
 
-def test_a_summary_fits_in_a_header() -> None:
-    tables = catalog(connection("p", "bad\r\nname: ü"))
-    assert plan_of("p/m", tables).summary() == "priority/fill-first: p/m @bad??name: ?"
+def test_a_target_whose_rest_is_short_is_shown_as_resting() -> None:
+    tables = catalog(connection("p", "a"), connection("p", "b"))
+    decision = plan_of("p/m", tables, view=Beliefs(rests={"p-a": 2.0})).decision()
+    assert [(one.name, one.rests) for one in decision.candidates] == [("p/m @b", False), ("p/m @a", True)]
+
+
+def test_nowhere_to_go_is_explained_too() -> None:
+    tables = catalog(connection("p", "a"), connection("p", "b"))
+    with pytest.raises(Unavailable) as error:
+        plan_of("p/m", tables, view=Beliefs(rests={"p-a": 60.0, "p-b": 60.0}))
+    assert error.value.decision is not None
+    assert error.value.decision.candidates == ()
+    assert [one.reason for one in error.value.decision.dropped] == ["resting", "resting"]
 
 
 def test_broken_combos_are_harmless() -> None:
