@@ -34,6 +34,7 @@ from admin_api.store.database import open_database
 from gateway import __version__
 from gateway.config.settings import Settings
 from gateway.providers.load import load_specs
+from gateway.state.client import make_client
 
 MAX_BODY_BYTES = 1 << 20
 _RESOURCES = (auth, settings, nodes, providers, combos, keys, names, usage, health, resilience, pages)
@@ -54,7 +55,7 @@ def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = tim
 
 def connect_redis(url: str) -> Redis:
     """A client that fails fast: whoever calls it has a limit and a way to go on."""
-    return Redis.from_url(
+    return make_client(
         url,
         socket_connect_timeout=1.0,
         socket_timeout=5.0,

@@ -10,31 +10,36 @@ import asyncio
 import contextlib
 import hashlib
 import random
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
-from urllib.parse import unquote, urlsplit
 
 import hiredis
 import structlog
+
+from gateway.state.address import Address, find_primary
 
 _log = structlog.get_logger()
 
 Argument = bytes | str | int | float
 
 MAX_WAITING = 50_000
-BLACK_HOLE_S = 10.0
+BLACK_HOLE_S, WATCHED_BLACK_HOLE_S = 10.0, 1.0
 MISSES_TO_OPEN, OPEN_S = 5, 1.0
-"""After so many trips in a row over their budget no new one is tried for a while: slow is worse than gone."""
+"""After so many trips in a row over their budget no new one is tried for a while: slow is worse than gone. When nothing
+came for BLACK_HOLE_S (where Sentinels may name another server: WATCHED_BLACK_HOLE_S), a new connection is made."""
 
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.05, 2.0
 
 
 class StateAway(Exception):
     """Redis did not answer: not connected, loading, full, or over the trip's time budget."""
+
+
+class NotPrimary(StateAway):
+    """The server is a replica: there was a fail-over."""
 
 
 class NotSent(StateAway):
@@ -48,25 +53,6 @@ class Script:
         self.name = name
         self.text = (Path(__file__).parent / "scripts" / f"{name}.lua").read_bytes()
         self.sha = hashlib.sha1(self.text).hexdigest()  # noqa: S324  (Redis names scripts by SHA-1)
-
-
-class Address:
-    """A Redis URL taken apart: `redis://`, `rediss://` or `unix://`, with optional user, password and `/db`."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
-        self.is_unix = parts.scheme == "unix"
-        self.path = unquote(parts.path) if self.is_unix else ""
-        self.host = parts.hostname or "127.0.0.1"
-        self.port = parts.port or 6379
-        self.tls = ssl.create_default_context() if parts.scheme == "rediss" else None
-        self.username = unquote(parts.username) if parts.username else ""
-        self.password = unquote(parts.password) if parts.password else ""
-        query_db = dict(part.partition("=")[::2] for part in parts.query.split("&") if part).get("db", "0")
-        path_db = parts.path.strip("/") if not self.is_unix else ""
-        self.db = int(path_db or query_db)
 
 
 class _Protocol(asyncio.Protocol):
@@ -108,6 +94,7 @@ class RespClient:
         self._address = Address(url)
         self._budget_s = budget_s
         self._connect_s = connect_s
+        self._black_hole_s = WATCHED_BLACK_HOLE_S if self._address.sentinels else BLACK_HOLE_S
         self._protocol: _Protocol | None = None
         self._out: list[bytes] = []
         self._reconnecting: asyncio.Task[None] | None = None
@@ -159,7 +146,7 @@ class RespClient:
             if loop.time() < self._open_until:
                 raise NotSent("Redis is too slow; waiting before the next try")
             self._open_until = loop.time() + OPEN_S
-            if loop.time() - self._slow_since > BLACK_HOLE_S and protocol.transport is not None:
+            if loop.time() - self._slow_since > self._black_hole_s and protocol.transport is not None:
                 protocol.transport.abort()  # nothing came for long: the connection may lead nowhere, a new one may not
                 raise NotSent("Redis is silent; connecting anew")
         future: asyncio.Future[object] = loop.create_future()
@@ -171,14 +158,22 @@ class RespClient:
 
     async def call(self, *command: Argument, budget_s: float | None = None) -> object:
         """Run one command within the time budget. Raises StateAway; a ReplyError that is no outage is raised too."""
-        return _checked(await self._within_budget(self.send(*command), budget_s))
+        return self._checked(await self._within_budget(self.send(*command), budget_s))
 
     async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> object:
         """Run a script within the time budget. Raises StateAway."""
         answer = await self._within_budget(self.send("EVALSHA", script.sha, len(keys), *keys, *arguments), None)
         if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
             answer = await self._within_budget(self.send("EVAL", script.text, len(keys), *keys, *arguments), None)
-        return _checked(answer)
+        return self._checked(answer)
+
+    def _checked(self, answer: object) -> object:
+        try:
+            return _checked(answer)
+        except NotPrimary:
+            if self._protocol is not None and self._protocol.transport is not None:
+                self._protocol.transport.abort()  # connecting anew finds the primary
+            raise
 
     async def _within_budget(self, future: asyncio.Future[object], budget_s: float | None) -> object:
         if budget_s is None:
@@ -241,6 +236,7 @@ class RespClient:
                 continue
             is_another = bool(self.run_id) and run_id != self.run_id
             self.run_id, self._protocol = run_id, protocol
+            self._misses = 0  # it has answered; what the connection before it missed says nothing of this one
             self.on_up(is_another)
             return
 
@@ -259,13 +255,9 @@ class RespClient:
         if address.is_unix:
             await loop.create_unix_connection(factory, address.path)
         else:
-            await loop.create_connection(
-                factory,
-                address.host,
-                address.port,
-                ssl=address.tls,
-                server_hostname=address.host if address.tls else None,
-            )
+            host, port = await find_primary(address)
+            server_hostname = host if address.tls else None
+            await loop.create_connection(factory, host, port, ssl=address.tls, server_hostname=server_hostname)
         return created[0]
 
     async def _greet(self, protocol: _Protocol) -> bytes:
@@ -276,6 +268,8 @@ class RespClient:
             commands.append(("AUTH", *([address.username] if address.username else []), address.password))
         if address.db:
             commands.append(("SELECT", address.db))
+        if address.sentinels:
+            commands.append(("ROLE",))  # a Sentinel may be late; not asked elsewhere: a user may lack the right to
         commands += [("GET", "-"), ("INFO", "server")]  # GET answers LOADING while INFO would not
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[object]] = [loop.create_future() for _ in commands]
@@ -284,6 +278,8 @@ class RespClient:
         protocol.transport.write(b"".join(_pack(command) for command in commands))
         answers = [_checked(await future) for future in futures]
         info = answers[-1]
+        if any(isinstance(answer, list) and answer[0] != b"master" for answer in answers):
+            raise NotPrimary("the server is a replica")
         assert isinstance(info, bytes)
         return next((line[7:] for line in info.splitlines() if line.startswith(b"run_id:")), b"")
 
@@ -296,10 +292,11 @@ def _checked(answer: object) -> object:
     """Error answers that mean an outage (LOADING, OOM, READONLY …) become StateAway; others are raised as they are."""
     if isinstance(answer, hiredis.ReplyError):
         word = str(answer).partition(" ")[0]
+        if word == "READONLY":
+            raise NotPrimary("Redis answers READONLY") from answer
         if word in (
             "LOADING",
             "OOM",
-            "READONLY",
             "MASTERDOWN",
             "BUSY",
             "MISCONF",

@@ -17,6 +17,7 @@ from gateway.config.snapshot import UnreadableSnapshot, decode_snapshot
 from gateway.providers.spec import ProviderSpec
 from gateway.runtime import RuntimeHolder, compile_runtime
 from gateway.state import keys
+from gateway.state.client import make_client
 from gateway.state.keyring import Keyring
 from gateway.state.rests import Rests
 from gateway.telemetry.metrics import Metrics
@@ -60,7 +61,7 @@ class SnapshotWatch:
     async def run(self) -> None:
         delay_s = RECONNECT_MIN_S
         while True:
-            client = redis.asyncio.from_url(self._url, socket_connect_timeout=2.0, socket_timeout=5.0)
+            client = make_client(self._url, socket_connect_timeout=2.0, socket_timeout=5.0)
             try:
                 async with client, client.pubsub() as news:
                     await news.subscribe(keys.NEWS)

@@ -8,35 +8,10 @@ import hiredis
 import pytest
 
 from gateway.state import resp
-from gateway.state.resp import Address, RespClient, Script, StateAway
+from gateway.state.resp import RespClient, Script, StateAway
 from tests.gateway.state.conftest import until
 from tests.support.fault_proxy import FaultProxy
 from tests.support.real_valkey import RealValkey
-
-
-@pytest.mark.parametrize(
-    ("url", "where"),
-    [
-        ("redis://h:1/2", ("h", 1, "", "", "", 2)),
-        ("redis://h", ("h", 6379, "", "", "", 0)),
-        ("redis://:p%40ss@h:1", ("h", 1, "", "", "p@ss", 0)),
-        ("redis://u:p@h:1/0", ("h", 1, "", "u", "p", 0)),
-        ("redis://h:1?db=4", ("h", 1, "", "", "", 4)),
-        ("unix:///a%20b/v.sock", ("127.0.0.1", 6379, "/a b/v.sock", "", "", 0)),
-        ("unix:///v.sock?db=2", ("127.0.0.1", 6379, "/v.sock", "", "", 2)),
-        ("redis://[::1]:7", ("::1", 7, "", "", "", 0)),
-    ],
-)
-def test_an_address_is_taken_apart(url: str, where: tuple[object, ...]) -> None:
-    one = Address(url)
-    assert (one.host, one.port, one.path, one.username, one.password, one.db) == where
-    assert one.tls is None
-
-
-def test_tls_and_wrong_schemes() -> None:
-    assert Address("rediss://h").tls is not None
-    with pytest.raises(ValueError, match="redis://"):
-        Address("http://h")
 
 
 async def test_answers_come_in_the_order_of_the_questions(valkey: RealValkey, connect: Any) -> None:
