@@ -24,6 +24,7 @@ from gateway.journey import Tools
 from gateway.providers.load import load_specs
 from gateway.relay.attempt import Attempts
 from gateway.relay.exchange import Exchange
+from gateway.relay.hearsay import Hearsay
 from gateway.relay.loop import Traffic
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
@@ -35,6 +36,7 @@ from gateway.state.resp import RespClient
 from gateway.state.rests import Rests
 from gateway.state.slots import Slots
 from gateway.state.spool import Spool
+from gateway.state.views import Views
 from gateway.tasks.beat import (
     beat_heart,
     flush_metrics,
@@ -42,6 +44,7 @@ from gateway.tasks.beat import (
     refresh_rests,
     renew_holds,
     save_keys,
+    share_views,
     watch_parent,
 )
 from gateway.tasks.replay_spool import replay_spool
@@ -109,6 +112,7 @@ class App:
         slots.live_workers = holds.live_workers = settings.workers
         self._lines = SlotLines(slots, self._waiting)
         self._standing = Standing(rests)
+        hearsay = Hearsay(self._standing, Views(redis, worker))
         self._cursors = cursors = Cursors(redis, worker, time.monotonic)
         self._tools = Tools(
             traffic=Traffic(self._standing, rests, slots, self._lines),
@@ -147,6 +151,7 @@ class App:
         start("beat_heart", lambda: beat_heart(redis, worker, runtimes))
         start("renew_holds", lambda: renew_holds(holds, slots))
         start("refresh_rests", lambda: refresh_rests(rests))
+        start("share_views", lambda: share_views(hearsay))
         start("save_keys", lambda: save_keys(keyring))
         start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
         notice = settings.run_dir / "draining"
@@ -201,6 +206,7 @@ class App:
             ("unsettled_records", self._holds.unsettled),
             ("slots", self._slots.open),
             ("waiting_for_slots", self._lines.waiting),
+            ("untold_targets", self._standing.untold),
         ):
             metrics.queue_size.set(size, (name,))
         for name, size in (
@@ -213,6 +219,7 @@ class App:
             ("rests", self._rests.resting),
             ("failing_targets", self._rests.failing),
             ("speeds", self._standing.speeds),
+            ("other_workers", self._standing.heard_of),
             ("cursors", len(self._cursors)),
             ("limited_connections", self._slots.accounts),
             ("learned_limits", self._slots.learned),

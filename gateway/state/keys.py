@@ -144,3 +144,9 @@ CURSOR_TTL_S = 7 * 86_400
 def cursor(name: str) -> str:
     """string, CURSOR_TTL_S: the next ticket of a round-robin that no worker has, in decimal."""
     return f"{SCHEMA}:cursor:{name}"
+
+
+# What workers tell each other about targets (`views.py`).
+
+VIEW = f"{SCHEMA}:view"
+"""stream, `views.LIFETIME_S` after the last entry, at most `views.MAX_ENTRIES`: `w` = worker, `m` = what it measured (msgpack)."""

@@ -5,6 +5,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import random
 import signal
 import socket
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from gateway.relay.exchange import Exchange
+from gateway.relay.hearsay import Hearsay
 from gateway.runtime import RuntimeHolder
 from gateway.state import keys
 from gateway.state.holds import Holds
@@ -29,6 +31,7 @@ FLUSH_S = 0.25
 HEARTBEAT_S = 5.0
 SAVE_KEYS_S = 5.0
 REFRESH_RESTS_S = 1.0
+SHARE_S = 0.25
 PARENT_GONE_SIGNAL = signal.SIGUSR1
 """What the kernel sends a worker when the process that forked it dies; before a worker serves it simply ends it."""
 LAST_WORDS_S = 1.0
@@ -78,6 +81,13 @@ async def refresh_rests(rests: Rests) -> None:
     while True:
         await asyncio.sleep(REFRESH_RESTS_S)
         await rests.refresh()
+
+
+async def share_views(hearsay: Hearsay) -> None:
+    """Tell the other workers how targets do, and hear from them; not all workers at once."""
+    while True:
+        await asyncio.sleep(SHARE_S * random.uniform(0.8, 1.2))
+        await hearsay.exchange()
 
 
 async def save_keys(keyring: Keyring) -> None:

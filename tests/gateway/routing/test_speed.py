@@ -6,7 +6,7 @@ from gateway.routing.speed import BUSY_UNMEASURED, STALE_S, TIME_CONSTANT_S, Spe
 
 
 def test_the_first_measurement_is_taken_as_it_is() -> None:
-    assert measured(None, 120.0, 8.0, 5.0) == Speed(120.0, 8.0, 0, 5.0)
+    assert measured(None, 120.0, 8.0, 5.0) == Speed(120.0, 8.0, 0, 5.0, 5.0)
 
 
 def test_a_peak_counts_at_once_and_fades_with_the_time_constant() -> None:
@@ -16,6 +16,26 @@ def test_a_peak_counts_at_once_and_fades_with_the_time_constant() -> None:
     assert later.ttft_ms == pytest.approx(100 + 1900 * 0.3679, rel=0.001)
     assert later.per_token_ms == pytest.approx(5 + 45 * 0.3679, rel=0.001)
     assert measured(slow, 100.0, 5.0, 1.0).ttft_ms == 2000.0, "answers of the same instant do not wipe it out"
+
+
+def test_what_is_told_late_counts_as_if_it_had_been_told_in_time() -> None:
+    in_order = measured(measured(Speed(100.0, None, 0, 10.0), 900.0, None, 11.0), 100.0, None, 12.0)
+    late = measured(measured(Speed(100.0, None, 0, 10.0), 100.0, None, 12.0), 900.0, None, 11.0)
+    assert late.ttft_ms == pytest.approx(in_order.ttft_ms)
+    assert late.at == in_order.at == 12.0
+
+
+def test_what_is_older_and_faster_never_takes_the_place_of_what_is_newer() -> None:
+    assert measured(Speed(500.0, 50.0, 0, 10.0, 10.0), 20.0, 2.0, 4.0) == Speed(500.0, 50.0, 0, 10.0, 10.0)
+
+
+def test_an_old_peak_counts_no_more_than_what_is_left_of_it() -> None:
+    known = Speed(100.0, None, 0, 100.0)
+    assert measured(known, 9000.0, None, 100.0 - 10 * TIME_CONSTANT_S).ttft_ms == pytest.approx(100, rel=0.01)
+
+
+def test_the_pace_of_a_long_answer_says_nothing_of_when_the_first_token_was_measured() -> None:
+    assert measured(Speed(500.0, None, 0, 10.0), None, 9.0, 60.0) == Speed(500.0, 9.0, 0, 10.0, 60.0)
 
 
 def test_an_answer_too_short_to_say_leaves_the_speed_per_token() -> None:
