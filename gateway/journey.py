@@ -3,7 +3,7 @@
   1 edge        gives `Inbound` (who asks, what, the bytes) and a `Reply`
   2 admission   secret → Caller; may this key use that model?          `keyring`, `permit`
   3 dialects    bytes → what routing must know                         `CallerCodec.read_head`
-  4 routing     name → targets in order                                `Runtime.plan`
+  4 routing     name → targets in order                                `Runtime.resolve`, `lay_plan`
   5 relay       targets until one commits                              `relay` (6 upstream: one call)
   7 dialects    the answer's bytes: watched and passed on, or translated   `Tap`, `Translation`
   8 accounting  the record, handed over before the last byte is sent   `holds.settle`
@@ -32,7 +32,7 @@ from gateway.dialects.estimate import estimated_tokens, with_usage
 from gateway.dialects.gemini.array import ArrayTap
 from gateway.dialects.headers import asks_why, session_of
 from gateway.dialects.registry import CALLERS, GRAMMARS
-from gateway.dialects.sse import MAX_HELD_BYTES
+from gateway.dialects.sse import MAX_HELD_BYTES, closed
 from gateway.dialects.translation import Translation
 from gateway.domain.caller import ANONYMOUS, Caller
 from gateway.domain.errors import CallerGone, GatewayError, Unauthorized, UpstreamFailed
@@ -42,7 +42,9 @@ from gateway.domain.reply import Headers, Reply
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
 from gateway.relay.loop import Traffic, relay
-from gateway.routing.plan import Plan
+from gateway.routing.affinity import session_of_name
+from gateway.routing.eligible import NO_NEEDS, needs_in
+from gateway.routing.plan import Plan, lay_plan
 from gateway.routing.strategies import Tickets
 from gateway.runtime import Runtime, RuntimeHolder
 from gateway.state.holds import NO_HOLD, Hold, Holds
@@ -54,6 +56,9 @@ _log = structlog.get_logger()
 
 MAX_DROPPED_BYTES = 1_000
 """Of the header that says what a target's dialect could not say; the ledger has all of it."""
+
+MAX_SEARCHED_BYTES = 256 * 1024
+"""Longer bodies are not searched for what they need of a model: it would hold the loop."""
 
 LINGER_S = 2.0
 """After the terminator a provider has so long to close its answer; then its connection is dropped, not reused."""
@@ -187,21 +192,25 @@ def _reservation(
 
 def _plan(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools: Tools) -> Plan:
     """Where the request may go, in order. Raises GatewayError when there is nowhere."""
-    standing = tools.traffic.standing
-    if standing.is_calm and may_use(caller, head.model):
+    is_allowed = may_use(caller, head.model)
+    if is_allowed and tools.traffic.standing.is_calm:
         plain = runtime.plain_plan(inbound.pinned_provider, head.model)
         if plain is not None:
             return plain
-    return runtime.plan(
-        inbound.pinned_provider,
-        head.model,
-        caller,
-        view=standing,
-        chance=tools.chance(),
+    resolution = runtime.resolve(inbound.pinned_provider, head.model)
+    has_choice = resolution.combo is not None or len(resolution.models) > 1
+    name = session_of(inbound.headers)
+    return lay_plan(
+        resolution,
+        runtime.catalog,
+        tools.chance(),
+        settings=runtime.settings,
+        view=tools.traffic.standing,
+        needs=needs_in(inbound.body) if has_choice and len(inbound.body) <= MAX_SEARCHED_BYTES else NO_NEEDS,
         tickets=tools.tickets,
+        session=session_of_name(caller.key_id, name) if name else None,
+        allowed=None if is_allowed else partial(may_use, caller),
         now=time.monotonic(),
-        body=inbound.body,
-        session_name=session_of(inbound.headers),
     )
 
 
@@ -290,17 +299,22 @@ class _Passage:
             await reply.start(200, self._headers(committed, exchange.caller.stream_type(exchange.arrival)))
         data = committed.held
         last = b""
+        is_torn = False
         try:
             while data:
                 out = tap.feed(data)
                 if tap.held_bytes > MAX_HELD_BYTES:
                     out += tap.take_rest()
+                    is_torn = True
+                elif is_torn:
+                    is_torn = not out  # what is given ends with a whole event
                 exchange.chunks = tap.chunks
                 if tap.is_done:
                     last = out
                     break
                 if tap.error:
                     exchange.error = "provider_error_event"  # noted before it is sent: who reads it may leave at once
+                    out = committed.target.connection.without_secret(out)
                 if out:
                     exchange.watch.sending_since = time.monotonic()
                     await reply.write(out)
@@ -310,17 +324,24 @@ class _Passage:
                     data = mender.feed(data) if data else mender.end()
             last += tap.take_rest()
         except UpstreamFault as fault:
+            rest = tap.take_rest() if committed.asking.codec.terminator else b""
             exchange.usage = tap.usage
-            await self._end_cut(fault.kind, str(fault), tap)
-            return
+            if tap.error or not self._is_whole(tap, committed):
+                await self._end_cut(fault.kind, str(fault), tap, rest, is_torn=is_torn)
+                return
+            last = rest
         finally:
             exchange.usage = tap.usage  # also when the caller leaves: a provider may tell it before its end
         if tap.error:
             exchange.error = "provider_error_event"
-        elif not tap.is_complete:
-            message = "the provider ended the stream before the answer was complete"
-            await self._end_cut("reset", message, tap, last)
-            return
+            last = committed.target.connection.without_secret(last)
+        elif not tap.is_done:
+            if not self._is_whole(tap, committed):
+                message = "the provider ended the stream before the answer was complete"
+                await self._end_cut("reset", message, tap, last, is_torn=is_torn)
+                return
+            if committed.asking.codec.terminator:
+                last = closed(last) + committed.asking.codec.terminator
         self._judge(tap)
         if exchange.explains:
             last += self._explanation()
@@ -362,11 +383,23 @@ class _Passage:
             answered_in=committed.asking.codec.dialect,
         )
 
-    async def _end_cut(self, kind: str, message: str, tap: Tap, rest: bytes = b"") -> None:
+    def _is_whole(self, tap: Tap, committed: Committed) -> bool:
+        """Whether the provider said why its answer is over, be it without a terminator.
+
+        Of several answers at once that is not known of each.
+        """
+        if tap.is_done or not tap.is_complete or not committed.asking.codec.terminator:
+            return tap.is_complete
+        try:
+            return self.exchange.request().n == 1
+        except GatewayError:  # a provider may take what cannot be read here
+            return True
+
+    async def _end_cut(self, kind: str, message: str, tap: Tap, rest: bytes = b"", *, is_torn: bool = False) -> None:
         """After commit there is no other target: the dialect's error event, and no clean terminator.
 
         `rest` is a last event without its blank line: its translator counts it as written; of bytes that pass it is
-        half an event, which must not run into ours.
+        half an event, which must not run into ours. `is_torn`: the beginning of such an event was passed on.
         """
         exchange = self.exchange
         exchange.error = f"stream_{kind}"
@@ -375,7 +408,7 @@ class _Passage:
         if isinstance(tap, Translation | ArrayTap):
             last = rest + tap.fail(502, code, message, self._details())
         else:
-            last = self._stream_error(502, code, message, self._details())
+            last = b"\n\n" * is_torn + self._stream_error(502, code, message, self._details())
         self._judge(tap)
         await self._settle(200, len(last))
         await self._reply.finish(last)

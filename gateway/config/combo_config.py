@@ -6,13 +6,19 @@ from typing import get_args
 from gateway.config.snapshot import AccountStrategy, Tier
 
 MAX_STICKY = 1_000_000
+GOES_ON: Mapping[str, str] = {
+    "context_length": "context_length_fallback",
+    "content_policy": "content_policy_fallback",
+}
+"""Outcomes that are the caller's fault, and the option that has another model tried all the same."""
 
 
 def config_problems(config: Mapping[str, object]) -> list[str]:
     """Why a combo's `config` is refused, each with the name of its field in it. Fields of other rooms are let be.
 
     `account_strategy`: how connections are chosen; `sticky_limit`: requests that stay with one choice before the next
-    has its turn; `affinity`: conversations keep their connection; `tiers`: true, or names of tiers with commas between.
+    has its turn; `affinity`: conversations keep their connection; `tiers`: true, or names of tiers with commas between;
+    `context_length_fallback`, `content_policy_fallback`: go on with another model when one refuses a request for that.
     """
     problems: list[str] = []
     if "account_strategy" in config and config["account_strategy"] not in get_args(AccountStrategy):
@@ -21,8 +27,10 @@ def config_problems(config: Mapping[str, object]) -> list[str]:
         limit = config["sticky_limit"]
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_STICKY:
             problems.append(f"`sticky_limit` must be a whole number from 1 to {MAX_STICKY}")
-    if not isinstance(config.get("affinity", False), bool):
-        problems.append("`affinity` must be true or false")
+    switches = ("affinity", *GOES_ON.values())
+    problems += [
+        f"`{name}` must be true or false" for name in switches if not isinstance(config.get(name, False), bool)
+    ]
     if not _is_tiers(config.get("tiers", False)):
         problems.append(f"`tiers` must be true, false, or some of {', '.join(get_args(Tier))}, with commas between")
     return problems

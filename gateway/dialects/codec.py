@@ -233,6 +233,8 @@ class ProviderCodec:
     error_text: Callable[[bytes], str]
     headers: tuple[bytes, ...] = ()
     """Lines that the dialect needs and a caller may have sent (`anthropic-version`)."""
+    terminator: bytes = b""
+    """What ends a stream after the event that tells why the answer is over, where these are two events."""
     is_model_in_path: bool = False
     needs_picture_bytes: bool = False
     """Pictures by URL are fetched before `encode_request`."""

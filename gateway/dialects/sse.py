@@ -2,6 +2,8 @@
 
 import re
 
+import msgspec
+
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _BLANKS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -101,6 +103,15 @@ def data_of(event: bytes) -> bytes:
         if line.startswith(b"data:")
     ]
     return b"\n".join(lines)
+
+
+def closed(rest: bytes) -> bytes:
+    """A last event that came without its blank line, with one; nothing for a piece of an event, which says nothing."""
+    try:
+        msgspec.json.decode(data_of(rest))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return b""
+    return rest.rstrip(b"\r\n") + b"\n\n"
 
 
 def name_and_data(event: bytes) -> tuple[str, bytes]:

@@ -9,8 +9,20 @@ from gateway.domain.outcome import Next, Outcome, Scope
 from gateway.upstream.hints import hints_of
 from gateway.upstream.seam import FaultKind
 
-_CONTEXT_WORDS = ("context_length", "context length", "maximum context", "too many tokens", "string_above_max_length")
-_POLICY_WORDS = ("content_policy", "content_filter", "content management policy", "safety system")
+_CONTEXT_WORDS = (
+    "context_length", "context length", "maximum context", "too many tokens", "string_above_max_length", "context window",
+    "prompt is too long", "exceed context limit", "maximum number of tokens allowed",
+)  # fmt: skip
+_POLICY_WORDS = (
+    "content_policy", "content_filter", "content management policy", "content filtering policy", "safety system",
+    "violating our usage policy",
+)  # fmt: skip
+_PREFILL_WORDS = (
+    "assistant message prefill",
+    "prefilling assistant",
+    "prefill is not supported",
+    "not support prefill",
+)
 _QUOTA_WORDS = ("insufficient_quota", "quota exceeded", "exceeded your current quota", "billing", "credit balance")
 _MODEL_WORDS = ("model_not_found", "does not exist", "unknown model", "no such model", "model not found")
 _STREAM_OPTION_WORDS = ("stream_options", "include_usage")
@@ -55,7 +67,11 @@ _BY_FAULT: Mapping[FaultKind, tuple[str, Scope, Next, int, str]] = {
 
 
 UNSUPPORTED = Outcome(name="unsupported", cools="nothing", then="next", status=400, code="unsupported_by_target")
-"""The target cannot do what the request asks for; it was not called."""
+"""The target cannot do what the request asks for: it was not called, or said so itself."""
+REFUSES_PREFILL = Outcome(
+    name="unsupported", cools="nothing", then="next", status=400, code="unsupported_by_target", is_callers_fault=True
+)
+"""It was asked to go on with words of the assistant's, which other models do."""
 
 
 def of_status(
@@ -64,6 +80,8 @@ def of_status(
     """Judge an answer with a status other than 200. `body` is at most its first 64 KiB; `now` unix seconds, for dates."""
     text = body[:4096].decode("utf-8", "replace").lower()
     name, cools, then, to_caller, code = _BY_STATUS.get(status) or _other(status)
+    if status in (400, 422) and any(word in text for word in _PREFILL_WORDS):
+        return REFUSES_PREFILL
     if status in (400, 413, 422):
         name, code = _callers_fault(text, name, code)
         if any(word in text for word in _MODEL_WORDS) and "model" in text:
@@ -90,8 +108,15 @@ def of_fault(kind: FaultKind) -> Outcome:
     return Outcome(name=name, cools=cools, then=then, status=status, code=code)
 
 
-def of_bad_answer(kind: str, error_status: int) -> Outcome:
-    """Judge what came under a status of 200 and is no answer: an error object, a page, nothing."""
+def of_bad_answer(kind: str, error_status: int, said: bytes = b"") -> Outcome:
+    """Judge what came under a status of 200 and is no answer: an error object, a page, nothing.
+
+    `said` is the error itself: some providers refuse what is the caller's fault in the first event of a stream.
+    """
+    if kind == "error" and error_status in (0, 400):
+        text = said[:4096].decode("utf-8", "replace").lower()
+        if error_status or _callers_fault(text, "", "")[0]:
+            return of_status(400, {}, said, is_limited_by_model=False)
     if error_status:
         return of_status(error_status, {}, b"", is_limited_by_model=False)
     name = {"error": "error_in_200", "empty": "empty_answer"}.get(kind, "broken_answer")

@@ -14,6 +14,7 @@ from gateway.domain.outcome import Outcome
 from gateway.domain.record import AttemptRecord
 from gateway.domain.target import Target
 from gateway.relay.attempt import Attempts, Committed, Failed
+from gateway.relay.classify import UNSUPPORTED
 from gateway.relay.exchange import Exchange
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
@@ -29,6 +30,7 @@ _LIMIT_HEADERS = frozenset(
         "anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-tokens-remaining",
     }
 )  # fmt: skip
+_NONE: frozenset[str] = frozenset()
 _RESTING = Outcome(name="resting", cools="nothing", then="next", status=503, code="all_resting")
 _NO_SLOT = Outcome(name="no_slot", cools="nothing", then="next", status=429, code="rate_limit_exceeded")
 
@@ -57,7 +59,12 @@ async def relay(
     """
     first: Failed | None = None
     not_tried: Failed | None = None
+    callers: Failed | None = None
+    in_vain = _NONE
+    """Models that have refused what the caller sent: the same one at another connection would too."""
     for index, target in enumerate(plan.targets, start=1):
+        if in_vain and target.model in in_vain:
+            continue
         started_at = time.monotonic()
         is_last = index == len(plan.targets)
         probe: Probe | None = None
@@ -86,13 +93,17 @@ async def relay(
         )
         if isinstance(result, Committed):
             return result
-        first = first or result
-        if result.outcome.then == "stop":
-            first = result
+        if first is None or first.outcome.name == UNSUPPORTED.name:
+            first = result  # what a target cannot do is no cause as long as another one might have
+        if result.outcome.name in plan.goes_on_after:
+            callers = callers or result
+            in_vain |= {target.model}
+        elif result.outcome.then == "stop":
+            callers = result
             break
         if exchange.has_caller_left:
             raise CallerGone
-    cause = first or not_tried
+    cause = callers or first or not_tried
     assert cause is not None
     exchange.target = exchange.target or plan.targets[0]
     raise _as_error(cause, exchange)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from gateway.config.combo_config import GOES_ON
 from gateway.config.snapshot import AccountStrategy, Combo, RoutingSettings
 from gateway.domain.decision import Candidate, Decision, Dropped
 from gateway.domain.errors import Forbidden, GatewayError, NotFound, Unavailable
@@ -35,6 +36,7 @@ _MOVING = frozenset({"round-robin", "least-used", "latency"})
 """Strategies that choose another model from one request to the next; a combo must ask to have conversations kept there."""
 
 _DEFAULTS = RoutingSettings()
+_NONE: frozenset[str] = frozenset()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -50,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True):
     dropped: tuple[Dropped, ...] = ()
     scores: tuple[tuple[str, float], ...] = ()
     has_affinity: bool = False
+    goes_on_after: frozenset[str] = frozenset()
+    """Outcomes that are the caller's fault and end a request, but not here: another model is tried."""
 
     def decision(self) -> Decision:
         """The plan for those who ask why."""
@@ -293,6 +297,7 @@ class _Planning:
             tuple(self._dropped),
             tuple(self.case.scores.items()),
             self._session is not None,
+            _goes_on_after(self._combo),
         )
 
     def _nothing(self, needs: Needs, soonest_s: float) -> GatewayError:
@@ -323,6 +328,12 @@ def _name_of(model: str, connection: Connection) -> str:
 def _account_strategy(combo: Combo | None, settings: RoutingSettings) -> AccountStrategy:
     asked = combo.config.get("account_strategy") if combo is not None and combo.config else None
     return asked if asked in ACCOUNT_STRATEGIES else settings.account_strategy  # type: ignore[return-value]  # a key of the table is one
+
+
+def _goes_on_after(combo: Combo | None) -> frozenset[str]:
+    if combo is None or not combo.config:
+        return _NONE
+    return frozenset(name for name, option in GOES_ON.items() if combo.config.get(option) is True)
 
 
 def _sticky_limit(combo: Combo | None, default: int) -> int:

@@ -106,6 +106,12 @@ class Exchange:
     writer: asyncio.StreamWriter
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def credential(self) -> str:
+        """The key that the client showed, in whichever header its dialect has for it."""
+        bearer = (self.record.header("authorization") or "").removeprefix("Bearer ")
+        return bearer or self.record.header("x-api-key") or self.record.header("x-goog-api-key") or ""
+
     async def send(self, data: bytes) -> None:
         if self.wire.gone.is_set():
             raise PeerGoneError

@@ -8,7 +8,8 @@ What is answered is chosen, first match, by
 2. a JSON object in the request's `user` field: {"fake": "stall-after:2", "chunks": 50, "gap": 0.02};
 3. the model's name, when a behaviour has that name ("slow-first:2"); every other model is answered "ok".
 The behaviours are listed in `fake_behaviours.BEHAVIOURS`; they are OpenAI-like and lenient. The scenarios of
-`fake_dialects` ("text", "tool-loop" …) are chosen in the same way; they speak every dialect, by the path, and are strict.
+`fake_dialects` ("text", "tool-loop" …) and its faults ("broken-off:2" …) are chosen in the same way; they speak every
+dialect, by the path, and are strict.
 It must not import the product it tests.
 """
 
@@ -24,6 +25,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from tests.support.fake_behaviours import BEHAVIOURS, error_body
+from tests.support.fake_dialects.faults import FAULTS, answer_fault
 from tests.support.fake_dialects.scenarios import SCENARIOS
 from tests.support.fake_dialects.serve import answer_scenario, dialect_of, model_of
 from tests.support.fake_http import (
@@ -159,14 +161,15 @@ class FakeProvider:
             return await exchange.whole(400, body.encode())
         if name == "ok" and dialect_of(record.path).NAME != "openai_chat":
             name = "text"
+        if name in FAULTS:
+            return await answer_fault(exchange, name, argument, dialect_of(record.path))
         if name in SCENARIOS:
             return await answer_scenario(exchange, name)
         return await BEHAVIOURS[name](exchange, argument)
 
     def _choose(self, record: RequestRecord, exchange: Exchange) -> str:
         model = model_of(record.path, exchange.request)
-        bearer = (record.header("authorization") or "").removeprefix("Bearer ")
-        for place in (("key", bearer), ("model", model), ("model", "*")):
+        for place in (("key", exchange.credential), ("model", model), ("model", "*")):
             if planned := self._plans.get(place):
                 return planned.pop(0) if len(planned) > 1 else planned[0]
         if asked := exchange.options.get("fake"):
@@ -195,8 +198,8 @@ class FakeProvider:
 
 def _known(behaviour: str) -> tuple[str, str]:
     name, _, argument = behaviour.partition(":")
-    if name not in BEHAVIOURS and name not in SCENARIOS:
-        raise ValueError(f"no behaviour {name!r}; known: {', '.join([*BEHAVIOURS, *SCENARIOS])}")
+    if name not in BEHAVIOURS and name not in SCENARIOS and name not in FAULTS:
+        raise ValueError(f"no behaviour {name!r}; known: {', '.join([*BEHAVIOURS, *SCENARIOS, *FAULTS])}")
     return name, argument
 
 

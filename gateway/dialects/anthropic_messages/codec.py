@@ -35,4 +35,5 @@ PROVIDER = ProviderCodec(
     make_decoder=make_decoder,
     error_text=error_text,
     headers=(b"anthropic-version: 2023-06-01",),
+    terminator=b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
 )

@@ -46,4 +46,5 @@ PROVIDER = ProviderCodec(
     decode_response=decode_response,
     make_decoder=Decoder,
     error_text=error_text,
+    terminator=b"data: [DONE]\n\n",
 )

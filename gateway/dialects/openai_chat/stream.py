@@ -85,6 +85,13 @@ class StreamTap(EventTap):
             self._note_error(out)
         return out
 
+    def take_rest(self) -> bytes:
+        """A last event may lack its blank line; the terminator often does."""
+        rest = super().take_rest()
+        if _DONE in rest and _DONE_LINE.search(rest):
+            self.is_done = self.is_complete = True
+        return rest
+
     def _take_usage(self, out: bytes) -> bytes:
         kept: list[bytes] = []
         for event in EventSplitter().feed(out):

@@ -119,6 +119,8 @@ ONE_PROBLEM = [
     ("combos: [{name: a, models: [m], config: {account_strategy: fastest}}]", None),
     ("combos: [{name: a, models: [m], config: {sticky_limit: 0}}]", "combos[0].config: `sticky_limit` must be a whole number from 1 to 1000000"),
     ("combos: [{name: a, models: [m], config: {affinity: 1}}]", "combos[0].config: `affinity` must be true or false"),
+    ("combos: [{name: a, models: [m], config: {context_length_fallback: 1}}]", "combos[0].config: `context_length_fallback` must be true or false"),
+    ("combos: [{name: a, models: [m], config: {content_policy_fallback: 'yes'}}]", "combos[0].config: `content_policy_fallback` must be true or false"),
     ("combos: [{name: a, models: [m], config: {tiers: 'free, dear'}}]", None),
     ("combos: [{name: a, models: [m, opnai/x]}]", "combos[0].models: number 2 names neither a provider nor a node nor a combo; did you mean `openai`?"),
     ("combos: [{name: a, models: [{model: m, weight: -1}]}]", None),

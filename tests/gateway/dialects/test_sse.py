@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.sse import EventSplitter, data_of, event_of, name_and_data
+from gateway.dialects.sse import EventSplitter, closed, data_of, event_of, name_and_data
 
 CALM = settings(deadline=None, database=None, max_examples=200)
 
@@ -129,3 +129,18 @@ def test_a_written_event_reads_as_it_was(name: str) -> None:
     event = event_of(name, b'{"a":1}')
     assert name_and_data(event) == (name, b'{"a":1}')
     assert EventSplitter().feed(event) == [event]
+
+
+@pytest.mark.parametrize(
+    ("rest", "whole"),
+    [
+        (b'data: {"a":1}', b'data: {"a":1}\n\n'),
+        (b'event: x\r\ndata: {"a":1}\r\n', b'event: x\r\ndata: {"a":1}\n\n'),
+        (b'data: {"a":', b""),
+        (b"data: \xff", b""),
+        (b": comment", b""),
+        (b"", b""),
+    ],
+)
+def test_a_last_event_is_closed_or_left_out(rest: bytes, whole: bytes) -> None:
+    assert closed(rest) == whole

@@ -16,7 +16,7 @@ from gateway.upstream.seam import FaultKind
 NAMES = {
     "caller_error", "context_length", "content_policy", "auth", "quota", "unknown_model", "rate_limited", "server_error",
     "unreachable", "blocked_address", "silent", "cut", "broken_answer", "no_capacity", "draining", "error_in_200",
-    "empty_answer",
+    "empty_answer", "unsupported",
 }  # fmt: skip
 
 
@@ -77,6 +77,17 @@ def test_the_table_of_blame(status: int, name: str, cools: str, then: str, to_ca
     [
         (400, b'{"error":{"code":"context_length_exceeded"}}', "context_length", "context_length_exceeded"),
         (400, b"This model's maximum context length is 8192 tokens", "context_length", "context_length_exceeded"),
+        (400, b"prompt is too long: 200251 tokens > 200000 maximum", "context_length", "context_length_exceeded"),
+        (
+            400,
+            b"The input token count (9) exceeds the maximum number of tokens allowed (8).",
+            "context_length",
+            "context_length_exceeded",
+        ),
+        (400, b"Your input exceeds the context window of this model", "context_length", "context_length_exceeded"),
+        (400, b"Output blocked by content filtering policy", "content_policy", "content_policy_violation"),
+        (400, b"flagged as potentially violating our usage policy", "content_policy", "content_policy_violation"),
+        (400, b"This model does not support assistant message prefill.", "unsupported", "unsupported_by_target"),
         (413, b"too many tokens", "context_length", "context_length_exceeded"),
         (400, b'{"error":{"code":"content_policy_violation"}}', "content_policy", "content_policy_violation"),
         (422, b"rejected by our Safety System", "content_policy", "content_policy_violation"),
@@ -130,6 +141,20 @@ def test_no_answer_under_200_counts_against_the_target(kind: str, name: str) -> 
 def test_a_status_inside_a_200_is_judged_like_the_status() -> None:
     assert of_bad_answer("error", 429) == judge(429)
     assert of_bad_answer("error", 400).then == "stop"
+
+
+def test_what_is_the_callers_fault_is_so_inside_a_200_too() -> None:
+    """Some providers answer 200 and refuse in the first event; the target must not be blamed for it."""
+    outcome = of_bad_answer("error", 0, b'{"error":{"code":"context_length_exceeded"}}')
+    assert (outcome.name, outcome.cools, outcome.then, outcome.status) == ("context_length", "nothing", "stop", 400)
+    assert of_bad_answer("error", 400, b"content_filter").name == "content_policy"
+    assert of_bad_answer("error", 503, b"context_length").name == "server_error"
+    assert of_bad_answer("error", 0, b"exploded").name == "error_in_200"
+
+
+def test_a_refused_prefill_counts_against_nobody_and_another_target_may_do_it() -> None:
+    outcome = judge(400, b"This model does not support assistant message prefill.")
+    assert (outcome.cools, outcome.then, outcome.status, outcome.is_callers_fault) == ("nothing", "next", 400, True)
 
 
 def test_the_wait_stands_in_the_verdict() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.domain.errors import CallerGone, UpstreamFailed
@@ -44,10 +46,19 @@ def plan_of(*targets: Target) -> Plan:
     return Plan(targets, len(targets), "priority", "fill-first")
 
 
-async def run(asked: Exchange, metrics: Metrics | None = None, **scripts: Any) -> tuple[Committed, ScriptedTransport]:
+async def run(
+    asked: Exchange,
+    metrics: Metrics | None = None,
+    *,
+    goes_on_after: frozenset[str] = frozenset(),
+    models: dict[str, str] | None = None,
+    **scripts: Any,
+) -> tuple[Committed, ScriptedTransport]:
+    """`models`: what targets have another name than `m1` for."""
     transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
     attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
-    plan = plan_of(*(target(name) for name in scripts))
+    targets = (replace(target(name), model=(models or {}).get(name, "m1")) for name in scripts)
+    plan = msgspec.structs.replace(plan_of(*targets), goes_on_after=goes_on_after)
     try:
         return await relay(asked, plan, attempts, metrics or Metrics(), traffic(), silent), transport
     finally:
@@ -92,6 +103,46 @@ async def test_the_callers_own_mistake_stops_the_loop_and_is_told_in_the_provide
     assert error.value.body == b'{"error":{"message":"bad temperature"}}'
     assert error.value.content_type == "application/json"
     assert [one.outcome for one in asked.attempts] == ["server_error", "caller_error"]
+
+
+TOO_LONG = whole(400, b'{"error":{"code":"context_length_exceeded","message":"too long"}}')
+NO_PREFILL = whole(400, b'{"error":{"message":"This model does not support assistant message prefill."}}')
+LENGTH = frozenset({"context_length"})
+
+
+async def test_a_combo_goes_on_with_another_model_where_it_is_told_to() -> None:
+    asked = exchange()
+    models = {"a": "m1", "b": "m1", "c": "m2"}
+    committed, transport = await run(asked, goes_on_after=LENGTH, models=models, a=TOO_LONG, b=GOOD, c=GOOD)
+    assert committed.target.model == "m2"
+    assert [request.connection.name for request in transport.requests] == ["a", "c"], (
+        "the same model is not asked again"
+    )
+    assert [one.outcome for one in asked.attempts] == ["context_length", "committed"]
+
+
+async def test_what_the_caller_can_mend_is_told_when_going_on_does_not_help() -> None:
+    models = {"a": "m0", "b": "m1", "c": "m2"}
+    with pytest.raises(UpstreamFailed) as error:
+        await run(exchange(), goes_on_after=LENGTH, models=models, a=BUSY, b=TOO_LONG, c=BUSY)
+    assert (error.value.status, error.value.code) == (400, "context_length_exceeded")
+    assert len(error.value.attempts) == 3
+
+
+async def test_going_on_is_for_what_was_asked_for_alone() -> None:
+    with pytest.raises(UpstreamFailed) as error:
+        await run(exchange(), goes_on_after=frozenset({"content_policy"}), a=TOO_LONG, b=GOOD)
+    assert len(error.value.attempts) == 1
+
+
+async def test_a_refused_prefill_is_no_cause_beside_a_real_one() -> None:
+    for scripts in ({"a": BUSY, "b": NO_PREFILL}, {"a": NO_PREFILL, "b": BUSY}):
+        with pytest.raises(UpstreamFailed) as error:
+            await run(exchange(), **scripts)
+        assert (error.value.status, error.value.code) == (503, "upstream_unavailable")
+    with pytest.raises(UpstreamFailed) as error:
+        await run(exchange(), a=NO_PREFILL)
+    assert (error.value.status, b"prefill" in error.value.body) == (400, True)
 
 
 async def test_a_fault_of_ours_stops_the_loop() -> None:

@@ -401,3 +401,12 @@ def test_a_plan_costs_the_same_with_ten_connections_as_with_ten_thousand() -> No
     for strategy in ACCOUNT_STRATEGIES:
         few, many = cost(10, strategy), cost(10_000, strategy)
         assert many < 4 * few + 30e-6, strategy
+
+
+def test_a_combo_says_after_which_refusals_it_goes_on() -> None:
+    def after(**config: Any) -> frozenset[str]:
+        return plan_of("c", three(combos=[combo("c", "p/m", config=config)])).goes_on_after
+
+    assert after() == frozenset()
+    assert after(context_length_fallback=True, content_policy_fallback=False) == {"context_length"}
+    assert after(content_policy_fallback=True) == {"content_policy"}
