@@ -212,6 +212,7 @@ class App:
         for name, size in (
             ("keys_with_open_requests", len(self._holds.open_by_key)),
             ("keys_limited_here", self._holds.local_keys),
+            ("packed_keys", self._holds.packed),
             ("callers", len(self._keyring.callers)),
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
@@ -225,6 +226,7 @@ class App:
             ("learned_limits", self._slots.learned),
             ("checked_urls", len(self._resolver.checked)),
             ("direct_origins", self._direct.known_origins),
+            ("header_names", len(self._direct.names)),
             ("direct_connections", self._direct.idle_wires),
             ("curl_handles", self._curl.idle_handles),
             ("targets_without_stream_options", len(self._tools.attempts.refusing)),

@@ -123,7 +123,7 @@ def core_set() -> list[Workload]:
         unary("100KB-8", 100 * KB, 8, 0.8, ours),
         unary("1MB-1", MB, 1, 1.0, ours),
         held(MB, 20, 1.5, ours),
-        at_rate(200, 2.0, (*RAW, *CURL)),
+        at_rate(200, 2.0, RAW),
         first_byte(1.5, ours),
         paced(100, 1.0, (*RAW, *CURL)),
         paced(500, 1.0, RAW),

@@ -26,6 +26,7 @@ IDLE_S = 25.0
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
 MAX_SESSIONS = 1_000
+MAX_NAMES = 1_000
 EXPIRY_EVERY_S = 5.0
 
 _PoolKey = tuple[str, str, tuple[str, ...]]
@@ -69,11 +70,12 @@ class _Wire(asyncio.Protocol):
     """One connection. It serves one call at a time and goes back to its pool when the answer is whole."""
 
     __slots__ = ("_bare_bytes", "_has_session", "_has_surplus", "_head_bytes", "_headers", "_is_paused", "_is_whole",
-                 "_keeps", "_owner", "_parser", "_status", "_until_close", "call", "idle_since", "key",
+                 "_keeps", "_names", "_owner", "_parser", "_status", "_until_close", "call", "idle_since", "key",
                  "transport")  # fmt: skip
 
     def __init__(self, owner: "DirectTransport", key: _PoolKey) -> None:
         self._owner = owner
+        self._names = owner.names
         self.key = key
         self.transport: asyncio.Transport | None = None
         self.call: UpstreamCall | None = None
@@ -146,7 +148,7 @@ class _Wire(asyncio.Protocol):
         if self._head_bytes > MAX_HEAD_BYTES or len(self._headers) >= MAX_HEADERS:
             raise ValueError("too many headers")  # the parser makes an error of its own of it
         if not self._status:  # else it is a trailer
-            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            self._headers[self._names.get(name) or self._owner.name_of(name)] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         if self._is_whole:
@@ -246,6 +248,8 @@ class DirectTransport(Transport):
         self._max_idle_wires = max_idle_wires
         self._idle_s = idle_s
         self._context = _client_context(ca_file)
+        self.names: dict[bytes, str] = {}
+        """Names of headers, by how they came."""
         self._origins: dict[tuple[str, str], _Origin] = {}
         self._idle: dict[_PoolKey, deque[_Wire]] = {}
         self._wires: set[_Wire] = set()
@@ -282,6 +286,13 @@ class DirectTransport(Transport):
             wire.begin(call, head, request.body)
             return call
         return self._open(key, origin, head, request)
+
+    def name_of(self, header: bytes) -> str:
+        """A header's name as it is looked up. Providers send twenty and more with every answer, always the same."""
+        name = header.decode("latin-1").lower()
+        if len(self.names) < MAX_NAMES:
+            self.names[header] = name
+        return name
 
     def give_back(self, wire: _Wire) -> None:
         """A connection whose answer was whole waits for the next request."""
