@@ -26,10 +26,12 @@ from admin_api.resources import (
     pages,
     providers,
     resilience,
+    routing,
     settings,
     usage,
 )
 from admin_api.services.plane import Plane
+from admin_api.services.simulate import Simulator
 from admin_api.store.database import open_database
 from gateway import __version__
 from gateway.config.settings import Settings
@@ -37,7 +39,7 @@ from gateway.providers.load import load_specs
 from gateway.state.client import make_client
 
 MAX_BODY_BYTES = 1 << 20
-_RESOURCES = (auth, settings, nodes, providers, combos, keys, names, usage, health, resilience, pages)
+_RESOURCES = (auth, settings, nodes, providers, combos, keys, names, usage, health, resilience, routing, pages)
 
 
 def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = time.time) -> Plane:
@@ -67,13 +69,20 @@ def connect_redis(url: str) -> Redis:
 
 def build_routes(plane: Plane) -> Litestar:
     """The routes alone, without the guard."""
+    simulator = Simulator(plane)
 
     def provide_plane() -> Plane:
         return plane
 
+    def provide_simulator() -> Simulator:
+        return simulator
+
     return Litestar(
         route_handlers=[handler for resource in _RESOURCES for handler in resource.handlers],
-        dependencies={"plane": Provide(provide_plane, sync_to_thread=False)},
+        dependencies={
+            "plane": Provide(provide_plane, sync_to_thread=False),
+            "simulator": Provide(provide_simulator, sync_to_thread=False),
+        },
         exception_handlers={
             ApiError: answer_api_error,
             HTTPException: answer_http_exception,
@@ -88,7 +97,7 @@ def build_routes(plane: Plane) -> Litestar:
         ),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
-        signature_namespace={"Plane": Plane},
+        signature_namespace={"Plane": Plane, "Simulator": Simulator},
     )
 
 

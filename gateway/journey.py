@@ -3,7 +3,7 @@
   1 edge        gives `Inbound` (who asks, what, the bytes) and a `Reply`
   2 admission   secret → Caller; may this key use that model?          `keyring`, `permit`
   3 dialects    bytes → what routing must know                         `CallerCodec.read_head`
-  4 routing     name → targets in order                                `Runtime.resolve`, `lay_plan`
+  4 routing     name → targets in order                                `Runtime.plan`
   5 relay       targets until one commits                              `relay` (6 upstream: one call)
   7 dialects    the answer's bytes: watched and passed on, or translated   `Tap`, `Translation`
   8 accounting  the record, handed over before the last byte is sent   `holds.settle`
@@ -42,9 +42,7 @@ from gateway.domain.reply import Headers, Reply
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
 from gateway.relay.loop import Traffic, relay
-from gateway.routing.affinity import session_of_name
-from gateway.routing.eligible import NO_NEEDS, needs_in
-from gateway.routing.plan import Plan, lay_plan
+from gateway.routing.plan import Plan
 from gateway.routing.strategies import Tickets
 from gateway.runtime import Runtime, RuntimeHolder
 from gateway.state.holds import NO_HOLD, Hold, Holds
@@ -56,9 +54,6 @@ _log = structlog.get_logger()
 
 MAX_DROPPED_BYTES = 1_000
 """Of the header that says what a target's dialect could not say; the ledger has all of it."""
-
-MAX_SEARCHED_BYTES = 256 * 1024
-"""Longer bodies are not searched for what they need of a model: it would hold the loop."""
 
 LINGER_S = 2.0
 """After the terminator a provider has so long to close its answer; then its connection is dropped, not reused."""
@@ -192,25 +187,21 @@ def _reservation(
 
 def _plan(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools: Tools) -> Plan:
     """Where the request may go, in order. Raises GatewayError when there is nowhere."""
-    is_allowed = may_use(caller, head.model)
-    if is_allowed and tools.traffic.standing.is_calm:
+    standing = tools.traffic.standing
+    if standing.is_calm and may_use(caller, head.model):
         plain = runtime.plain_plan(inbound.pinned_provider, head.model)
         if plain is not None:
             return plain
-    resolution = runtime.resolve(inbound.pinned_provider, head.model)
-    has_choice = resolution.combo is not None or len(resolution.models) > 1
-    name = session_of(inbound.headers)
-    return lay_plan(
-        resolution,
-        runtime.catalog,
-        tools.chance(),
-        settings=runtime.settings,
-        view=tools.traffic.standing,
-        needs=needs_in(inbound.body) if has_choice and len(inbound.body) <= MAX_SEARCHED_BYTES else NO_NEEDS,
+    return runtime.plan(
+        inbound.pinned_provider,
+        head.model,
+        caller,
+        view=standing,
+        chance=tools.chance(),
         tickets=tools.tickets,
-        session=session_of_name(caller.key_id, name) if name else None,
-        allowed=None if is_allowed else partial(may_use, caller),
         now=time.monotonic(),
+        body=inbound.body,
+        session_name=session_of(inbound.headers),
     )
 
 

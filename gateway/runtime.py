@@ -7,14 +7,17 @@ every few connections: opening envelopes of thousands of accounts must not stall
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from gateway.accounting.cost import Rates
+from gateway.admission.permit import may_use
 from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
 from gateway.config.snapshot import Node, RoutingSettings, Snapshot
 from gateway.dialects.registry import PROVIDERS
+from gateway.domain.caller import Caller
 from gateway.domain.errors import Unavailable
 from gateway.domain.mend import Mend
 from gateway.domain.target import Connection, Target
@@ -31,9 +34,13 @@ from gateway.providers.spec import (
     UsageMap,
     WriteAs,
 )
+from gateway.routing.affinity import session_of_name
 from gateway.routing.catalog import Catalog, compile_catalog
-from gateway.routing.plan import Plan
+from gateway.routing.eligible import NO_NEEDS, Needs, needs_in
+from gateway.routing.plan import Plan, lay_plan
 from gateway.routing.resolve import Resolution, resolve, resolve_at
+from gateway.routing.strategies import Tickets
+from gateway.routing.view import View
 
 _log = structlog.get_logger()
 
@@ -42,6 +49,8 @@ _SLICE = 50
 
 
 MAX_RESOLUTIONS = 10_000
+MAX_SEARCHED_BYTES = 256 * 1024
+"""Longer bodies are not searched for what they need of a model: it would hold the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,41 @@ class Runtime:
                         del self.plain_plans[next(iter(self.plain_plans))]
                     self.plain_plans[key] = plan
         return plan
+
+    def plan(
+        self,
+        pinned_provider: str,
+        name: str,
+        caller: Caller,
+        *,
+        view: View,
+        chance: float,
+        tickets: Tickets,
+        now: float,
+        body: bytes = b"",
+        session_name: str = "",
+        needs: Needs | None = None,
+    ) -> Plan:
+        """Where a request for `name` goes, in order: the same for a request and for a dry run of one.
+
+        `needs` are read from `body` when they are not given. Raises as `resolve` and `lay_plan` do.
+        """
+        resolution = self.resolve(pinned_provider, name)
+        if needs is None:
+            has_choice = resolution.combo is not None or len(resolution.models) > 1
+            needs = needs_in(body) if has_choice and len(body) <= MAX_SEARCHED_BYTES else NO_NEEDS
+        return lay_plan(
+            resolution,
+            self.catalog,
+            chance,
+            settings=self.settings,
+            view=view,
+            needs=needs,
+            tickets=tickets,
+            session=session_of_name(caller.key_id, session_name) if session_name else None,
+            allowed=None if may_use(caller, name) else partial(may_use, caller),
+            now=now,
+        )
 
 
 class RuntimeHolder:

@@ -12,6 +12,9 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 )
 """Method and path. HEAD follows GET. Open for a reason each: pages without data, a probe, the door itself."""
 
+DRY_RUNS: frozenset[tuple[str, str]] = frozenset({("POST", "/api/routing/simulate")})
+"""They look, though they need a body to say at what."""
+
 ROLES = ("admin", "viewer")
 
 
@@ -20,6 +23,6 @@ def is_public(method: str, path: str) -> bool:
     return (method, path.rstrip("/") or "/") in PUBLIC
 
 
-def may(role: str, method: str) -> bool:
+def may(role: str, method: str, path: str) -> bool:
     """An admin may do everything, a viewer only look."""
-    return role == "admin" or (role == "viewer" and method in ("GET", "HEAD"))
+    return role == "admin" or (role == "viewer" and (method in ("GET", "HEAD") or (method, path) in DRY_RUNS))

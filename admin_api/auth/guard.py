@@ -94,7 +94,7 @@ class Guard:
                 raise Refusal(403, "the request comes from another site")
             return _cookie(headers)
         role, session_token = await self._identify(headers)
-        if not may(role, method):
+        if not may(role, method, path):
             raise Refusal(403, f"the role {role} may not do this")
         if session_token and is_change:
             self._check_cookie_change(headers, session_token)

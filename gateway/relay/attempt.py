@@ -22,7 +22,7 @@ from gateway.relay.asking import Asking, Pictures, native_asking, translated_ask
 from gateway.relay.classify import UNSUPPORTED, of_bad_answer, of_fault, of_status, refuses_stream_options
 from gateway.relay.exchange import Exchange
 from gateway.upstream.deadlines import Wheel
-from gateway.upstream.seam import Nudge, Transport, UpstreamCall, UpstreamFault, UpstreamRequest
+from gateway.upstream.seam import Transport, UpstreamCall, UpstreamFault, UpstreamRequest
 
 MAX_HELD_BYTES = 64 * 1024
 MAX_ERROR_BYTES = 64 * 1024
@@ -70,13 +70,20 @@ class Attempts:
     def transport_of(self, connection: Connection) -> Transport:
         return self._transports[connection.transport]
 
-    async def make(
+    def make(
         self, exchange: Exchange, target: Target, on_nudge: Callable[[], Awaitable[None]], *, is_last: bool
-    ) -> Committed | Failed:
+    ) -> Awaitable[Committed | Failed]:
         """One attempt, and once more without `stream_options` for a target that turns out to refuse them.
 
         Raises CallerGone. `on_nudge` is awaited when the reader is woken to send early headers.
         """
+        if not exchange.head.is_stream:
+            return self._once(exchange, target, on_nudge, asks_usage=True, is_last=is_last)
+        return self._with_usage(exchange, target, on_nudge, is_last=is_last)
+
+    async def _with_usage(
+        self, exchange: Exchange, target: Target, on_nudge: Callable[[], Awaitable[None]], *, is_last: bool
+    ) -> Committed | Failed:
         key = (target.connection.id, target.model)
         asks_usage = not target.connection.refuses_stream_options and key not in self.refusing
         result = await self._once(exchange, target, on_nudge, asks_usage=asks_usage, is_last=is_last)
@@ -101,93 +108,54 @@ class Attempts:
             asking = native_asking(exchange, target, asks_usage=asks_usage)
             if asking is None:
                 asking = await translated_asking(exchange, target, self._pictures, asks_usage=asks_usage)
-            request = UpstreamRequest(
-                connection=connection,
-                url=asking.url,
-                headers=asking.headers,
-                body=asking.body,
-                connect_s=timeouts.connect_s,
-            )
-            call = await self.transport_of(connection).start(request)
+            request = UpstreamRequest(connection, asking.url, asking.headers, asking.body, timeouts.connect_s)
+            call = await self._transports[connection.transport].start(request)
         except Unsupported as error:
             return Failed(UNSUPPORTED, error.message)
         except UpstreamFault as fault:
             return Failed(of_fault(fault.kind), str(fault))
         exchange.call = call
+        call.on_nudge = on_nudge
         if exchange.has_caller_left:
             call.cancel(CallerGone())
         now = time.monotonic()
-        patience_s = timeouts.first_event_reasoning_s if is_last or head.is_reasoning else timeouts.first_event_s
-        headers_s = patience_s if is_last or head.is_reasoning else timeouts.headers_s
-        exchange.watch.begin(call, "headers_timeout", now + headers_s, now + timeouts.total_s)
-        mender = (
-            StreamMender(connection.mend)
-            if connection.mend is not None and asking.codec.dialect == "openai_chat"
-            else None
+        is_patient = is_last or head.is_reasoning
+        patience_s = timeouts.first_event_reasoning_s if is_patient else timeouts.first_event_s
+        exchange.watch.begin(
+            call, "headers_timeout", now + (patience_s if is_patient else timeouts.headers_s), now + timeouts.total_s
         )
-        reader = _Reader(call, on_nudge, asking, mender)
-        added_usage = head.is_stream and asks_usage and not head.wants_usage
+        mender = None
+        if connection.mend is not None and asking.codec.dialect == "openai_chat":
+            mender = StreamMender(connection.mend)
+        talk = _Talk(target, asking, call, mender)
         try:
-            await reader.head()
+            await call.head()
             if call.status != 200:
-                return await _failed_by_status(reader, target, added_usage=added_usage)
+                return await _failed_by_status(talk, added_usage=head.is_stream and asks_usage and not head.wants_usage)
             if not head.is_stream:
                 # Headers may leave long before the answer is made; once its bytes flow, a gap is a gap.
                 patience_s = max(timeouts.first_event_reasoning_s, timeouts.gap_s)
-                exchange.watch.enter("gap_timeout", time.monotonic() + patience_s, timeouts.gap_s)
-                return await _whole(reader, target, exchange.request_id)
+                exchange.watch.enter("gap_timeout", now + patience_s, timeouts.gap_s)
+                return _whole(talk, await call.read_to_end(MAX_ANSWER_BYTES), exchange.request_id)
             exchange.watch.enter("first_event_timeout", time.monotonic() + patience_s)
-            return await _first_useful(reader, target, hides_usage_chunk=added_usage)
+            return await _first_useful(talk, hides_usage_chunk=asks_usage and not head.wants_usage)
         except UpstreamFault as fault:
             return Failed(of_fault(fault.kind), str(fault), status=call.status)
 
 
-class _Reader:
-    """Reads a call, sending early headers when it is nudged."""
+class _Talk(msgspec.Struct, frozen=True):
+    """A call under way: who is asked, what, and what mends its stream."""
 
-    def __init__(
-        self,
-        call: UpstreamCall,
-        on_nudge: Callable[[], Awaitable[None]],
-        asking: Asking,
-        mender: StreamMender | None,
-    ) -> None:
-        self.call = call
-        self.asking = asking
-        self.mender = mender
-        self._on_nudge = on_nudge
-
-    async def head(self) -> None:
-        while True:
-            try:
-                return await self.call.head()
-            except Nudge:
-                await self._on_nudge()
-
-    async def read(self) -> bytes:
-        while True:
-            try:
-                return await self.call.read()
-            except Nudge:
-                await self._on_nudge()
-
-    async def read_to_end(self, most: int) -> bytes:
-        """The whole body. Raises UpstreamFault `too_large` beyond `most` bytes."""
-        parts: list[bytes] = []
-        size = 0
-        while data := await self.read():
-            parts.append(data)
-            size += len(data)
-            if size > most:
-                self.call.cancel()
-                raise UpstreamFault("too_large", "the provider's answer is larger than the gateway takes")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    target: Target
+    asking: Asking
+    call: UpstreamCall
+    mender: StreamMender | None
 
 
-async def _failed_by_status(reader: _Reader, target: Target, *, added_usage: bool) -> Failed:
-    call, asking = reader.call, reader.asking
+async def _failed_by_status(talk: _Talk, *, added_usage: bool) -> Failed:
+    target, call, asking = talk.target, talk.call, talk.asking
     try:
-        body = await reader.read_to_end(MAX_ERROR_BYTES)
+        body = await call.read_to_end(MAX_ERROR_BYTES)
     except UpstreamFault:
         body = b""  # its status says enough
     body = target.connection.without_secret(body)
@@ -204,32 +172,31 @@ async def _failed_by_status(reader: _Reader, target: Target, *, added_usage: boo
     )
 
 
-async def _whole(reader: _Reader, target: Target, request_id: str) -> Committed | Failed:
-    asking = reader.asking
-    body = await reader.read_to_end(MAX_ANSWER_BYTES)
-    if reader.mender is not None and target.connection.mend is not None:
+def _whole(talk: _Talk, body: bytes, request_id: str) -> Committed | Failed:
+    target, asking = talk.target, talk.asking
+    if talk.mender is not None and target.connection.mend is not None:
         body = mend_answer(body, target.connection.mend)
     reading = asking.codec.read_answer(body)
     if reading.kind != "answer":
         reading = asking.codec.read_answer(target.connection.without_secret(body))
         return Failed(of_bad_answer(reading.kind, reading.error_status, body), reading.message, status=200)
     if asking.is_native:
-        return Committed(target, asking, reader.call, body, usage=reading.usage)
+        return Committed(target, asking, talk.call, body, usage=reading.usage)
     try:
         answer = asking.codec.decode_response(body, Origin(target.connection.provider, request_id))
     except BrokenAnswer as error:
         return Failed(of_bad_answer("not_json", 0), str(error), status=200)
     answer = restored_answer(answer, asking.names)
-    return Committed(target, asking, reader.call, body, usage=answer.usage or reading.usage, answer=answer)
+    return Committed(target, asking, talk.call, body, usage=answer.usage or reading.usage, answer=answer)
 
 
-async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: bool) -> Committed | Failed:
+async def _first_useful(talk: _Talk, *, hides_usage_chunk: bool) -> Committed | Failed:
     """Read events until one is useful. An end before that, an error or a page is a failure, never an empty answer."""
     splitter, size = EventSplitter(), 0
-    mender = reader.mender
+    call, mender = talk.call, talk.mender
     held: list[bytes] = []
     while True:
-        data = await reader.read()
+        data = await call.read()
         is_over = not data
         size += len(data)
         if mender is not None:
@@ -239,61 +206,57 @@ async def _first_useful(reader: _Reader, target: Target, *, hides_usage_chunk: b
         if is_over and splitter.rest.strip():
             events.append(splitter.rest)  # a last event may lack its blank line
         for event in events:
-            result = _judged(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
+            result = _judged(talk, held, event, hides_usage_chunk=hides_usage_chunk)
             if result is not None:
                 return result
         if is_over:
-            return _ended_early(reader, target, held, splitter.rest)
+            return _ended_early(talk, held, splitter.rest)
         if size > MAX_HELD_BYTES:
             if not any(b"data:" in part for part in held):
-                reader.call.cancel()
+                talk.call.cancel()
                 return Failed(
                     of_bad_answer("not_json", 0), "the provider's answer is not a stream of events", status=200
                 )
-            return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
+            return _committed(talk, held, hides_usage_chunk=hides_usage_chunk)
 
 
-def _judged(
-    reader: _Reader, target: Target, held: list[bytes], event: bytes, *, hides_usage_chunk: bool
-) -> Committed | Failed | None:
+def _judged(talk: _Talk, held: list[bytes], event: bytes, *, hides_usage_chunk: bool) -> Committed | Failed | None:
     """What one event decides; None for noise."""
-    codec = reader.asking.codec
+    codec = talk.asking.codec
     match codec.classify(event):
         case "error":
-            reader.call.cancel()
-            body = target.connection.without_secret(data_of(event) or event)
+            talk.call.cancel()
+            body = talk.target.connection.without_secret(data_of(event) or event)
             reading = codec.read_answer(body)
             return Failed(of_bad_answer("error", reading.error_status, body), codec.error_text(body), status=200)
         case "useful":
-            return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
+            return _committed(talk, held, hides_usage_chunk=hides_usage_chunk)
         case "terminal":
-            return _terminal_first(reader, target, held, event, hides_usage_chunk=hides_usage_chunk)
+            return _terminal_first(talk, held, event, hides_usage_chunk=hides_usage_chunk)
     return None
 
 
-def _committed(reader: _Reader, target: Target, held: list[bytes], *, hides_usage_chunk: bool) -> Committed:
+def _committed(talk: _Talk, held: list[bytes], *, hides_usage_chunk: bool) -> Committed:
     return Committed(
-        target, reader.asking, reader.call, b"".join(held), hides_usage_chunk=hides_usage_chunk, mender=reader.mender
+        talk.target, talk.asking, talk.call, b"".join(held), hides_usage_chunk=hides_usage_chunk, mender=talk.mender
     )
 
 
-def _terminal_first(
-    reader: _Reader, target: Target, held: list[bytes], event: bytes, *, hides_usage_chunk: bool
-) -> Committed | Failed:
+def _terminal_first(talk: _Talk, held: list[bytes], event: bytes, *, hides_usage_chunk: bool) -> Committed | Failed:
     """A stream that ends before any content.
 
     A finish reason is an answer (`length` with one token, a filter); only a bare terminator is an empty one.
     """
     if b"[DONE]" in event:
-        reader.call.cancel()
+        talk.call.cancel()
         return Failed(of_bad_answer("empty", 0), "the provider's stream ended without an answer", status=200)
-    return _committed(reader, target, held, hides_usage_chunk=hides_usage_chunk)
+    return _committed(talk, held, hides_usage_chunk=hides_usage_chunk)
 
 
-def _ended_early(reader: _Reader, target: Target, held: list[bytes], rest: bytes) -> Failed:
-    body = target.connection.without_secret(b"".join(held))
+def _ended_early(talk: _Talk, held: list[bytes], rest: bytes) -> Failed:
+    body = talk.target.connection.without_secret(b"".join(held))
     if rest.strip() and not body.lstrip().startswith((b"data:", b"event:", b":")):
-        reading = reader.asking.codec.read_answer(body)
+        reading = talk.asking.codec.read_answer(body)
         if reading.kind != "answer":
             return Failed(of_bad_answer(reading.kind, reading.error_status), reading.message, status=200)
         return Failed(of_bad_answer("not_json", 0), "the provider answered a stream with a single object", status=200)

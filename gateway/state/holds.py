@@ -8,7 +8,7 @@ refused, and records go to the spool; what was used meanwhile is charged when Re
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -23,7 +23,7 @@ from gateway.domain.usage import Usage
 from gateway.state import keys
 from gateway.state.keyring import Keyring
 from gateway.state.local_limits import LocalLimits, Slot
-from gateway.state.resp import Argument, NotSent, RespClient, Script, StateAway
+from gateway.state.resp import Argument, NotSent, RespClient, Script, StateAway, pack_run, packed_part, packed_run
 from gateway.state.spool import Spool, SpoolFull
 from gateway.telemetry.metrics import Metrics
 
@@ -37,6 +37,9 @@ MAX_UNSETTLED, UNSETTLED_AT_ONCE, PAY_AGAIN_S = 50_000, 1000, 1.0
 """Settlements that did not arrive: how many are kept, are sent in one write, and how soon after one was lost again."""
 
 STRICT_RETRY_S = 1.0
+
+MAX_PACKED = 10_000
+"""Keys whose part of a `take` is kept ready."""
 
 _TAKE = Script("take")
 _SETTLE = Script("settle")
@@ -77,6 +80,14 @@ class HeldMoney(msgspec.Struct):
     nano_usd: int = 0
 
 
+class _Packed(msgspec.Struct, frozen=True):
+    """What is the same in every `take` of a key without limits, and what it gets."""
+
+    version: int
+    start: bytes
+    hold: Hold
+
+
 class _Settlement(msgspec.Struct, frozen=True):
     names: tuple[Argument, ...]
     arguments: tuple[Argument, ...]
@@ -100,6 +111,7 @@ class Holds:
         *,
         wall: Callable[[], float] = time.time,
         cached_share: float = 1.0,
+        max_stream_entries: int = MAX_STREAM_ENTRIES,
     ) -> None:
         self._redis = redis
         self._keyring = keyring
@@ -107,6 +119,11 @@ class Holds:
         self._worker = worker
         self._inflight = keys.inflight(worker)
         self._held = keys.held(worker)
+        names = (keys.RECORDS, self._inflight)
+        self._settle_start = packed_run(_SETTLE, 1 + len(names) + 3, len(names), *names)
+        self._settle_end = packed_part(b"%d" % max_stream_entries)
+        self._max_stream_entries = max_stream_entries
+        self._packed: dict[str, _Packed] = {}
         self._is_listed = False
         self._metrics = metrics
         self._clock = clock
@@ -129,6 +146,11 @@ class Holds:
         return len(self._recent)
 
     @property
+    def packed(self) -> int:
+        """Keys whose part of a `take` is kept ready."""
+        return len(self._packed)
+
+    @property
     def unsettled(self) -> int:
         """Settlements that wait for Redis to come back."""
         return len(self._unsettled)
@@ -147,9 +169,9 @@ class Holds:
     def live_workers(self, count: int) -> None:
         self._local.live_workers = max(1, count)
 
-    async def take(
+    def take(
         self, caller: Caller, note: RequestRecord, *, reserve_tokens: int = 0, reserve_nano_usd: int = 0
-    ) -> Hold | Caller:
+    ) -> Awaitable[Hold | Caller]:
         """Admit the request and note it in flight. Returns a newer Caller when the key has changed: ask again.
 
         `note` is the record that the ledger writes if this worker dies. What is reserved counts for keys with a limit
@@ -158,40 +180,50 @@ class Holds:
         blob = encode_record(note)
         if not self._is_listed:
             self._list_worker()
-        if not caller.digest:
-            self._note_only(note.id, blob)
-            return NO_HOLD
         if self._unsettled or self._local.owes:
             self._pay()
-        names: tuple[Argument, ...] = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight)
-        arguments: tuple[Argument, ...] = (caller.version, note.id, blob)
-        hold = Hold(caller.digest)
         if caller.has_limits:
-            hold = self._hold_of(caller, reserve_tokens, reserve_nano_usd)
-            names += self._limits_of(hold)
-            arguments += self._amounts_of(caller, hold)
-            if hold.slot_worker:
-                self._count(hold)  # before it is sent, so that a renewal never takes it away
+            return self._take_limited(caller, note.id, blob, reserve_tokens, reserve_nano_usd)
+        if not caller.digest:
+            return self._take_nothing(note.id, blob)
+        packed = self._packed.get(caller.digest)
+        if packed is None or packed.version != caller.version:
+            packed = self._pack_key(caller)
+        command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (packed.start, len(note.id), note.id.encode(), len(blob), blob)
+        return self._ask(caller, packed.hold, note.id, blob, command)
+
+    async def _take_nothing(self, request_id: str, blob: bytes) -> Hold:
+        self._note_only(request_id, blob)
+        return NO_HOLD
+
+    def _pack_key(self, caller: Caller) -> "_Packed":
+        names = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight)
+        start = packed_run(_TAKE, 1 + len(names) + 3, len(names), *names, caller.version)
+        if len(self._packed) >= MAX_PACKED:
+            del self._packed[next(iter(self._packed))]
+        packed = self._packed[caller.digest] = _Packed(caller.version, start, Hold(caller.digest))
+        return packed
+
+    async def _take_limited(
+        self, caller: Caller, request_id: str, blob: bytes, reserve_tokens: int, reserve_nano_usd: int
+    ) -> Hold | Caller:
+        hold = self._hold_of(caller, reserve_tokens, reserve_nano_usd)
+        names = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight, *self._limits_of(hold))
+        command = pack_run(_TAKE, names, (caller.version, request_id, blob, *self._amounts_of(caller, hold)))
+        if hold.slot_worker:
+            self._count(hold)  # before it is sent, so that a renewal never takes it away
         is_admitted = False
         try:
-            taken = await self._ask(caller, hold, note.id, blob, names, arguments)
+            taken = await self._ask(caller, hold, request_id, blob, command)
             is_admitted = isinstance(taken, Hold)
         finally:
             if hold.slot_worker and not is_admitted:
                 self._uncount(hold)
         return taken
 
-    async def _ask(
-        self,
-        caller: Caller,
-        hold: Hold,
-        request_id: str,
-        blob: bytes,
-        names: tuple[Argument, ...],
-        arguments: tuple[Argument, ...],
-    ) -> Hold | Caller:
+    async def _ask(self, caller: Caller, hold: Hold, request_id: str, blob: bytes, command: bytes) -> Hold | Caller:
         try:
-            answer = await self._redis.run(_TAKE, names, arguments)
+            answer = await self._redis.run_packed(command, _TAKE)
         except NotSent:
             return self._take_locally(caller, hold, "always")
         except StateAway:
@@ -341,16 +373,23 @@ class Holds:
         What was held becomes what was used: `record.usage`, and `record.cost_nano_usd` of the key's budget.
         """
         blob = encode_record(record)
-        names: tuple[Argument, ...] = (keys.RECORDS, self._inflight)
-        arguments: tuple[Argument, ...] = (record.id, blob, MAX_STREAM_ENTRIES)
         if hold.slot_worker:
             used = self._counted_tokens(record.usage)
             self._close(hold, used)
             names, without_record = self._settling(record.id, hold, used, record.cost_nano_usd)
-            arguments += without_record[3:]
+            command = pack_run(_SETTLE, names, (record.id, blob, self._max_stream_entries, *without_record[3:]))
+        else:
+            command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
+                self._settle_start,
+                len(record.id),
+                record.id.encode(),
+                len(blob),
+                blob,
+                self._settle_end,
+            )
         path: Literal["stream", "spool", "lost"] = "stream"
         try:
-            answer = await self._redis.run(_SETTLE, names, arguments)
+            answer = await self._redis.run_packed(command, _SETTLE)
             self._remember(blob)
             if answer == 0:
                 path = self._to_disk(blob)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -32,6 +33,9 @@ MISSES_TO_OPEN, OPEN_S = 5, 1.0
 came for BLACK_HOLE_S (where Sentinels may name another server: WATCHED_BLACK_HOLE_S), a new connection is made."""
 
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.05, 2.0
+
+
+_EVALSHA = re.compile(rb"\*(\d+)\r\n\$7\r\nEVALSHA\r\n\$40\r\n[0-9a-f]{40}\r\n")
 
 
 class StateAway(Exception):
@@ -102,6 +106,7 @@ class RespClient:
         self._misses = 0
         self._open_until = 0.0
         self._slow_since = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._budgeted: deque[tuple[float, asyncio.Future[object]]] = deque()
         self._watchman: asyncio.TimerHandle | None = None
         self.run_id = b""
@@ -136,25 +141,30 @@ class RespClient:
 
         The future gives the raw answer; an error answer of the server is a value (hiredis.ReplyError).
         """
-        protocol = self._protocol
-        if protocol is None:
+        return self._queue(_pack(command))
+
+    def _queue(self, packed: bytes) -> asyncio.Future[object]:
+        protocol, loop = self._protocol, self._loop
+        if protocol is None or loop is None:
             raise NotSent("not connected to Redis")
         if len(protocol.waiting) >= MAX_WAITING:
             raise NotSent("too many trips to Redis are under way")
-        loop = asyncio.get_running_loop()
         if self._misses >= MISSES_TO_OPEN:
-            if loop.time() < self._open_until:
-                raise NotSent("Redis is too slow; waiting before the next try")
-            self._open_until = loop.time() + OPEN_S
-            if loop.time() - self._slow_since > self._black_hole_s and protocol.transport is not None:
-                protocol.transport.abort()  # nothing came for long: the connection may lead nowhere, a new one may not
-                raise NotSent("Redis is silent; connecting anew")
+            self._check_open(protocol, loop)
         future: asyncio.Future[object] = loop.create_future()
         if not self._out:
             loop.call_soon(self._flush)
-        self._out.append(_pack(command))
+        self._out.append(packed)
         protocol.waiting.append(future)
         return future
+
+    def _check_open(self, protocol: _Protocol, loop: asyncio.AbstractEventLoop) -> None:
+        if loop.time() < self._open_until:
+            raise NotSent("Redis is too slow; waiting before the next try")
+        self._open_until = loop.time() + OPEN_S
+        if loop.time() - self._slow_since > self._black_hole_s and protocol.transport is not None:
+            protocol.transport.abort()  # nothing came for long: the connection may lead nowhere, a new one may not
+            raise NotSent("Redis is silent; connecting anew")
 
     async def call(self, *command: Argument, budget_s: float | None = None) -> object:
         """Run one command within the time budget. Raises StateAway; a ReplyError that is no outage is raised too."""
@@ -162,10 +172,7 @@ class RespClient:
 
     async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> object:
         """Run a script within the time budget. Raises StateAway."""
-        answer = await self._within_budget(self.send("EVALSHA", script.sha, len(keys), *keys, *arguments), None)
-        if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
-            answer = await self._within_budget(self.send("EVAL", script.text, len(keys), *keys, *arguments), None)
-        return self._checked(answer)
+        return await self.run_packed(pack_run(script, keys, arguments), script)
 
     def _checked(self, answer: object) -> object:
         try:
@@ -175,18 +182,28 @@ class RespClient:
                 self._protocol.transport.abort()  # connecting anew finds the primary
             raise
 
-    async def _within_budget(self, future: asyncio.Future[object], budget_s: float | None) -> object:
-        if budget_s is None:
-            self._budgeted.append((time.monotonic() + self._budget_s, future))
-            if self._watchman is None:
-                self._watchman = asyncio.get_running_loop().call_later(self._budget_s, self._check_budgets)
+    async def run_packed(self, packed: bytes, script: Script) -> object:
+        """The same for a command in the protocol's own form (`packed_run`): the request path packs most of it in advance."""
+        future = self._queue(packed)
+        self._budgeted.append((time.monotonic() + self._budget_s, future))
+        if self._watchman is None:
+            self._watchman = future.get_loop().call_later(self._budget_s, self._check_budgets)
+        answer = await future
+        self._misses = 0
+        if type(answer) is hiredis.ReplyError:
+            if str(answer).startswith("NOSCRIPT"):
+                again = _EVALSHA.match(packed)
+                assert again is not None
+                answer = await self._within_budget(self._queue(_packed_start(again, script) + packed[again.end() :]))
+            return self._checked(answer)
+        return answer
+
+    async def _within_budget(self, future: asyncio.Future[object], budget_s: float | None = None) -> object:
+        handle = future.get_loop().call_later(self._budget_s if budget_s is None else budget_s, self._give_up, future)
+        try:
             answer = await future
-        else:
-            handle = asyncio.get_running_loop().call_later(budget_s, self._give_up, future)
-            try:
-                answer = await future
-            finally:
-                handle.cancel()
+        finally:
+            handle.cancel()
         self._misses = 0
         return answer
 
@@ -214,6 +231,7 @@ class RespClient:
 
     def _reconnect_soon(self) -> None:
         self._protocol = None
+        self._loop = asyncio.get_running_loop()
         self._out.clear()
         if not self._is_closed and (self._reconnecting is None or self._reconnecting.done()):
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
@@ -282,6 +300,29 @@ class RespClient:
             raise NotPrimary("the server is a replica")
         assert isinstance(info, bytes)
         return next((line[7:] for line in info.splitlines() if line.startswith(b"run_id:")), b"")
+
+
+def pack_run(script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> bytes:
+    """A script call in the protocol's own form."""
+    return _pack(("EVALSHA", script.sha, len(keys), *keys, *arguments))
+
+
+def packed_run(script: Script, arguments: int, *first: Argument) -> bytes:
+    """The beginning of a packed script call with so many parts after `script` (count of keys, keys, arguments), `first` among them.
+
+    The rest is appended with `packed_part`.
+    """
+    whole = _pack(("EVALSHA", script.sha, *first))
+    return b"*%d\r\n" % (arguments + 2) + whole.partition(b"\r\n")[2]
+
+
+def packed_part(value: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+def _packed_start(evalsha: re.Match[bytes], script: Script) -> bytes:
+    """The same command by the script's text: the server has lost it."""
+    return b"*%b\r\n$4\r\nEVAL\r\n%b" % (evalsha.group(1), packed_part(script.text))
 
 
 def _pack(command: tuple[Argument, ...]) -> bytes:

@@ -82,10 +82,10 @@ class _Wire(asyncio.Protocol):
         self.idle_since = 0.0
         self._is_paused = False
         self._has_session = False
+        self._parser = httptools.HttpResponseParser(self)
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._bare_bytes = 0
@@ -244,6 +244,7 @@ class DirectTransport(Transport):
         ca_file: str | None = None,
     ) -> None:
         self._resolver = resolver
+        self._loop = asyncio.get_running_loop()
         self._max_open_calls = max_open_calls
         self._max_idle_wires = max_idle_wires
         self._idle_s = idle_s
@@ -255,7 +256,7 @@ class DirectTransport(Transport):
         self._wires: set[_Wire] = set()
         self._idle_count = 0
         self._opening: dict[asyncio.Task[None], UpstreamCall] = {}
-        self._expiry = asyncio.get_running_loop().call_later(min(EXPIRY_EVERY_S, self._idle_s), self._expire)
+        self._expiry = self._loop.call_later(min(EXPIRY_EVERY_S, self._idle_s), self._expire)
 
     @property
     def open_calls(self) -> int:
@@ -282,7 +283,7 @@ class DirectTransport(Transport):
         head = origin.start + connection.header_block + b"\r\n".join(own)
         wire = self._take(key)
         if wire is not None:
-            call = UpstreamCall(_nothing, _nothing)
+            call = UpstreamCall(_nothing, _nothing, self._loop)
             wire.begin(call, head, request.body)
             return call
         return self._open(key, origin, head, request)
@@ -354,8 +355,8 @@ class DirectTransport(Transport):
 
     def _open(self, key: _PoolKey, origin: _Origin, head: bytes, request: UpstreamRequest) -> UpstreamCall:
         """Connect in a task of its own, so that a caller who leaves meanwhile ends the try at once."""
-        call = UpstreamCall(_nothing, _nothing)
-        task = asyncio.get_running_loop().create_task(self._connect(call, key, origin, head, request))
+        call = UpstreamCall(_nothing, _nothing, self._loop)
+        task = self._loop.create_task(self._connect(call, key, origin, head, request))
         self._opening[task] = call
 
         def leave() -> None:

@@ -6,7 +6,7 @@ One reader awaits `head` and `read`; wake-ups, not chunks, are what costs, so a 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import msgspec
@@ -44,22 +44,25 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     method: str = "POST"
 
 
-class Nudge(Exception):
-    """The waiting reader is woken for another reason than data; it may simply wait again."""
-
-
 class UpstreamCall:
     """The reader's side of one call; transports feed it from their callbacks.
 
     `status` is 0 until the head has come; `headers` have lower-case names. `bytes_in` counts body bytes.
+    `loop`, when it is known, saves asking for it (a system call each time in CPython 3.11).
+    `on_nudge` is awaited by the waiting reader when somebody calls `nudge`; then it waits on.
     """
 
     __slots__ = (
-        "_chunks", "_waiter", "bytes_in", "fault", "has_head", "headers", "held", "is_over", "on_cancel", "on_drained",
-        "reads", "status",
+        "_chunks", "_is_nudged", "_loop", "_waiter", "bytes_in", "fault", "has_head", "headers", "held", "is_over",
+        "on_cancel", "on_drained", "on_nudge", "reads", "status",
     )  # fmt: skip
 
-    def __init__(self, on_cancel: Callable[[], None], on_drained: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_cancel: Callable[[], None],
+        on_drained: Callable[[], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.has_head = False
@@ -70,6 +73,9 @@ class UpstreamCall:
         self.reads = 0
         self.on_cancel = on_cancel
         self.on_drained = on_drained
+        self.on_nudge: Callable[[], Awaitable[None]] | None = None
+        self._loop = loop
+        self._is_nudged = False
         self._chunks: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
 
@@ -79,14 +85,14 @@ class UpstreamCall:
         return self._waiter is not None
 
     async def head(self) -> None:
-        """Wait for status and headers. Raises UpstreamFault, Cancelled, Nudge."""
+        """Wait for status and headers. Raises UpstreamFault, Cancelled."""
         while not self.has_head:
             if self.fault is not None:
                 raise self.fault
             await self._wait()
 
     async def read(self) -> bytes:
-        """All bytes that have come, at least one; empty at the clean end. Raises UpstreamFault, Cancelled, Nudge."""
+        """All bytes that have come, at least one; empty at the clean end. Raises UpstreamFault, Cancelled."""
         while not self._chunks:
             if self.fault is not None:
                 raise self.fault
@@ -100,6 +106,24 @@ class UpstreamCall:
         self.on_drained()
         return data
 
+    async def read_to_end(self, most: int) -> bytes:
+        """The whole body. Raises UpstreamFault (`too_large` beyond `most` bytes; the call is cancelled), Cancelled."""
+        parts: list[bytes] = []
+        while True:
+            if self._chunks:
+                parts += self._chunks
+                self._chunks = []
+                self.held = 0
+                self.on_drained()
+            if self.bytes_in > most:
+                self.cancel()
+                raise UpstreamFault("too_large", "the provider's answer is larger than the gateway takes")
+            if self.fault is not None:
+                raise self.fault
+            if self.is_over:
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+            await self._wait()
+
     def cancel(self, reason: Exception | None = None) -> None:
         """Close the connection now. The reader gets `reason`, or Cancelled."""
         if not self.is_over:
@@ -111,10 +135,11 @@ class UpstreamCall:
         self._wake()
 
     def nudge(self) -> None:
-        """Wake the reader with Nudge, if it waits."""
+        """Have the reader await `on_nudge`, if it waits for the provider."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
-            waiter.set_exception(Nudge())
+            self._is_nudged = True
+            waiter.set_result(None)
 
     def feed_head(self, status: int, headers: dict[str, str]) -> None:
         self.status = status
@@ -139,11 +164,15 @@ class UpstreamCall:
         self._wake()
 
     async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = (self._loop or asyncio.get_running_loop()).create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
+        if self._is_nudged:
+            self._is_nudged = False
+            if self.on_nudge is not None:
+                await self.on_nudge()
 
     def _wake(self) -> None:
         waiter = self._waiter

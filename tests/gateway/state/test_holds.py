@@ -12,7 +12,6 @@ from gateway.config.keys import digest_of
 from gateway.domain.caller import ANONYMOUS, Caller
 from gateway.domain.errors import Unauthorized
 from gateway.domain.record import RequestRecord, decode_record
-from gateway.state import holds as holds_module
 from gateway.state import keys
 from gateway.state.holds import NO_HOLD, RECENT_S, Hold, Holds
 from gateway.state.keyring import Keyring
@@ -33,11 +32,11 @@ def record(name: str, **fields: Any) -> RequestRecord:
 class Bench:
     """A worker's holds with all that they stand on. `now` is the clock they see."""
 
-    def __init__(self, redis: RespClient, folder: Path) -> None:
+    def __init__(self, redis: RespClient, folder: Path, **options: Any) -> None:
         self.now = 100.0
         self.metrics, self.folder, self.redis = Metrics(), folder, redis
         self.keyring, self.spool = Keyring(redis, PEPPER), Spool(folder, "w")
-        self.holds = Holds(redis, self.keyring, self.spool, "w", self.metrics, lambda: self.now)
+        self.holds = Holds(redis, self.keyring, self.spool, "w", self.metrics, lambda: self.now, **options)
 
     def spooled(self) -> list[str]:
         self.spool.release()
@@ -127,8 +126,8 @@ async def test_a_frozen_server_holds_a_record_for_its_budget_only(
     assert bench.spooled() == ["r1"]
 
 
-async def test_a_full_stream_goes_to_disk(bench: Bench, sync: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holds_module, "MAX_STREAM_ENTRIES", 2)
+async def test_a_full_stream_goes_to_disk(valkey: RealValkey, connect: Any, tmp_path: Path, sync: Redis) -> None:
+    bench = Bench(await connect(valkey.url), tmp_path, max_stream_entries=2)
     assert [await bench.holds.settle(record(f"r{i}"), NO_HOLD) for i in range(4)] == [
         "stream",
         "stream",

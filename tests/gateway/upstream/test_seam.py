@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.upstream.seam import Cancelled, Nudge, UpstreamCall, UpstreamFault
+from gateway.upstream.seam import Cancelled, UpstreamCall, UpstreamFault
 
 
 class Tape:
@@ -94,12 +94,43 @@ async def test_cancel_after_the_end_closes_nothing() -> None:
 
 async def test_a_nudge_wakes_a_waiting_reader_and_nobody_else() -> None:
     call = Tape().call
+    nudges: list[bool] = []
+
+    async def on_nudge() -> None:
+        nudges.append(call.has_head)
+
+    call.on_nudge = on_nudge
     call.nudge()
     waiting = asyncio.ensure_future(call.head())
     await asyncio.sleep(0)
     call.nudge()
     call.nudge()
-    with pytest.raises(Nudge):
-        await waiting
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     call.feed_head(200, {})
-    await call.head()
+    await asyncio.wait_for(waiting, 1)
+    assert nudges == [False]
+
+
+async def test_a_whole_body_is_read_in_as_few_wakes_as_it_comes_in() -> None:
+    tape = Tape()
+    tape.call.feed_head(200, {})
+    reading = asyncio.ensure_future(tape.call.read_to_end(10))
+    await asyncio.sleep(0)
+    tape.call.feed(b"abc")
+    tape.call.feed(b"def")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tape.call.feed(b"g")
+    tape.call.feed_end()
+    assert await asyncio.wait_for(reading, 1) == b"abcdefg"
+    assert tape.call.held == 0
+
+
+async def test_a_whole_body_over_the_bound_closes_the_connection() -> None:
+    tape = Tape()
+    tape.call.feed_head(200, {})
+    tape.call.feed(b"abcdef")
+    with pytest.raises(UpstreamFault, match="larger"):
+        await tape.call.read_to_end(5)
+    assert tape.cancels == 1
