@@ -47,6 +47,7 @@ from gateway.tasks.beat import (
     share_views,
     watch_parent,
 )
+from gateway.tasks.local_mode import LocalMode
 from gateway.tasks.replay_spool import replay_spool
 from gateway.tasks.runner import Runner
 from gateway.tasks.watch_snapshot import SnapshotWatch
@@ -94,6 +95,7 @@ class App:
         loop = asyncio.get_running_loop()
         metrics = Metrics()
         self._redis = redis = RespClient(settings.redis_url)
+        self._local_mode = LocalMode(redis, metrics, time.monotonic)
         self._spool = spool = Spool(settings.spool_dir, worker)
         self._keyring = keyring = Keyring(redis, settings.api_key_secret.encode(), settings.lastgood_dir)
         keyring.restore()
@@ -148,7 +150,7 @@ class App:
         start = self._runner.start
         start("watch_snapshot", snapshots.run)
         start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges, self._load.note_lag))
-        start("beat_heart", lambda: beat_heart(redis, worker, runtimes))
+        start("beat_heart", lambda: beat_heart(redis, worker, runtimes, self._local_mode.told))
         start("renew_holds", lambda: renew_holds(holds, slots))
         start("refresh_rests", lambda: refresh_rests(rests))
         start("share_views", lambda: share_views(hearsay))
@@ -196,6 +198,7 @@ class App:
         metrics.open_requests.set(edge.open_requests)
         metrics.open_streams.set(sum(1 for exchange in self._open_exchanges if exchange.head.is_stream))
         metrics.redis_up.set(1 if self._redis.is_up else 0)
+        self._local_mode.look()
         for name, size in (
             ("bodies", edge.bodies.waiting),
             ("redis_trips", self._redis.waiting),

@@ -50,7 +50,8 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
         "revision": revision,
         "publishedRevision": publisher.published_revision,
         "publishProblem": publisher.problem,
-        "redis": {"up": redis["up"], "error": redis["error"]},
+        # `local`: workers go on by themselves, each with its share of limits; records wait on disk.
+        "redis": {"up": redis["up"], "error": redis["error"], "mode": "shared" if redis["up"] else "local"},
         "config": {"file": file.file, "appliedAt": file.applied_at or None, "error": file.error},
         "unreadableSecrets": plane.unreadable_secrets,
         "workers": redis["workers"],

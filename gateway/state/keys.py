@@ -60,7 +60,7 @@ def inflight(worker: str) -> str:
 
 
 def worker(worker_id: str) -> str:
-    """string, WORKER_TTL_S, renewed every 5 s: JSON {pid, host, started_at, revision}."""
+    """string, WORKER_TTL_S, renewed every 5 s: JSON {pid, host, started_at, revision, local_mode: {times, seconds}}."""
     return WORKER_PREFIX + worker_id
 
 

@@ -110,6 +110,8 @@ class RespClient:
         self._budgeted: deque[tuple[float, asyncio.Future[object]]] = deque()
         self._watchman: asyncio.TimerHandle | None = None
         self.run_id = b""
+        self.outages = {"lost": 0, "slow": 0}
+        """How often it went away: the connection ended, or too many trips in a row were over their budget."""
         self.on_up: Callable[[bool], None] = lambda is_another_server: None
         """Called after each (re)connect; True when the server is another process than before."""
 
@@ -219,6 +221,8 @@ class RespClient:
     def _give_up(self, future: asyncio.Future[object]) -> None:
         if not future.done():
             self._misses += 1
+            if self._misses == MISSES_TO_OPEN:
+                self.outages["slow"] += 1
             if self._misses == 1:
                 self._slow_since = asyncio.get_running_loop().time()
             self._open_until = asyncio.get_running_loop().time() + OPEN_S
@@ -230,6 +234,8 @@ class RespClient:
             self._protocol.transport.write(b"".join(out))
 
     def _reconnect_soon(self) -> None:
+        if self.is_up and not self._is_closed:
+            self.outages["lost"] += 1
         self._protocol = None
         self._loop = asyncio.get_running_loop()
         self._out.clear()

@@ -50,12 +50,20 @@ async def flush_metrics(metrics: Metrics, gauges: Callable[[], None], note_lag: 
         metrics.flush()
 
 
-async def beat_heart(redis: RespClient, worker: str, holder: RuntimeHolder) -> None:
+async def beat_heart(
+    redis: RespClient, worker: str, holder: RuntimeHolder, local_mode: Callable[[], dict[str, float]]
+) -> None:
     """Renew the worker's key; when it is gone for WORKER_TTL_S its notes in flight become records."""
     started_at = time.time()
     host = socket.gethostname()
     while True:
-        life = {"pid": os.getpid(), "host": host, "started_at": started_at, "revision": holder.revision}
+        life = {
+            "pid": os.getpid(),
+            "host": host,
+            "started_at": started_at,
+            "revision": holder.revision,
+            "local_mode": local_mode(),
+        }
         try:
             await redis.call("SADD", keys.WORKERS, worker, budget_s=1.0)
             await redis.call("SET", keys.worker(worker), json.dumps(life), "EX", keys.WORKER_TTL_S, budget_s=1.0)

@@ -49,6 +49,8 @@ DEFINITIONS = (
     Definition("omniroute_records", "counter", ("path",), "Usage records handed over: stream, spool or lost."),
     Definition("omniroute_snapshot_failures", "counter", ("reason",), "Published snapshots that could not be used."),
     Definition("omniroute_redis_errors", "counter", ("operation",), "Trips to Redis that failed or ran out of time."),
+    Definition("omniroute_redis_outages", "counter", ("cause",), "Times that a worker entered local mode: Redis was lost or slow."),
+    Definition("omniroute_local_mode_seconds", "counter", (), "Seconds that workers were on their own."),
     Definition("omniroute_relayed_requests", "counter", ("status",), "Requests relayed to the admin process."),
     Definition("omniroute_open_requests", "gauge", (), "Requests being served."),
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
@@ -120,6 +122,8 @@ class Metrics:
         self.records = Counter()
         self.snapshot_failures = Counter()
         self.redis_errors = Counter()
+        self.redis_outages = Counter()
+        self.local_mode_seconds = Counter()
         self.relayed_requests = Counter()
         self.open_requests = Gauge()
         self.open_streams = Gauge()

@@ -48,12 +48,12 @@ async def test_a_workers_life_is_told_with_a_lifetime() -> None:
     with RealValkey() as server:
         redis = RespClient(server.url)
         redis.start()
-        beating = asyncio.ensure_future(beat_heart(redis, "w1", RuntimeHolder()))
+        beating = asyncio.ensure_future(beat_heart(redis, "w1", RuntimeHolder(), lambda: {"times": 1, "seconds": 2.5}))
         with server.client() as sync:
             await until(lambda: sync.exists(keys.worker("w1")) == 1)
             assert 0 < sync.ttl(keys.worker("w1")) <= keys.WORKER_TTL_S
             life = json.loads(sync.get(keys.worker("w1")))
-            assert set(life) == {"pid", "host", "started_at", "revision"}
+            assert set(life) == {"pid", "host", "started_at", "revision", "local_mode"}
             assert sync.sismember(keys.WORKERS, "w1")
         await ended(beating)
         await redis.close()
