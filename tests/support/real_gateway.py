@@ -149,6 +149,17 @@ def running_fake() -> Iterator[FakeProvider]:
 
 
 @contextmanager
+def running_proxy(host: str, port: int) -> Iterator[FaultProxy]:
+    """A proxy in a thread with a loop of its own. Its switches may be set from anywhere."""
+    with _Loop() as loop:
+        proxy = loop.run(FaultProxy(host, port).__aenter__())
+        try:
+            yield proxy
+        finally:
+            loop.run(proxy.__aexit__())
+
+
+@contextmanager
 def running_gateway(
     folder: Path,
     *,

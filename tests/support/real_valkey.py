@@ -22,11 +22,11 @@ class RealValkey:
     def __init__(self, *, password: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="or-", dir="/tmp")  # socket paths are limited to 108 bytes
         self._password = password
-        self._port = _free_port() if password else 0
+        self.port = _free_port() if password else 0
         path = Path(self._folder.name) / "v.sock"
-        self.url = f"redis://:{password}@127.0.0.1:{self._port}/3" if password else f"unix://{path}"
+        self.url = f"redis://:{password}@127.0.0.1:{self.port}/3" if password else f"unix://{path}"
         self._where = (
-            ["--port", str(self._port), "--requirepass", password]
+            ["--port", str(self.port), "--requirepass", password]
             if password
             else ["--port", "0", "--unixsocket", str(path)]
         )
