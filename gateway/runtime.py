@@ -161,12 +161,13 @@ class RuntimeHolder:
 async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes) -> Runtime:
     """Build a Runtime aside. A connection whose secret does not open is left out and logged; the rest serve."""
     nodes = {node.id: node for node in snapshot.nodes}
+    models: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of accounts may list the same
     connections = [_built_in(spec) for spec in specs.values() if _is_built_in(spec, snapshot.settings)]
     for index, entry in enumerate(snapshot.connections):
         if index % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
         try:
-            connections.append(_compile(entry, nodes, specs, encryption_key))
+            connections.append(_compile(entry, nodes, specs, encryption_key, models))
         except (KeyError, ValueError) as error:
             _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
     return Runtime(
@@ -194,8 +195,15 @@ def _built_in(spec: ProviderSpec) -> Connection:
 
 
 def _compile(
-    entry: ConnectionEntry, nodes: Mapping[str, Node], specs: Mapping[str, ProviderSpec], encryption_key: bytes
+    entry: ConnectionEntry,
+    nodes: Mapping[str, Node],
+    specs: Mapping[str, ProviderSpec],
+    encryption_key: bytes,
+    known: dict[tuple[str, ...], frozenset[str]],
 ) -> Connection:
+    models = known.get(entry.models)
+    if models is None:
+        models = known[entry.models] = frozenset(entry.models)
     node = nodes.get(entry.provider)
     spec = specs[entry.provider] if node is None else _spec_of(node)
     secret = open_sealed(entry.api_key, entry.id, encryption_key)
@@ -210,7 +218,7 @@ def _compile(
         headers=_headers(spec, secret),
         priority=entry.priority,
         tier=entry.tier,
-        models=frozenset(entry.models),
+        models=models,
         transport="curl" if entry.fingerprint or entry.proxy else "direct",
         allow_private=node.allow_private if node else False,
         fingerprint=entry.fingerprint,

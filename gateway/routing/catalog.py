@@ -143,7 +143,8 @@ def _prefixes(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str
 def _models_of(accounts: Iterable[Connection], spec: ProviderSpec | None) -> tuple[str, ...]:
     """What a provider's connections list; one without a list offers what the provider's data file knows."""
     known = tuple(model.id for model in spec.models) if spec else ()
-    return tuple(dict.fromkeys(model for account in accounts for model in (sorted(account.models) or known)))
+    lists = dict.fromkeys(account.models for account in accounts)  # thousands of accounts may have the same
+    return tuple(dict.fromkeys(model for models in lists for model in (sorted(models) or known)))
 
 
 def _offers(models: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,102 @@
+"""10,000 connections and 500 models: compiled without holding the loop, and a plan looks at a handful of them."""
+
+import asyncio
+import random
+
+import pytest
+
+from gateway.config.envelope import seal
+from gateway.config.snapshot import SCHEMA, Combo, ComboModel, Connection, Node, RoutingSettings, Snapshot
+from gateway.domain.target import Connection as Compiled
+from gateway.routing.plan import MAX_TARGETS, lay_plan
+from gateway.routing.speed import Speed
+from gateway.routing.strategies import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, MAX_COMPARED
+from gateway.routing.view import Beliefs
+from gateway.runtime import Runtime, compile_runtime
+
+KEY = bytes(32)
+PROVIDERS, ACCOUNTS, MODELS = 10, 1_000, 500
+
+
+def snapshot(accounts: int) -> Snapshot:
+    """Every connection lists all models, each with a list of its own, as decoding makes them."""
+    names = [f"model-{number}" for number in range(MODELS)]
+    sealed = seal("sk", "c", KEY)
+    return Snapshot(
+        schema=SCHEMA,
+        revision=1,
+        nodes=tuple(Node(f"n{i}", f"n{i}", "openai_chat", "http://x.test/v1") for i in range(PROVIDERS)),
+        connections=tuple(
+            Connection(id="c", provider=f"n{i}", name=f"{j:05}", api_key=sealed, models=tuple(names))
+            for i in range(PROVIDERS)
+            for j in range(accounts)
+        ),
+        combos=tuple(
+            Combo(f"id-{strategy}", strategy, tuple(ComboModel(f"n{i}/model-{i}") for i in range(PROVIDERS)), strategy)
+            for strategy in COMBO_STRATEGIES
+        ),
+        settings=RoutingSettings(),
+    )
+
+
+@pytest.fixture(scope="module")
+def runtimes() -> tuple[Runtime, Runtime]:
+    """With few connections and with many."""
+
+    async def both() -> tuple[Runtime, Runtime]:
+        return await compile_runtime(snapshot(20), {}, KEY), await compile_runtime(snapshot(ACCOUNTS), {}, KEY)
+
+    return asyncio.run(both())
+
+
+class Looking(Beliefs):
+    """Counts how often a plan asks about a connection. One in ten rests."""
+
+    looks = 0
+
+    @property
+    def is_calm(self) -> bool:
+        return False
+
+    def resting(self, connection: Compiled, model: str) -> bool:
+        self.looks += 1
+        return connection.name.endswith("0")
+
+    def rest_s(self, connection: Compiled, model: str) -> float:
+        return 60.0
+
+    def speed(self, connection: Compiled, model: str) -> Speed | None:
+        self.looks += 1
+        return None
+
+    def uses(self, connection: Compiled) -> int:
+        self.looks += 1
+        return 0
+
+
+def looks(runtime: Runtime, name: str, account_strategy: str) -> int:
+    """The most that any of some plans looked at."""
+    settings = RoutingSettings(account_strategy=account_strategy)  # type: ignore[arg-type]
+    chance, most = random.Random(1), 0
+    for _ in range(20):
+        view = Looking()
+        plan = lay_plan(runtime.resolve("", name), runtime.catalog, chance.random(), settings=settings, view=view)
+        assert len(plan.targets) == MAX_TARGETS
+        most = max(most, view.looks)
+    return most
+
+
+@pytest.mark.parametrize("account_strategy", ACCOUNT_STRATEGIES)
+@pytest.mark.parametrize("name", ["n3/model-77", "priority", "round-robin", "latency"])
+def test_a_plan_looks_at_no_more_connections_when_there_are_more(
+    runtimes: tuple[Runtime, Runtime], name: str, account_strategy: str
+) -> None:
+    few, many = (looks(runtime, name, account_strategy) for runtime in runtimes)
+    assert many <= few + MAX_COMPARED
+    assert many <= 200
+
+
+def test_equal_lists_of_models_are_kept_once(runtimes: tuple[Runtime, Runtime]) -> None:
+    connections = [one for accounts in runtimes[1].catalog.connections.values() for one in accounts]
+    assert len(connections) == PROVIDERS * ACCOUNTS
+    assert len({id(one.models) for one in connections}) == 1
