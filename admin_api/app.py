@@ -25,6 +25,7 @@ from admin_api.resources import (
     nodes,
     pages,
     providers,
+    rate_limits,
     resilience,
     routing,
     settings,
@@ -39,7 +40,21 @@ from gateway.providers.load import load_specs
 from gateway.state.client import make_client
 
 MAX_BODY_BYTES = 1 << 20
-_RESOURCES = (auth, settings, nodes, providers, combos, keys, names, usage, health, resilience, routing, pages)
+_RESOURCES = (
+    auth,
+    settings,
+    nodes,
+    providers,
+    combos,
+    keys,
+    names,
+    usage,
+    health,
+    resilience,
+    rate_limits,
+    routing,
+    pages,
+)
 
 
 def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = time.time) -> Plane:

@@ -29,6 +29,7 @@ from admin_api.store.keys import (
     load_keys_since,
     load_removed_since,
 )
+from admin_api.store.limit_defaults import LimitDefaults
 from admin_api.store.names import aliases, chains
 from admin_api.store.nodes import nodes
 from admin_api.store.prices import prices
@@ -271,6 +272,8 @@ class Publisher:
 
 async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, now: float) -> Snapshot:
     """The whole configuration as the rows say it, at the revision they have."""
+    values = {row.name: row.value for row in await settings_rows.load_all(connection)}
+    limits = LimitDefaults(**values.get("rateLimitDefaults", {}))
     return Snapshot(
         schema=SCHEMA,
         revision=await get_revision(connection),
@@ -280,19 +283,22 @@ async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, 
             for row in await nodes.load_all(connection)
         ),
         connections=tuple(
-            Connection(
-                id=row.id,
-                provider=row.provider,
-                name=row.name,
-                api_key=row.api_key,
-                priority=row.priority,
-                tier=row.tier,  # type: ignore[arg-type]  # checked when decoded
-                rpm=row.rpm,
-                min_gap_ms=row.min_gap_ms,
-                max_concurrency=row.max_concurrency,
-                models=tuple(row.models),
-                fingerprint=row.fingerprint,
-                proxy=row.proxy,
+            limits.applied(
+                row,
+                Connection(
+                    id=row.id,
+                    provider=row.provider,
+                    name=row.name,
+                    api_key=row.api_key,
+                    priority=row.priority,
+                    tier=row.tier,  # type: ignore[arg-type]  # checked when decoded
+                    rpm=row.rpm,
+                    min_gap_ms=row.min_gap_ms,
+                    max_concurrency=row.max_concurrency,
+                    models=tuple(row.models),
+                    fingerprint=row.fingerprint,
+                    proxy=row.proxy,
+                ),
             )
             for row in await connections.load_all(connection)
             if row.is_active
@@ -314,10 +320,7 @@ async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, 
             Price(row.model, row.input, row.output, row.cache_read, row.cache_write, row.reasoning)
             for row in await prices.load_all(connection)
         ),
-        settings=routing_settings(
-            {row.name: row.value for row in await settings_rows.load_all(connection)},
-            is_demo_enabled=is_demo_enabled,
-        ),
+        settings=routing_settings(values, is_demo_enabled=is_demo_enabled),
     )
 
 
@@ -331,6 +334,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "waiting": values.get("waiting", msgspec.structs.asdict(Waiting())),
         "resilience": values.get("resilience", {}),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
+        "profiles": values.get("providerProfiles", {}),
         "explains_all": values.get("explainsAll", default.explains_all),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
         "is_demo_enabled": is_demo_enabled,

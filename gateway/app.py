@@ -6,6 +6,7 @@ import os
 import random
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -109,7 +110,7 @@ class App:
         self._pictures = pictures = PictureFetcher(Resolver())
         attempts = Attempts(transports, Wheel(), pictures)
         self._load = Load(0, 0.0)
-        self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience)
+        self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience, profiles=self._profiles)
         self._slots = slots = Slots(redis, worker, self._waiting)
         slots.live_workers = holds.live_workers = settings.workers
         self._lines = SlotLines(slots, self._waiting)
@@ -145,6 +146,7 @@ class App:
             settings.lastgood_dir,
             metrics,
             rests,
+            slots,
         )
         await snapshots.start_from_lastgood()
         start = self._runner.start
@@ -163,6 +165,9 @@ class App:
 
     def _resilience(self) -> Resilience:
         return self._runtimes.current().settings.resilience if self._runtimes.is_ready else Resilience()
+
+    def _profiles(self) -> Mapping[str, Resilience]:
+        return self._runtimes.current().rules if self._runtimes.is_ready else {}
 
     def _waiting(self) -> Waiting:
         return self._runtimes.current().settings.waiting if self._runtimes.is_ready else Waiting()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
+from msgspec import UNSET, structs
 
 from gateway.accounting.cost import Rates
 from gateway.admission.permit import may_use
@@ -20,6 +21,7 @@ from gateway.dialects.registry import PROVIDERS
 from gateway.domain.caller import Caller
 from gateway.domain.errors import Unavailable
 from gateway.domain.mend import Mend
+from gateway.domain.rest import EVERY_KEY, Resilience, with_profile
 from gateway.domain.target import Connection, Target
 from gateway.providers.spec import (
     BearerAuth,
@@ -62,6 +64,8 @@ class Runtime:
     settings: RoutingSettings
     rates: Rates = field(default_factory=lambda: Rates(()))
     resolutions: dict[tuple[str, str], Resolution] = field(default_factory=dict)
+    rules: Mapping[str, Resilience] = field(default_factory=dict)
+    """Of providers with a profile of their own: how long what fails there rests."""
     plain_plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
     """Of names that leave no choice: one model at one connection, and nothing after it."""
 
@@ -167,12 +171,27 @@ async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec],
         if index % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
         try:
-            connections.append(_compile(entry, nodes, specs, encryption_key, models))
+            adapts = _adapts(snapshot.settings, entry.provider)
+            connections.append(_compile(entry, nodes, specs, encryption_key, models, adapts))
         except (KeyError, ValueError) as error:
             _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
+    profiles = snapshot.settings.profiles
+    everywhere = with_profile(snapshot.settings.resilience, profiles.get(EVERY_KEY))
     return Runtime(
-        snapshot.revision, compile_catalog(snapshot, specs, connections), snapshot.settings, Rates(snapshot.prices)
+        snapshot.revision,
+        compile_catalog(snapshot, specs, connections),
+        structs.replace(snapshot.settings, resilience=everywhere) if EVERY_KEY in profiles else snapshot.settings,
+        Rates(snapshot.prices),
+        rules={name: with_profile(everywhere, profile) for name, profile in profiles.items() if name != EVERY_KEY},
     )
+
+
+def _adapts(settings: RoutingSettings, provider: str) -> bool:
+    for name in (provider, EVERY_KEY):
+        profile = settings.profiles.get(name)
+        if profile is not None and profile.adapts_concurrency is not UNSET:
+            return profile.adapts_concurrency
+    return settings.waiting.adapts_concurrency
 
 
 def _is_built_in(spec: ProviderSpec, settings: RoutingSettings) -> bool:
@@ -200,6 +219,7 @@ def _compile(
     specs: Mapping[str, ProviderSpec],
     encryption_key: bytes,
     known: dict[tuple[str, ...], frozenset[str]],
+    adapts_concurrency: bool,
 ) -> Connection:
     models = known.get(entry.models)
     if models is None:
@@ -233,6 +253,7 @@ def _compile(
         rpm=entry.rpm,
         min_gap_ms=entry.min_gap_ms,
         max_concurrency=entry.max_concurrency,
+        adapts_concurrency=adapts_concurrency,
     )
 
 

@@ -7,19 +7,25 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
-from litestar import get
+from litestar import delete, get
 from litestar.di import NamedDependency
 from redis.exceptions import RedisError, ResponseError
 
+from admin_api.http.errors import ApiError
 from admin_api.services.plane import Plane
+from admin_api.services.rate_limits import rate_limits
+from admin_api.services.reset_rests import reset_states
 from admin_api.services.spool_size import spool_bytes
 from admin_api.store.database import get_revision
 from admin_api.store.records import count_rejected
 from gateway import __version__
 from gateway.state import keys as redis_keys
+from gateway.state.rest_table import RestState
+from gateway.state.rests_admin import breaker_bodies, cooldown_bodies, read_rests
 
 _REDIS_LIMIT_S = 1.0
 _MAX_WORKERS = 1000
+_COUNTED = ("startsLastMinute", "open", "learnedGapMs", "adaptiveLimit")
 
 
 @get("/api/monitoring/health")
@@ -28,6 +34,7 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         revision, rejected = await get_revision(connection), await count_rejected(connection)
     redis = await _redis_view(plane)
+    states = await _rests(plane) if redis["up"] else []
     publisher, file = plane.publisher, plane.config_file
     jobs = {name: asdict(status) for name, status in plane.jobs.items()}
     is_well = (
@@ -58,7 +65,37 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
         "ledger": {**redis["ledger"], "rejected": rejected},
         "spoolBytes": await asyncio.to_thread(spool_bytes, plane.settings.spool_dir),
         "jobs": jobs,
+        "providerHealth": {
+            body["name"]: {"state": body["state"], "failures": body["failures"], "lastFailure": body["lastFailure"]}
+            for body in breaker_bodies(states)
+        },
+        "lockouts": cooldown_bodies(states),
+        "rateLimitStatus": await _limits(plane) if redis["up"] else [],
     }
+
+
+@delete("/api/monitoring/health", status_code=200)
+async def reset_health(plane: NamedDependency[Plane]) -> dict[str, Any]:
+    """Let nothing rest any longer. The seed has this without a role; here it needs one."""
+    return {"success": True, "reset": await reset_states(plane)}
+
+
+async def _rests(plane: Plane) -> list[RestState]:
+    try:
+        async with asyncio.timeout(_REDIS_LIMIT_S):
+            return await read_rests(plane.redis)
+    except (RedisError, OSError, TimeoutError):
+        return []
+
+
+async def _limits(plane: Plane) -> list[dict[str, Any]]:
+    """Connections whose limits count something now."""
+    try:
+        async with asyncio.timeout(_REDIS_LIMIT_S):
+            found = (await rate_limits(plane))["connections"]
+    except (ApiError, TimeoutError):
+        return []
+    return [one for one in found if any(one[name] for name in _COUNTED)]
 
 
 async def _redis_view(plane: Plane) -> dict[str, Any]:
@@ -100,4 +137,4 @@ async def _ledger(plane: Plane) -> dict[str, int]:
     return {"waiting": waiting, "pending": int(summary["pending"])}
 
 
-handlers = (health,)
+handlers = (health, reset_health)

@@ -36,7 +36,11 @@ _EXTRA = (
 
 
 class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Limits of 0 mean none, empty `models` any. The last block is kept for the seed's users and obeyed by nothing."""
+    """Limits of 0 mean none, empty `models` any.
+
+    Of the last block `rateLimitProtection` says whether the default limits count here; the rest is kept for the seed's
+    users and obeyed by nothing.
+    """
 
     provider: str | msgspec.UnsetType = msgspec.UNSET
     name: _Name | msgspec.UnsetType = msgspec.UNSET

@@ -298,6 +298,10 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "resilience": msgspec.structs.asdict(given.resilience) if given.resilience else None,
         "earlyHeadersS": given.early_headers_s,
         "explainsAll": given.explains_all,
+        "providerProfiles": None if given.profiles is None else msgspec.to_builtins(given.profiles),
+        "rateLimitDefaults": None
+        if given.rate_limit_defaults is None
+        else msgspec.to_builtins(given.rate_limit_defaults),
         "blockedProviders": None if given.blocked_providers is None else list(given.blocked_providers),
     }
     return [SettingRow(name, value, managed=True) for name, value in values.items() if value is not None]

@@ -33,6 +33,7 @@ from gateway.config.file_shape import (
     FileNode,
     FileShape,
     KeyShape,
+    LimitsShape,
     PriceShape,
     SettingsShape,
     TimeoutsShape,
@@ -45,6 +46,7 @@ from gateway.config.snapshot import (
     ComboModel,
     FallbackChain,
     Price,
+    Profile,
     Resilience,
     Strategy,
     Timeouts,
@@ -110,6 +112,8 @@ class FileSettings(msgspec.Struct, frozen=True):
     explains_all: bool | None = None
     blocked_providers: tuple[str, ...] | None = None
     resilience: Resilience | None = None
+    profiles: dict[str, Profile] | None = None
+    rate_limit_defaults: LimitsShape | None = None
 
 
 class FileConfig(msgspec.Struct, frozen=True):
@@ -325,6 +329,8 @@ def _settings(shape: SettingsShape) -> FileSettings:
         explains_all=shape.explains_all,
         blocked_providers=shape.blocked_providers,
         resilience=shape.resilience,
+        profiles=shape.profiles,
+        rate_limit_defaults=shape.rate_limit_defaults,
     )
 
 

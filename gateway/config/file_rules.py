@@ -29,6 +29,7 @@ from gateway.config.file_shape import (
 )
 from gateway.config.shape_reader import near
 from gateway.config.yaml_source import Place, Problems
+from gateway.domain.rest import EVERY_KEY
 from gateway.providers.spec import ProviderSpec
 
 MAX_COMBO_DEPTH = 5
@@ -152,6 +153,11 @@ def check_settings(item: Item[SettingsShape], known: Sequence[str], problems: Pr
         if provider not in known:
             hint = near(provider, known)
             item.note(problems, "blocked_providers", f"`{provider}` is neither a provider nor the id of a node{hint}")
+    for provider in item.value.profiles or ():
+        if provider not in known and provider != EVERY_KEY:
+            item.note(
+                problems, "profiles", f"`{provider}` is neither a provider nor the id of a node, nor `{EVERY_KEY}`"
+            )
 
 
 def expiry_seconds(text: str | None) -> float:

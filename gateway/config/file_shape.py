@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.config.snapshot import AccountStrategy, Strategy, Tier
 from gateway.domain.dialect import ProviderDialect
-from gateway.domain.rest import Resilience
+from gateway.domain.rest import Profile, Resilience
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 
@@ -155,6 +155,14 @@ class WaitingShape(Struct, frozen=True, forbid_unknown_fields=True):
     max_lag_s: Annotated[float, Meta(ge=0, le=3_600)] | None = None
 
 
+class LimitsShape(Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of connections that have none of their own. 0 = none."""
+
+    rpm: Count = 0
+    min_gap_ms: Count = 0
+    max_concurrency: Count = 0
+
+
 class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     """Routing settings. Left out = what the dashboard says."""
 
@@ -166,6 +174,8 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     explains_all: bool | None = None
     blocked_providers: tuple[Name, ...] | None = None
     resilience: Resilience | None = None
+    profiles: dict[Name, Profile] | None = None
+    rate_limit_defaults: LimitsShape | None = None
 
 
 class FileShape(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from gateway.domain.dialect import ProviderDialect
+from gateway.domain.rest import Profile as Profile  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)
 from gateway.domain.timeouts import Timeouts as Timeouts  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.waiting import Waiting as Waiting  # noqa: PLC0414
@@ -105,6 +106,8 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocked_providers: tuple[str, ...] = ()
     is_demo_enabled: bool = True
     resilience: Resilience = Resilience()
+    profiles: dict[str, Profile] = {}
+    """By provider id, and `apikey` for all of them."""
     explains_all: bool = False
     """Keep the routing decision of every request, not only of those whose caller asked why."""
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 RestKind = Literal["cooldown", "breaker"]
 Span = Annotated[float, Meta(ge=0.001, le=86_400, description="Seconds.")]
@@ -52,3 +52,38 @@ class Resilience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     open_max_s: Span = 25.0
     probe_s: Span = 30.0
     ramp_s: Annotated[float, Meta(ge=0, le=86_400, description="Seconds.")] = 10.0
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What of `Resilience` is otherwise for one provider; what is left out is as for all. `adapts_concurrency` as in `Waiting`."""
+
+    cooldown_s: Span | UnsetType = UNSET
+    cooldown_max_s: Span | UnsetType = UNSET
+    retry_after_max_s: Span | UnsetType = UNSET
+    unknown_model_s: Span | UnsetType = UNSET
+    auth_s: Span | UnsetType = UNSET
+    auth_max_s: Span | UnsetType = UNSET
+    quota_s: Span | UnsetType = UNSET
+    quota_max_s: Annotated[float, Meta(gt=0, le=2_678_400, description="Seconds.")] | UnsetType = UNSET
+    failures: Threshold | UnsetType = UNSET
+    connect_failures: Threshold | UnsetType = UNSET
+    window_s: Span | UnsetType = UNSET
+    failure_share: Annotated[float, Meta(ge=0, le=1)] | UnsetType = UNSET
+    provider_connections: Threshold | UnsetType = UNSET
+    open_s: Span | UnsetType = UNSET
+    open_max_s: Span | UnsetType = UNSET
+    probe_s: Span | UnsetType = UNSET
+    ramp_s: Annotated[float, Meta(ge=0, le=86_400, description="Seconds.")] | UnsetType = UNSET
+    adapts_concurrency: bool | UnsetType = UNSET
+
+
+EVERY_KEY = "apikey"
+"""The profile of all providers that are asked with an API key, beneath their own."""
+
+
+def with_profile(rules: Resilience, profile: Profile | None) -> Resilience:
+    """The rules as a profile changes them."""
+    if profile is None:
+        return rules
+    given = {name: value for name in Resilience.__struct_fields__ if (value := getattr(profile, name)) is not UNSET}
+    return msgspec.structs.replace(rules, **given)

@@ -10,7 +10,10 @@ SNAPSHOT_CURRENT = f"{SCHEMA}:snapshot:current"
 """string, no expiry: the revision that workers should run, in decimal."""
 
 NEWS = f"{SCHEMA}:news"
-"""pub/sub channel: `snapshot:<revision>` or `key:<digest>` (that key changed or went)."""
+"""pub/sub channel: `snapshot:<revision>` or `key:<digest>` (that key changed or went).
+
+`rest:` and what changed of what rests (`rests.lua`); `pace:<connection>` (what was learned of its limits is to be forgotten).
+"""
 
 KEYRING_EPOCH = f"{SCHEMA}:keyring:epoch"
 """string, no expiry: written last when all keys have been published. Missing = the server was emptied."""

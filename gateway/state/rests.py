@@ -7,7 +7,7 @@ with its own copy (`rest_table.py`), and on return the longer rest of each two w
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import hiredis
@@ -73,7 +73,10 @@ _decode_news = msgspec.json.Decoder(_News).decode
 
 
 class Rests:
-    """One worker's view. `clock` gives monotonic seconds, `settings` what counts now, `chance` 0 ≤ x < 1."""
+    """One worker's view. `clock` gives monotonic seconds, `settings` what counts now, `chance` 0 ≤ x < 1.
+
+    `profiles` are the rules of providers that have their own, by id.
+    """
 
     def __init__(
         self,
@@ -82,12 +85,14 @@ class Rests:
         clock: Callable[[], float],
         settings: Callable[[], Resilience],
         chance: Callable[[], float] = random.random,
+        profiles: Callable[[], Mapping[str, Resilience]] = dict,
     ) -> None:
         self._redis = redis
         self._worker = worker
         self._clock = clock
         self._settings = settings
         self._chance = chance
+        self._profiles = profiles
         self._table = RestTable(MAX_RESTS)
         self._offset_ms = 0
         self._version = -1
@@ -122,7 +127,7 @@ class Rests:
         """What a failed attempt means for who rests. Waits for Redis 50 ms at most; never fails."""
         orders = self._orders(target, outcome, probe.token if probe else "")
         if probe is not None:
-            self._end_probe(probe, outcome, {name for order in orders for name in _named(order)})
+            self._end_probe(target, probe, outcome, {name for order in orders for name in _named(order)})
         for order in orders:
             await self._obey(target, order)
 
@@ -143,13 +148,13 @@ class Rests:
             if (entry := entries.get(field)) is not None and entry.until <= now and entry.state != "ramping"
         )
         if due or probe is not None:
-            self._close(tuple(dict.fromkeys(due + (probe.fields if probe else ()))))
+            self._close(tuple(dict.fromkeys(due + (probe.fields if probe else ()))), self._rules(target))
 
     async def claim(self, target: Target) -> Probe | None:
         """The one probe of the cluster for a target that `may_probe`; None when another has it. Waits 50 ms at most."""
         self._claims += 1
         fields = _fields(target.connection, target.model)[2:]
-        order = Claim(fields, f"{self._worker}:{self._claims}", _ms(self._settings().probe_s))
+        order = Claim(fields, f"{self._worker}:{self._claims}", _ms(self._rules(target).probe_s))
         verdict = await self._tell("probe", order)
         if verdict is None:
             verdict = 0 if self._table.claim(order, self._now()) is None else 1
@@ -200,6 +205,9 @@ class Rests:
         now = self._now()
         return [state for field, entry in self._table.entries.items() if (state := state_of(field, entry, now))]
 
+    def _rules(self, target: Target) -> Resilience:
+        return self._profiles().get(target.connection.provider) or self._settings()
+
     def _now(self) -> int:
         return int(self._clock() * 1000) + self._offset_ms
 
@@ -232,17 +240,17 @@ class Rests:
 
     def _orders(self, target: Target, outcome: Outcome, token: str) -> list[Cool | Fail]:
         """The policy: what an outcome makes rest, and how long."""
-        rules, connection, why = self._settings(), target.connection, outcome.name
+        rules, connection, why = self._rules(target), target.connection, outcome.name
         hint_s = outcome.retry_after_s or 0.0
         cool_connection, cool_target, on_target, on_connection, on_provider = _fields(connection, target.model)
         if outcome.cools == "nothing":
             return []
         if why == "auth":
-            return [self._fail(on_connection, why, token, 1, rules.auth_s, rules.auth_max_s)]
+            return [self._fail(rules, on_connection, why, token, 1, rules.auth_s, rules.auth_max_s)]
         if why == "quota":
             if hint_s > 0:
                 return [Cool(cool_connection, why, _ms(min(hint_s, rules.quota_max_s)), 0, 0, 0.0)]
-            return [self._fail(on_connection, why, token, 1, rules.quota_s, rules.retry_after_max_s)]
+            return [self._fail(rules, on_connection, why, token, 1, rules.quota_s, rules.retry_after_max_s)]
         if why == "unknown_model":
             span = _ms(rules.unknown_model_s)
             return [Cool(cool_target, why, 0, span, span, 0.0, step=0)]
@@ -251,18 +259,19 @@ class Rests:
             field = cool_target if outcome.cools == "connection_model" else cool_connection
             return [Cool(field, why, hint, _ms(rules.cooldown_s), _ms(rules.cooldown_max_s), self._chance())]
         if outcome.cools == "connection":
-            order = self._fail(on_connection, why, token, rules.connect_failures)
+            order = self._fail(rules, on_connection, why, token, rules.connect_failures)
             if not connection.proxy:  # a proxy of its own may be all that is wrong
                 order = msgspec.structs.replace(
                     order, provider=on_provider, connection=connection.id, connections=rules.provider_connections
                 )
             return [order]
         field = on_provider if outcome.cools == "provider" else on_target
-        counted: list[Cool | Fail] = [self._fail(field, why, token, rules.failures)]
+        counted: list[Cool | Fail] = [self._fail(rules, field, why, token, rules.failures)]
         return counted + ([Cool(cool_target, why, hint, 0, 0, 0.0)] if hint else [])
 
-    def _fail(self, field: str, why: str, token: str, need: int, base_s: float = 0.0, max_s: float = 0.0) -> Fail:
-        rules = self._settings()
+    def _fail(
+        self, rules: Resilience, field: str, why: str, token: str, need: int, base_s: float = 0.0, max_s: float = 0.0
+    ) -> Fail:
         well = self._well.get(field)
         return Fail(
             field=field,
@@ -293,18 +302,17 @@ class Rests:
         if await self._tell("fail", order, failures, keys.rest_unreachable(target.connection.provider)) is None:
             self._alone.update(self._table.fail(order, self._now()))
 
-    def _end_probe(self, probe: Probe, outcome: Outcome, failed: set[str]) -> None:
+    def _end_probe(self, target: Target, probe: Probe, outcome: Outcome, failed: set[str]) -> None:
         """What a failed probe proves for the breakers that it did not fail for: well, or nothing."""
         others = [field for field in probe.fields if field not in failed]
         held = [(field, entry) for field in others if (entry := self._table.entries.get(field)) is not None]
         well = tuple(field for field, entry in held if _proves(outcome.name, entry.why))
         if well:
-            self._close(well)
+            self._close(well, self._rules(target))
         if rest := tuple(field for field in others if field not in well):
             self.release(Probe(probe.token, rest))
 
-    def _close(self, fields: tuple[str, ...]) -> None:
-        rules = self._settings()
+    def _close(self, fields: tuple[str, ...], rules: Resilience) -> None:
         order = Success(fields, _ms(rules.ramp_s), _ms(rules.window_s))
         self._table.succeed(order, self._now())
         self._tell_soon("succeed", order)

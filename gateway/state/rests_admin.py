@@ -60,6 +60,20 @@ def breaker_bodies(states: Sequence[RestState]) -> list[dict[str, object]]:
     ]
 
 
+def cooldown_bodies(states: Sequence[RestState]) -> list[dict[str, object]]:
+    """Who cools down, why, and until when (ms since 1970)."""
+    return [
+        {
+            "connectionId": state.connection_id,
+            "model": state.model,
+            "reason": state.why,
+            "until": int(state.until * 1000),
+        }
+        for state in states
+        if state.kind == "cooldown"
+    ]
+
+
 async def _run(redis: Redis, verb: str, order: dict[str, Any]) -> list[Any]:
     answer = await redis.eval(
         _RESTS,

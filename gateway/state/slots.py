@@ -146,8 +146,12 @@ class Slots:
             or connection.min_gap_ms
             or connection.max_concurrency
             or (self._learned and self._learned_gap_ms(connection.id))
-            or self._settings().adapts_concurrency
+            or self._adapts(connection)
         )
+
+    def _adapts(self, connection: Connection) -> bool:
+        own = connection.adapts_concurrency
+        return self._settings().adapts_concurrency if own is None else own
 
     async def take(self, connection: Connection, hold_id: str) -> Slot | NoSlot:
         """Take a slot, or learn when there will be one. `hold_id` is unique to the attempt: the same id is the same slot.
@@ -212,6 +216,10 @@ class Slots:
                     return
                 _ignore(trip)
 
+    def forget(self, connection_id: str) -> None:
+        """What was learned of a connection's limit is no longer to count: an operator said so, to all workers."""
+        self._learned.pop(connection_id, None)
+
     def learn(self, connection: Connection, hints: Hints) -> None:
         """Spread what a provider says is left (under 10 %) over the time to its reset; forget that above 50 %."""
         if (hints.requests_limit is None and hints.tokens_limit is None) or not self._settings().learns_limits:
@@ -259,9 +267,9 @@ class Slots:
 
     def _adaptive(self, connection: Connection) -> tuple[int, int]:
         """(bound, first value) of the adaptive limit; (0, 0) when it is off."""
-        settings = self._settings()
-        if not settings.adapts_concurrency:
+        if not self._adapts(connection):
             return 0, 0
+        settings = self._settings()
         cap = connection.max_concurrency or settings.adaptive_most
         return cap, min(cap, settings.adaptive_start)
 

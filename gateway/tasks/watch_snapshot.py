@@ -20,6 +20,7 @@ from gateway.state import keys
 from gateway.state.client import make_client
 from gateway.state.keyring import Keyring
 from gateway.state.rests import Rests
+from gateway.state.slots import Slots
 from gateway.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -41,8 +42,10 @@ class SnapshotWatch:
         lastgood: Path,
         metrics: Metrics,
         rests: Rests,
+        slots: Slots,
     ) -> None:
         self._rests = rests
+        self._slots = slots
         self._url = url
         self._holder = holder
         self._keyring = keyring
@@ -87,6 +90,8 @@ class SnapshotWatch:
                 self._keyring.forget(value)
             elif kind == "rest":
                 self._rests.heard(value)
+            elif kind == "pace":
+                self._slots.forget(value)
             else:
                 return
 

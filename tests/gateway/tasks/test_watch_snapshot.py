@@ -10,11 +10,13 @@ from redis import Redis
 
 from gateway.config.snapshot import SCHEMA, Node, Snapshot, encode_snapshot
 from gateway.domain.rest import Resilience
+from gateway.domain.waiting import Waiting
 from gateway.runtime import RuntimeHolder
 from gateway.state import keys
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
 from gateway.state.rests import Rests
+from gateway.state.slots import Slots
 from gateway.tasks import watch_snapshot as watch_module
 from gateway.tasks.watch_snapshot import SnapshotWatch
 from gateway.telemetry.metrics import Metrics
@@ -35,7 +37,8 @@ class Bench:
         self.holder, self.metrics, self.folder = RuntimeHolder(), Metrics(), folder
         self.keyring = Keyring(RespClient(url), b"pepper")
         rests = Rests(RespClient(url), "w", time.monotonic, Resilience)
-        self.watch = SnapshotWatch(url, self.holder, self.keyring, {}, bytes(32), folder, self.metrics, rests)
+        slots = Slots(RespClient(url), "w", Waiting)
+        self.watch = SnapshotWatch(url, self.holder, self.keyring, {}, bytes(32), folder, self.metrics, rests, slots)
 
 
 @pytest.fixture
