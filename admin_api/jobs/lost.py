@@ -48,5 +48,7 @@ class LostJob:
                 await keep_records(self._plane, list(notes.values()), is_lost=True)
                 await redis.hdel(name, *notes)
             if not cursor:
+                # Its own renewals may have come before the last that it held.
+                await redis.expire(redis_keys.held(worker), redis_keys.HELD_TTL_S)
                 await redis.srem(redis_keys.WORKERS, worker)
                 return

@@ -13,42 +13,45 @@
 -- only what SQL has acknowledged may go, and the note stays until the record is safe). Settling twice appends twice,
 -- and the ledger keeps one row per id; all else happens once, for whoever finds what the request holds.
 -- Tokens are set right in the second of the take: what was used above the reservation is a debt until it leaves.
-local is_full = ARGV[2] ~= "" and redis.call("XLEN", KEYS[1]) >= tonumber(ARGV[3])
-local is_noted = redis.call(is_full and "HEXISTS" or "HDEL", KEYS[2], ARGV[1]) == 1
+local call = redis.call
+local is_full = ARGV[2] ~= "" and call("XLEN", KEYS[1]) >= tonumber(ARGV[3])
+local is_noted = call(is_full and "HEXISTS" or "HDEL", KEYS[2], ARGV[1]) == 1
 
 local function set_right(name, second, reserved, used)
-  local there = redis.call("HGET", name, second)
+  if used == reserved then return end
+  local state = call("HMGET", name, second, "n")
+  local there = tonumber(state[1])
   if there then
-    local change = math.max(used - reserved, -tonumber(there))
-    redis.call("HINCRBY", name, second, change)
-    redis.call("HINCRBY", name, "n", change)
+    local change = math.max(used - reserved, -there)
+    call("HSET", name, second, there + change, "n", state[2] + change)
     return
   end
-  local now = tonumber(ARGV[9] or redis.call("TIME")[1])
-  if second > now and used > reserved and redis.call("EXISTS", name) == 1 then
+  local now = tonumber(ARGV[9] or call("TIME")[1])
+  if second > now and used > reserved and call("EXISTS", name) == 1 then
     -- The clock was set back and `take` has moved the second: the debt counts from now, a refund is not made.
-    redis.call("HINCRBY", name, now, used - reserved)
-    redis.call("HINCRBY", name, "n", used - reserved)
-    redis.call("HSET", name, "l", now)
+    call("HINCRBY", name, now, used - reserved)
+    call("HINCRBY", name, "n", used - reserved)
+    call("HSET", name, "l", now)
   end
 end
 
 local function let_go(name, amount)
-  if amount == "0" or redis.call("HEXISTS", name, "c:" .. ARGV[4]) == 0 then return end
-  if redis.call("HINCRBY", name, "c:" .. ARGV[4], "-" .. amount) < 0 then redis.call("HDEL", name, "c:" .. ARGV[4]) end
+  if amount == "0" then return end
+  local field = "c:" .. ARGV[4]  -- when it is gone it is made here, below zero
+  if call("HINCRBY", name, field, "-" .. amount) < 0 then call("HDEL", name, field) end
 end
 
 local function spend()
   if ARGV[7] == "-1" or ARGV[6] == "0" then return end
-  redis.call("HINCRBY", KEYS[6], "spent", ARGV[6])
-  if ARGV[7] ~= "0" then redis.call("EXPIRE", KEYS[6], ARGV[7]) end
+  local spent = call("HINCRBY", KEYS[6], "spent", ARGV[6])
+  if ARGV[7] ~= "0" and spent == tonumber(ARGV[6]) then call("EXPIRE", KEYS[6], ARGV[7]) end  -- it may be new
 end
 
 if ARGV[4] then
-  local holds = redis.call("HGET", KEYS[3], ARGV[1])
+  local holds = call("HGET", KEYS[3], ARGV[1])
   if holds then
     local second, tokens, money, open = string.match(holds, "(%S+) (%S+) (%S+) (%S+)")
-    redis.call("HDEL", KEYS[3], ARGV[1])
+    call("HDEL", KEYS[3], ARGV[1])
     if open == "1" then let_go(KEYS[4], "1") end
     if tokens ~= "-" then set_right(KEYS[5], tonumber(second), tonumber(tokens), tonumber(ARGV[5])) end
     if money ~= "-" then
@@ -61,5 +64,5 @@ if ARGV[4] then
 end
 
 if is_full then return 0 end
-if ARGV[2] ~= "" then redis.call("XADD", KEYS[1], "*", "r", ARGV[2]) end
+if ARGV[2] ~= "" then call("XADD", KEYS[1], "*", "r", ARGV[2]) end
 return 1

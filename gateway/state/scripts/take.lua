@@ -17,99 +17,131 @@
 -- there are never more than the limit in any rolling minute, and capacity comes back at most 1 s late. A reservation
 -- above the whole limit of tokens is admitted into an empty window only. Money held and spent never exceeds the budget; what
 -- the requests of a killed worker held of it is spent, since nobody knows what they used.
-local version = redis.call("HGET", KEYS[1], "v")
+local call = redis.call
+local version = call("HGET", KEYS[1], "v")
 if not version then
-  if redis.call("EXISTS", KEYS[2]) == 0 then return {-1} end
+  if call("EXISTS", KEYS[2]) == 0 then return {-1} end
   return {0}
 end
-if version ~= ARGV[1] then return {2, redis.call("HGET", KEYS[1], "e")} end
+if version ~= ARGV[1] then return {2, call("HGET", KEYS[1], "e")} end
 if not ARGV[4] then
-  redis.call("HSET", KEYS[3], ARGV[2], ARGV[3])
+  call("HSET", KEYS[3], ARGV[2], ARGV[3])
   return {1}
 end
-if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 1 then return {1} end
+if call("HSETNX", KEYS[3], ARGV[2], ARGV[3]) == 0 then return {1} end
 
-local now = tonumber(ARGV[14] or redis.call("TIME")[1])
+local function refuse(which, seconds)
+  call("HDEL", KEYS[3], ARGV[2])
+  return {3, which, seconds}
+end
+
+local now = tonumber(ARGV[14] or call("TIME")[1])
 local worker, lifetime = ARGV[4], tonumber(ARGV[5])
 local rpm, most, tpm, budget = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
 
 -- What all workers hold, without those that have not renewed in time; what is spent; what this worker holds, and until
 -- when that counts. Money (`keeps` is given) that a worker held when it died may have been used up: it counts as
 -- spent, so that nobody spends it again, and after `keeps` seconds, when nobody can settle it any more, it is.
+local own_count, own_until = "c:" .. worker, "u:" .. worker
 local function held_by_all(name, keeps)
-  local sum, spent, counts, untils, all = 0, 0, {}, {}, redis.call("HGETALL", name)
+  local sum, spent, own, till, all = 0, 0, 0, 0, call("HGETALL", name)
+  local holders, soonest, latest = 0, now + 1, now
+  for i = 1, #all, 2 do
+    local field, value = all[i], tonumber(all[i + 1])
+    local kind = string.byte(field)
+    if kind == 99 then  -- c:
+      sum, holders = sum + value, holders + 1
+      if field == own_count then own = value end
+    elseif kind == 117 then  -- u:
+      holders = holders - 1
+      if value < soonest then soonest = value end
+      if value > latest then latest = value end
+      if field == own_until then till = value end
+    else spent = value end
+  end
+  -- Mostly every count is in time, and nobody need look whose is whose.
+  if soonest > now and latest <= now + lifetime and holders <= 0 then return sum, spent, own, till end
+  local counts, untils = {}, {}
   for i = 1, #all, 2 do
     local kind, who = string.sub(all[i], 1, 2), string.sub(all[i], 3)
     if kind == "c:" then counts[who] = tonumber(all[i + 1])
-    elseif kind == "u:" then untils[who] = tonumber(all[i + 1])
-    else spent = tonumber(all[i + 1]) end
+    elseif kind == "u:" then untils[who] = tonumber(all[i + 1]) end
   end
+  sum = 0
   for who, count in pairs(counts) do
     local till = untils[who] or 0
     local is_kept = keeps and count > 0
     if till > now then sum = sum + count
     elseif is_kept then spent = spent + count end
     if till <= now and not (is_kept and till > now - keeps) then
-      redis.call("HDEL", name, "c:" .. who, "u:" .. who)
-      if is_kept then redis.call("HINCRBY", name, "spent", count) end
+      call("HDEL", name, "c:" .. who, "u:" .. who)
+      if is_kept then call("HINCRBY", name, "spent", count) end
       if who == worker then counts[who] = 0 end
     end
-    if till > now + lifetime then redis.call("HSET", name, "u:" .. who, now + lifetime) end  -- the clock was set back
+    if till > now + lifetime then call("HSET", name, "u:" .. who, now + lifetime) end  -- the clock was set back
   end
   return sum, spent, counts[worker] or 0, untils[worker] or 0
 end
 
--- Renews only what would not last until the worker renews it, which it does every third of the lifetime.
+-- Renews only what would not last until the worker renews it, which it does every third of the lifetime; then the
+-- lifetime of what it holds is renewed too.
+local is_renewing = false
 local function hold(name, amount, own, till, hash_lifetime)
   if till < now + lifetime * 2 / 3 then
-    redis.call("HSET", name, "c:" .. worker, own + amount, "u:" .. worker, now + lifetime)
-    if hash_lifetime ~= "0" then redis.call("EXPIRE", name, hash_lifetime) end
+    is_renewing = true
+    call("HSET", name, own_count, own + amount, own_until, now + lifetime)
+    if hash_lifetime ~= "0" then call("EXPIRE", name, hash_lifetime) end
   else
-    redis.call("HSET", name, "c:" .. worker, own + amount)
+    call("HSET", name, own_count, own + amount)
   end
 end
 
 -- Lets go of the seconds that have left a window. Returns the sum of the others, the oldest that may be there, and what
 -- is in the present one (nil = nothing yet).
 local function slide(name)
-  local state = redis.call("HMGET", name, "n", "s", "l", now)
+  local state = call("HMGET", name, "n", "s", "l", now)
   if not state[1] then return 0, now end
   local sum, oldest, latest = tonumber(state[1]), tonumber(state[2]), tonumber(state[3])
   if latest > now then
     -- The server's clock was set back: what is there counts as of now, so it counts long enough and not for ever.
-    redis.call("DEL", name)
-    redis.call("HSET", name, "n", sum, "s", now, "l", now, now, sum)
-    redis.call("EXPIRE", name, 62)
+    call("DEL", name)
+    call("HSET", name, "n", sum, "s", now, "l", now, now, sum)
+    call("EXPIRE", name, 62)
     return sum, now, sum
   end
   if latest < now - 60 then
-    redis.call("DEL", name)
+    call("DEL", name)
     return 0, now
   end
   for second = oldest, now - 61 do
-    local count = redis.call("HGET", name, second)
+    local count = call("HGET", name, second)
     if count then
       sum = sum - tonumber(count)
-      redis.call("HDEL", name, second)
+      call("HDEL", name, second)
     end
   end
   if oldest < now - 60 then
     oldest = now - 60
-    redis.call("HSET", name, "n", sum, "s", oldest)  -- also for a request that is refused
+    call("HSET", name, "n", sum, "s", oldest)  -- also for a request that is refused
   end
   return sum, oldest, state[4]
 end
 
 local function count(name, amount, sum, oldest, present)
-  redis.call("HSET", name, now, (present or 0) + amount, "n", sum + amount, "s", oldest, "l", now)
-  if not present then redis.call("EXPIRE", name, 62) end
+  if present then
+    call("HSET", name, now, present + amount, "n", sum + amount)
+  else
+    call("HSET", name, now, amount, "n", sum + amount, "s", oldest, "l", now)
+    call("EXPIRE", name, 62)
+    is_renewing = true
+  end
 end
 
 -- Seconds until as much as `need` has left a window.
 local function back_in(name, oldest, need)
   local seconds = {}
   for second = oldest, now do seconds[#seconds + 1] = second end
-  for i, amount in ipairs(redis.call("HMGET", name, unpack(seconds))) do
+  for i, amount in ipairs(call("HMGET", name, unpack(seconds))) do
     need = need - tonumber(amount or 0)
     if amount and need <= 0 then return oldest + i - 1 + 61 - now end
   end
@@ -119,13 +151,13 @@ end
 local open, held, spent, own_open, own_held, open_till, held_till
 if most > 0 then
   open, spent, own_open, open_till = held_by_all(KEYS[5])
-  if open >= most then return {3, "concurrency", 1} end
+  if open >= most then return refuse("concurrency", 1) end
 end
 
 local requests, requests_since, requests_now, tokens, tokens_since, tokens_now
 if rpm > 0 then
   requests, requests_since, requests_now = slide(KEYS[4])
-  if requests >= rpm then return {3, "rpm", back_in(KEYS[4], requests_since, requests + 1 - rpm)} end
+  if requests >= rpm then return refuse("rpm", back_in(KEYS[4], requests_since, requests + 1 - rpm)) end
 end
 
 local reserve = tonumber(ARGV[9])
@@ -133,15 +165,15 @@ if tpm > 0 then
   tokens, tokens_since, tokens_now = slide(KEYS[6])
   if tokens > 0 and tokens + math.max(reserve, 1) > tpm then
     local need = math.min(tokens, tokens + math.max(reserve, 1) - tpm)
-    return {3, "tpm", back_in(KEYS[6], tokens_since, need)}
+    return refuse("tpm", back_in(KEYS[6], tokens_since, need))
   end
 end
 
 local money = tonumber(ARGV[11])
 if budget > 0 then
   held, spent, own_held, held_till = held_by_all(KEYS[7], tonumber(ARGV[13]))
-  if spent + math.max(money, 1) > budget then return {3, "budget", -1} end
-  if spent + held + math.max(money, 1) > budget then return {3, "budget", 1} end
+  if spent + math.max(money, 1) > budget then return refuse("budget", -1) end
+  if spent + held + math.max(money, 1) > budget then return refuse("budget", 1) end
 end
 
 if rpm > 0 then count(KEYS[4], 1, requests, requests_since, requests_now) end
@@ -149,10 +181,9 @@ if tpm > 0 then count(KEYS[6], reserve, tokens, tokens_since, tokens_now) end
 if most > 0 then hold(KEYS[5], 1, own_open, open_till, ARGV[5]) end
 if budget > 0 then hold(KEYS[7], money, own_held, held_till, ARGV[12]) end
 if most > 0 or tpm > 0 or budget > 0 then
-  local holds = string.format("%d %s %s %d", now, tpm > 0 and ARGV[9] or "-", budget > 0 and ARGV[11] or "-",
-    most > 0 and 1 or 0)
-  redis.call("HSET", KEYS[8], ARGV[2], holds)
-  redis.call("EXPIRE", KEYS[8], ARGV[13])
+  local holds = now .. " " .. (tpm > 0 and ARGV[9] or "-") .. " " .. (budget > 0 and ARGV[11] or "-")
+    .. (most > 0 and " 1" or " 0")
+  call("HSET", KEYS[8], ARGV[2], holds)
+  if is_renewing then call("EXPIRE", KEYS[8], ARGV[13]) end
 end
-redis.call("HSET", KEYS[3], ARGV[2], ARGV[3])
 return {1}
