@@ -90,6 +90,7 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m gateway.providers.document
 	@$(BIN)/python -m gateway.telemetry.document
 	@$(BIN)/python -m tests.journeys.matrix.document
+	@$(BIN)/python -m tests.journeys.failover.document
 
 clean: ## remove what was built (not your data)
 	@rm -rf $(VENV) $(LOAD_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out

@@ -6,7 +6,8 @@ As a process:   python -m tests.support.fake_provider --port 0      (prints the 
 What is answered is chosen, first match, by
 1. `fake.plan("status:429", "ok", model="m1")` or `key="sk-a"`: used in this order, the last one for good;
 2. a JSON object in the request's `user` field: {"fake": "stall-after:2", "chunks": 50, "gap": 0.02};
-3. the model's name, when a behaviour has that name ("slow-first:2"); every other model is answered "ok".
+3. the model's name, when a behaviour has that name ("slow-first:2"; a fault's argument comes after `~`, since a colon ends
+   a model's name in Gemini's paths); every other model is answered "ok".
 The behaviours are listed in `fake_behaviours.BEHAVIOURS`; they are OpenAI-like and lenient. The scenarios of
 `fake_dialects` ("text", "tool-loop" …) and its faults ("broken-off:2" …) are chosen in the same way; they speak every
 dialect, by the path, and are strict.
@@ -176,6 +177,8 @@ class FakeProvider:
             return str(asked)
         if model in SCENARIOS or model.partition(":")[0] in BEHAVIOURS:
             return model
+        if model.partition("~")[0] in FAULTS:
+            return model.replace("~", ":")
         return "ok"
 
     async def _answer_models(self, exchange: Exchange) -> None:

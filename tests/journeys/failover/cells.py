@@ -173,7 +173,11 @@ SCENARIOS: tuple[Scenario, ...] = (
 )  # fmt: skip
 
 PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
-    "openai_chat": (("openai_chat", "openai_chat"), ("openai_chat", "anthropic_messages"), ("gemini", "openai_chat")),
+    "openai_chat": (
+        ("openai_chat", "openai_chat"),
+        ("openai_chat", "anthropic_messages"),
+        ("gemini", "openai_responses"),
+    ),
     "openai_responses": (
         ("openai_responses", "openai_responses"),
         ("openai_responses", "gemini"),
@@ -184,7 +188,7 @@ PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
         ("anthropic_messages", "openai_chat"),
         ("openai_responses", "anthropic_messages"),
     ),
-    "gemini": (("gemini", "gemini"), ("gemini", "openai_responses"), ("anthropic_messages", "gemini")),
+    "gemini": (("gemini", "gemini"), ("gemini", "anthropic_messages"), ("openai_responses", "gemini")),
 }
 """By caller, the dialects of the first target and of the fallback: both its own, then each of them another."""
 

@@ -119,13 +119,18 @@ async def _garbled(x: Exchange, count: str, dialect: ModuleType, asked: Asked) -
     return await x.end_chunks()
 
 
-async def _unterminated(x: Exchange, _: str, dialect: ModuleType, asked: Asked) -> None:
-    """All but the last event: in two dialects a mere terminator, in the others what tells that the answer is whole."""
+async def _unterminated(x: Exchange, ending: str, dialect: ModuleType, asked: Asked) -> None:
+    """All but the last event: in two dialects a mere terminator, in the others what tells that the answer is whole.
+
+    `unterminated`, `unterminated:reset`, `unterminated:stall`: how the bytes end.
+    """
     if not asked.is_stream:
         return await x.whole(200, _dump(dialect.whole(asked, text(asked))))
     await x.head(200, dialect.STREAM_TYPE, length=None)
     await x.chunk(b"".join(dialect.stream(asked, text(asked)).all()[:-1]))
-    return await x.end_chunks()
+    if ending == "reset":
+        return await x.reset()
+    return await (x.silence() if ending else x.end_chunks())
 
 
 async def _huge(x: Exchange, _: str, dialect: ModuleType, asked: Asked) -> None:
