@@ -27,6 +27,7 @@ from gateway.relay.attempt import Attempts
 from gateway.relay.exchange import Exchange
 from gateway.relay.hearsay import Hearsay
 from gateway.relay.loop import Traffic
+from gateway.relay.refresh import NoCredentials, Refreshes
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
 from gateway.runtime import RuntimeHolder
@@ -108,7 +109,8 @@ class App:
         self._direct = DirectTransport(resolver)
         transports = {"direct": self._direct, "curl": self._curl, "demo": self._demo}
         self._pictures = pictures = PictureFetcher(Resolver())
-        attempts = Attempts(transports, Wheel(), pictures)
+        self._refreshes = refreshes = Refreshes(NoCredentials())
+        attempts = Attempts(transports, Wheel(), pictures, refreshes)
         self._load = Load(0, 0.0)
         self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience, profiles=self._profiles)
         self._slots = slots = Slots(redis, worker, self._waiting)
@@ -187,6 +189,7 @@ class App:
         """After the server has answered all requests. Records are safe already; keys and metrics are kept."""
         await self._runner.stop()
         await self._cursors.close()
+        await self._refreshes.close()
         await self._pictures.close()
         await self._direct.close()
         await self._curl.close()
@@ -213,6 +216,7 @@ class App:
             ("recent_records", self._holds.recent),
             ("unsettled_records", self._holds.unsettled),
             ("slots", self._slots.open),
+            ("credential_refreshes", self._refreshes.under_way),
             ("waiting_for_slots", self._lines.waiting),
             ("untold_targets", self._standing.untold),
         ):
@@ -237,6 +241,7 @@ class App:
             ("header_names", len(self._direct.names)),
             ("direct_connections", self._direct.idle_wires),
             ("curl_handles", self._curl.idle_handles),
+            ("fresh_credentials", self._refreshes.fresh),
             ("targets_without_stream_options", len(self._tools.attempts.refusing)),
         ):
             metrics.cache_size.set(size, (name,))

@@ -49,6 +49,8 @@ class Connection:
     """Starts a minute; this, the least gap between two starts and the most open at once are 0 where there is no limit."""
     min_gap_ms: int = 0
     max_concurrency: int = 0
+    is_oauth: bool = False
+    """Its credential is a token that can be fetched anew (`relay/refresh.py`)."""
     adapts_concurrency: bool | None = None
     """Find out how many it takes at once; None = as the setting for all says."""
     header_block: bytes = field(init=False, repr=False)

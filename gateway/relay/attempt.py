@@ -6,6 +6,7 @@ before any content is a failed attempt like any other.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -21,6 +22,7 @@ from gateway.domain.usage import Usage
 from gateway.relay.asking import Asking, Pictures, native_asking, translated_asking
 from gateway.relay.classify import UNSUPPORTED, of_bad_answer, of_fault, of_status, refuses_stream_options
 from gateway.relay.exchange import Exchange
+from gateway.relay.refresh import NoCredentials, Refreshes
 from gateway.upstream.deadlines import Wheel
 from gateway.upstream.seam import Transport, UpstreamCall, UpstreamFault, UpstreamRequest
 
@@ -61,8 +63,15 @@ class Failed(msgspec.Struct, frozen=True):
 class Attempts:
     """Makes attempts; remembers, bounded, which targets refuse `stream_options`."""
 
-    def __init__(self, transports: Mapping[str, Transport], wheel: Wheel, pictures: Pictures) -> None:
+    def __init__(
+        self,
+        transports: Mapping[str, Transport],
+        wheel: Wheel,
+        pictures: Pictures,
+        refreshes: Refreshes | None = None,
+    ) -> None:
         self._transports = transports
+        self._refreshes = refreshes or Refreshes(NoCredentials())
         self._pictures = pictures
         self.wheel = wheel
         self.refusing: dict[tuple[str, str], None] = {}
@@ -77,6 +86,36 @@ class Attempts:
 
         Raises CallerGone. `on_nudge` is awaited when the reader is woken to send early headers.
         """
+        if target.connection.is_oauth:
+            return self._refreshed(exchange, target, on_nudge, is_last=is_last)
+        return self._made(exchange, target, on_nudge, is_last=is_last)
+
+    async def _refreshed(
+        self, exchange: Exchange, target: Target, on_nudge: Callable[[], Awaitable[None]], *, is_last: bool
+    ) -> Committed | Failed:
+        """With the newest credential, and once more with a fresh one when that is refused."""
+        connection = target.connection
+        used = self._refreshes.current(connection)
+        result = await self._made(exchange, replace(target, connection=used), on_nudge, is_last=is_last)
+        if isinstance(result, Committed) or result.outcome.name != "auth":
+            return result
+
+        def on_leaving(end: Callable[[], None]) -> None:
+            exchange.waits_as, exchange.on_left = "refresh", lambda _: end()
+
+        try:
+            fresh = await self._refreshes.renewed(connection, used, on_leaving)
+        finally:
+            exchange.waits_as = ""
+        if exchange.has_caller_left:
+            raise CallerGone
+        if fresh is None:
+            return result
+        return await self._made(exchange, replace(target, connection=fresh), on_nudge, is_last=is_last)
+
+    def _made(
+        self, exchange: Exchange, target: Target, on_nudge: Callable[[], Awaitable[None]], *, is_last: bool
+    ) -> Awaitable[Committed | Failed]:
         if not exchange.head.is_stream:
             return self._once(exchange, target, on_nudge, asks_usage=True, is_last=is_last)
         return self._with_usage(exchange, target, on_nudge, is_last=is_last)
