@@ -15,7 +15,9 @@ from gateway.admission.load import Load
 from gateway.config.envelope import parse_encryption_key
 from gateway.config.settings import Settings, load_settings
 from gateway.dialects.envelope import Envelopes
+from gateway.domain.budget import TierBudget
 from gateway.domain.rest import Resilience
+from gateway.domain.retrying import RetryBudget
 from gateway.domain.waiting import Waiting
 from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.asgi import Edge, Health, Scope
@@ -28,6 +30,7 @@ from gateway.relay.exchange import Exchange
 from gateway.relay.hearsay import Hearsay
 from gateway.relay.loop import Traffic
 from gateway.relay.refresh import NoCredentials, Refreshes
+from gateway.relay.retries import Retries
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
 from gateway.runtime import RuntimeHolder
@@ -38,6 +41,7 @@ from gateway.state.resp import RespClient
 from gateway.state.rests import Rests
 from gateway.state.slots import Slots
 from gateway.state.spool import Spool
+from gateway.state.tier_money import TierMoney
 from gateway.state.views import Views
 from gateway.tasks.beat import (
     beat_heart,
@@ -116,11 +120,13 @@ class App:
         self._slots = slots = Slots(redis, worker, self._waiting)
         slots.live_workers = holds.live_workers = settings.workers
         self._lines = SlotLines(slots, self._waiting)
-        self._standing = Standing(rests)
+        self._tiers = tiers = TierMoney(redis, worker, self._tier_budgets)
+        self._retries = Retries(self._retry_budget, time.monotonic, random.random)
+        self._standing = Standing(rests, tiers.is_spent)
         hearsay = Hearsay(self._standing, Views(redis, worker))
         self._cursors = cursors = Cursors(redis, worker, time.monotonic)
         self._tools = Tools(
-            traffic=Traffic(self._standing, rests, slots, self._lines),
+            traffic=Traffic(self._standing, rests, slots, self._lines, self._retries, tiers),
             tickets=cursors.ticket,
             load=self._load,
             runtimes=runtimes,
@@ -157,7 +163,7 @@ class App:
         start("beat_heart", lambda: beat_heart(redis, worker, runtimes, self._local_mode.told))
         start("renew_holds", lambda: renew_holds(holds, slots))
         start("refresh_rests", lambda: refresh_rests(rests))
-        start("share_views", lambda: share_views(hearsay))
+        start("share_views", lambda: share_views(hearsay, tiers))
         start("save_keys", lambda: save_keys(keyring))
         start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
         notice = settings.run_dir / "draining"
@@ -170,6 +176,12 @@ class App:
 
     def _profiles(self) -> Mapping[str, Resilience]:
         return self._runtimes.current().rules if self._runtimes.is_ready else {}
+
+    def _tier_budgets(self) -> dict[str, TierBudget]:
+        return self._runtimes.current().settings.tier_budgets.by_tier() if self._runtimes.is_ready else {}
+
+    def _retry_budget(self) -> RetryBudget:
+        return self._runtimes.current().settings.retry_budget if self._runtimes.is_ready else RetryBudget()
 
     def _waiting(self) -> Waiting:
         return self._runtimes.current().settings.waiting if self._runtimes.is_ready else Waiting()
@@ -203,6 +215,9 @@ class App:
     def _set_gauges(self) -> None:
         metrics, edge = self._tools.metrics, self._edge
         assert edge is not None
+        self._retries.turn()
+        for tier, usd in self._tiers.spent_usd().items():
+            metrics.tier_spent_usd.set(usd, (tier,))
         metrics.open_requests.set(edge.open_requests)
         metrics.open_streams.set(sum(1 for exchange in self._open_exchanges if exchange.head.is_stream))
         metrics.redis_up.set(1 if self._redis.is_up else 0)
@@ -234,6 +249,7 @@ class App:
             ("speeds", self._standing.speeds),
             ("other_workers", self._standing.heard_of),
             ("cursors", len(self._cursors)),
+            ("tier_counters", len(self._tiers)),
             ("limited_connections", self._slots.accounts),
             ("learned_limits", self._slots.learned),
             ("checked_urls", len(self._resolver.checked)),

@@ -442,6 +442,9 @@ class _Passage:
             record = structs.replace(record, routing=self._plan.decision())
         _measure(record, tools.metrics)
         self._let_go(record)
+        tiers = tools.traffic.tiers
+        if record.cost_nano_usd and tiers is not None and tiers.has_budgets and exchange.target is not None:
+            tiers.spend(exchange.target.connection.tier, record.cost_nano_usd, record.at)
         await tools.holds.settle(record, self._hold)
 
     def _let_go(self, record: RequestRecord) -> None:

@@ -19,8 +19,10 @@ from admin_api.services.plane import Plane
 from admin_api.store.credentials import delete_sessions, get_password_hash, set_password_hash
 from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.settings import REFUSED_LITERALS
-from gateway.config.snapshot import AccountStrategy, RoutingSettings
+from gateway.config.snapshot import AccountStrategy, RoutingSettings, SessionAffinity
+from gateway.domain.budget import TierBudgets
 from gateway.domain.rest import Resilience
+from gateway.domain.retrying import RetryBudget
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.waiting import Waiting
 
@@ -61,6 +63,9 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     timeouts: TimeoutsBody | msgspec.UnsetType = msgspec.UNSET
     waiting: WaitingBody | msgspec.UnsetType = msgspec.UNSET
     resilience: Resilience | msgspec.UnsetType = msgspec.UNSET
+    tier_budgets: TierBudgets | msgspec.UnsetType = msgspec.UNSET
+    session_affinity: SessionAffinity | msgspec.UnsetType = msgspec.UNSET
+    retry_budget: RetryBudget | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
     explains_all: bool | msgspec.UnsetType = msgspec.UNSET
     blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
@@ -82,6 +87,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 _ROUTING = {
     "fallbackStrategy": "fallback_strategy",
     "stickyRoundRobinLimit": "sticky_round_robin_limit",
+    "sessionAffinity": "session_affinity",
     "earlyHeadersS": "early_headers_s",
     "explainsAll": "explains_all",
     "blockedProviders": "blocked_providers",
@@ -176,6 +182,13 @@ async def _store(connection: AsyncConnection, body: SettingsBody, data: dict[str
     if body.resilience is not msgspec.UNSET:
         before = rows["resilience"].value if "resilience" in rows else {}
         given["resilience"] = {**before, **{name: getattr(body.resilience, name) for name in data["resilience"]}}
+    if body.tier_budgets is not msgspec.UNSET:
+        before = rows["tierBudgets"].value if "tierBudgets" in rows else {}
+        named = {**before, **dict.fromkeys(data["tierBudgets"]), **msgspec.to_builtins(body.tier_budgets)}
+        given["tierBudgets"] = {tier: budget for tier, budget in named.items() if budget is not None}
+    if body.retry_budget is not msgspec.UNSET:
+        before = rows["retryBudget"].value if "retryBudget" in rows else {}
+        given["retryBudget"] = {**before, **{name: getattr(body.retry_budget, name) for name in data["retryBudget"]}}
     managed = [name for name in given if name in rows and rows[name].managed]
     if managed:
         raise conflict(f"managed by the config file: {', '.join(managed)}; change them there")
@@ -192,6 +205,8 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "fallbackStrategy": default.account_strategy,
         "stickyRoundRobinLimit": default.sticky_limit,
         "earlyHeadersS": default.early_headers_s,
+        "sessionAffinity": default.session_affinity,
+        "tierBudgets": {},
         "explainsAll": default.explains_all,
         "blockedProviders": [],
         "requireLogin": True,
@@ -200,6 +215,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "timeouts": {**msgspec.structs.asdict(Timeouts()), **stored.get("timeouts", {})},
         "waiting": {**msgspec.structs.asdict(Waiting()), **stored.get("waiting", {})},
         "resilience": {**msgspec.structs.asdict(Resilience()), **stored.get("resilience", {})},
+        "retryBudget": {**msgspec.structs.asdict(RetryBudget()), **stored.get("retryBudget", {})},
         "managed": [row.name for row in rows if row.managed],
     }
 

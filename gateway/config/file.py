@@ -48,7 +48,10 @@ from gateway.config.snapshot import (
     Price,
     Profile,
     Resilience,
+    RetryBudget,
+    SessionAffinity,
     Strategy,
+    TierBudgets,
     Timeouts,
     Waiting,
 )
@@ -114,6 +117,9 @@ class FileSettings(msgspec.Struct, frozen=True):
     resilience: Resilience | None = None
     profiles: dict[str, Profile] | None = None
     rate_limit_defaults: LimitsShape | None = None
+    tier_budgets: TierBudgets | None = None
+    session_affinity: SessionAffinity | None = None
+    retry_budget: RetryBudget | None = None
 
 
 class FileConfig(msgspec.Struct, frozen=True):
@@ -331,6 +337,9 @@ def _settings(shape: SettingsShape) -> FileSettings:
         resilience=shape.resilience,
         profiles=shape.profiles,
         rate_limit_defaults=shape.rate_limit_defaults,
+        tier_budgets=shape.tier_budgets,
+        session_affinity=shape.session_affinity,
+        retry_budget=shape.retry_budget,
     )
 
 

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.config.snapshot import AccountStrategy, Strategy, Tier
+from gateway.config.snapshot import AccountStrategy, SessionAffinity, Strategy, Tier
+from gateway.domain.budget import TierBudgets
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile, Resilience
+from gateway.domain.retrying import RetryBudget
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 
@@ -176,6 +178,9 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     resilience: Resilience | None = None
     profiles: dict[Name, Profile] | None = None
     rate_limit_defaults: LimitsShape | None = None
+    tier_budgets: TierBudgets | None = None
+    session_affinity: SessionAffinity | None = None
+    retry_budget: RetryBudget | None = None
 
 
 class FileShape(Struct, frozen=True, forbid_unknown_fields=True):

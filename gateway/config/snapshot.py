@@ -10,9 +10,11 @@ from typing import Literal
 
 import msgspec
 
+from gateway.domain.budget import TierBudgets as TierBudgets  # noqa: PLC0414  (as below)
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile as Profile  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)
+from gateway.domain.retrying import RetryBudget as RetryBudget  # noqa: PLC0414  (as below)
 from gateway.domain.timeouts import Timeouts as Timeouts  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.waiting import Waiting as Waiting  # noqa: PLC0414
 
@@ -20,6 +22,8 @@ SCHEMA = 1
 
 Strategy = Literal["priority", "weighted", "round-robin", "random", "least-used", "cost-optimized", "latency"]
 AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
+SessionAffinity = Literal["named", "turns", "off"]
+"""Which conversations keep their connection: those that name themselves in a header, all (by their first turns), none."""
 Tier = Literal["subscription", "api-key", "cheap", "free"]
 
 
@@ -108,6 +112,9 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resilience: Resilience = Resilience()
     profiles: dict[str, Profile] = {}
     """By provider id, and `apikey` for all of them."""
+    tier_budgets: TierBudgets = TierBudgets()
+    session_affinity: SessionAffinity = "named"
+    retry_budget: RetryBudget = RetryBudget()
     explains_all: bool = False
     """Keep the routing decision of every request, not only of those whose caller asked why."""
 

@@ -1,7 +1,10 @@
-"""Calendar periods of a key's budget, in UTC. Pure."""
+"""Calendar periods of budgets, in UTC, and the budgets of tiers. Pure."""
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
 
 
 class Period(NamedTuple):
@@ -36,3 +39,26 @@ def period_of(kind: str, at: float) -> Period:
         end = (start + timedelta(days=32)).replace(day=1)
     name = f"{kind}-{start:%Y-%m-%d}" if kind in ("daily", "weekly") else f"monthly-{start:%Y-%m}"
     return Period(name, start.timestamp(), end.timestamp())
+
+
+class TierBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What all requests to connections of one tier may cost together in a period. A request under way may go above it."""
+
+    usd: Annotated[float, Meta(gt=0, le=1_000_000_000)]
+    period: Literal["daily", "weekly", "monthly", "total"] = "monthly"
+
+
+class TierBudgets(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"api_key": "api-key"}
+):
+    """By tier; None = no budget. A tier whose budget is spent is left out where tiers are walked (`auto/tiered`)."""
+
+    subscription: TierBudget | None = None
+    api_key: TierBudget | None = None
+    cheap: TierBudget | None = None
+    free: TierBudget | None = None
+
+    def by_tier(self) -> dict[str, TierBudget]:
+        """Those there are."""
+        named = {"subscription": self.subscription, "api-key": self.api_key, "cheap": self.cheap, "free": self.free}
+        return {tier: budget for tier, budget in named.items() if budget is not None}

@@ -5,22 +5,28 @@ all workers (`state/rests.py`), and the slot is given back.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from gateway.domain.errors import CallerGone, UpstreamFailed
 from gateway.domain.outcome import Outcome
 from gateway.domain.record import AttemptRecord
+from gateway.domain.retrying import RetryBudget
 from gateway.domain.target import Target
 from gateway.relay.attempt import Attempts, Committed, Failed
 from gateway.relay.classify import UNSUPPORTED
 from gateway.relay.exchange import Exchange
+from gateway.relay.retries import Retries
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
 from gateway.routing.plan import Plan
 from gateway.state.rests import Probe, Rests
 from gateway.state.slots import FREE, NoSlot, Slot, Slots
+from gateway.state.tier_money import TierMoney
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.hints import hints_of
 
@@ -43,6 +49,8 @@ class Traffic:
     rests: Rests
     slots: Slots
     lines: SlotLines
+    retries: Retries = field(default_factory=lambda: Retries(RetryBudget, time.monotonic, random.random))
+    tiers: TierMoney | None = None
 
 
 async def relay(
@@ -62,11 +70,16 @@ async def relay(
     callers: Failed | None = None
     in_vain = _NONE
     """Models that have refused what the caller sent: the same one at another connection would too."""
+    traffic.retries.requests += 1
     for index, target in enumerate(plan.targets, start=1):
         if in_vain and target.model in in_vain:
             continue
         started_at = time.monotonic()
         is_last = index == len(plan.targets)
+        has_called = first is not None and first.outcome.name != UNSUPPORTED.name
+        if first is not None and has_called and traffic.retries.is_spent:
+            first = _no_more(exchange, target, first, traffic, metrics)
+            break
         probe: Probe | None = None
         refused: Failed | None = None
         if traffic.rests.resting:
@@ -87,6 +100,9 @@ async def relay(
             if exchange.has_caller_left:
                 raise CallerGone
             continue
+        if has_called:
+            traffic.retries.made()
+            metrics.retries.add(("made",))
         has_choice = len(plan.targets) > 1  # what is never compared need not be measured
         result = await _attempt(
             exchange, target, attempts, metrics, traffic, on_nudge, probe, slot, is_last=is_last, is_measured=has_choice
@@ -202,6 +218,17 @@ async def _slot(exchange: Exchange, target: Target, traffic: Traffic, hold_id: s
     return taken, None
 
 
+def _no_more(exchange: Exchange, target: Target, first: Failed, traffic: Traffic, metrics: Metrics) -> Failed:
+    """The worker has made as many further calls as it may: the first cause stands, with a time to come back."""
+    now = time.monotonic()
+    metrics.retries.add(("refused",))
+    outcome = Outcome(name="no_retry_budget", cools="nothing", then="stop", status=503, code="")
+    text = "not asked: so many requests fail now that the gateway makes no further calls for them"
+    _note(exchange, target, outcome.name, now, now, Failed(outcome, text), metrics)
+    wait_s = first.outcome.retry_after_s or traffic.retries.wait_s()
+    return msgspec.structs.replace(first, outcome=_after(first.outcome, wait_s))
+
+
 def _learn(exchange: Exchange, target: Target, traffic: Traffic) -> None:
     """What the provider's headers say of its limits; most say nothing."""
     headers = exchange.call.headers if exchange.call is not None else {}
@@ -210,7 +237,7 @@ def _learn(exchange: Exchange, target: Target, traffic: Traffic) -> None:
 
 
 def _after(outcome: Outcome, retry_after_s: float) -> Outcome:
-    return Outcome(outcome.name, outcome.cools, outcome.then, outcome.status, outcome.code, retry_after_s=retry_after_s)
+    return msgspec.structs.replace(outcome, retry_after_s=retry_after_s)
 
 
 def _note(

@@ -5,7 +5,7 @@ workers a few times a second (`hearsay.py`), so each goes by what all of them sa
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -64,8 +64,9 @@ class _Other(msgspec.Struct):
 class Standing:
     """One worker's beliefs."""
 
-    def __init__(self, rests: Rests) -> None:
+    def __init__(self, rests: Rests, is_spent: Callable[[str], bool] = lambda tier: False) -> None:
         self._rests = rests
+        self._is_spent = is_spent
         self._speeds: dict[str, Speed] = {}
         """`open` of each is the sum over all workers."""
         self._open: dict[str, int] = {}
@@ -121,8 +122,7 @@ class Standing:
         return self._model_uses.get((provider, model), 0) + self._model_uses_before.get((provider, model), 0)
 
     def spent(self, tier: str) -> bool:
-        """Tiers have no budgets yet."""
-        return False
+        return self._is_spent(tier)
 
     # -- what the relay tells ------------------------------------------------------------------------------------------
 

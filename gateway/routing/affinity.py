@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from gateway.config.snapshot import Combo, RoutingSettings
 from gateway.domain.target import Connection
 from gateway.routing.offers import Offer
 from gateway.routing.resolve import ProviderModel
@@ -39,6 +40,25 @@ def session_of_name(scope: str, name: str) -> Session:
 def session_of_turns(scope: str, first_turns: bytes) -> Session:
     """The same from the bytes of the first turns, when a client names nothing."""
     return Session(_hash(scope, first_turns), is_named=False)
+
+
+def keeps_turns(combo: Combo | None, settings: RoutingSettings) -> bool:
+    """Whether conversations that name themselves nowhere keep their connection: a combo says so itself, else the setting."""
+    asked = combo.config.get("affinity") if combo is not None and combo.config else None
+    return settings.session_affinity == "turns" if asked is None else bool(asked)
+
+
+def is_affine(combo: Combo | None, session: Session, settings: RoutingSettings) -> bool:
+    """Whether this conversation keeps its connection: a combo says so itself, else the setting.
+
+    A combo in `round-robin` that says nothing keeps its turns.
+    """
+    asked = combo.config.get("affinity") if combo is not None and combo.config else None
+    if asked is not None:
+        return bool(asked)
+    if settings.session_affinity == "off" or (combo is not None and combo.strategy == "round-robin"):
+        return False
+    return session.is_named or settings.session_affinity == "turns"
 
 
 def ranked(offer: Offer, session: Session) -> list[Connection]:

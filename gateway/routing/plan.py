@@ -13,7 +13,7 @@ from gateway.config.snapshot import AccountStrategy, Combo, RoutingSettings
 from gateway.domain.decision import Candidate, Decision, Dropped
 from gateway.domain.errors import Forbidden, GatewayError, NotFound, Unavailable
 from gateway.domain.target import Connection, Target
-from gateway.routing.affinity import Session, ranked, ranked_models
+from gateway.routing.affinity import Session, is_affine, ranked, ranked_models
 from gateway.routing.catalog import Catalog
 from gateway.routing.draws import Draws
 from gateway.routing.eligible import NO_NEEDS, Needs, missing, nothing_can
@@ -125,7 +125,7 @@ class _Planning:
         self._is_tiered = resolution.is_tiered
         self._strategy = "priority" if combo is None else combo.strategy
         self._account_strategy = _account_strategy(combo, settings)
-        self._session = session if session is not None and _is_affine(combo, session) else None
+        self._session = session if session is not None and is_affine(combo, session, settings) else None
         self._targets: list[Target] = []
         self._resting: list[Target] = []
         self._dropped: list[Dropped] = []
@@ -339,14 +339,6 @@ def _goes_on_after(combo: Combo | None) -> frozenset[str]:
 def _sticky_limit(combo: Combo | None, default: int) -> int:
     asked = combo.config.get("sticky_limit") if combo is not None and combo.config else None
     return max(1, asked if isinstance(asked, int) else default)
-
-
-def _is_affine(combo: Combo | None, session: Session) -> bool:
-    """A combo says so itself; without a word of it a client that names its conversation gets it, but for round-robin."""
-    asked = combo.config.get("affinity") if combo is not None and combo.config else None
-    if asked is not None:
-        return bool(asked)
-    return session.is_named and (combo is None or combo.strategy != "round-robin")
 
 
 def _tiers(combo: Combo | None, *, is_tiered: bool) -> Sequence[str]:

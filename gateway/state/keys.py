@@ -153,3 +153,8 @@ def cursor(name: str) -> str:
 
 VIEW = f"{SCHEMA}:view"
 """stream, `views.LIFETIME_S` after the last entry, at most `views.MAX_ENTRIES`: `w` = worker, `m` = what it measured (msgpack)."""
+
+
+def tier_money(tier: str, period: str) -> str:
+    """hash, to PERIOD_SLACK_S after the period (all time: no expiry): `spent` = nano-dollars, `w:<worker>` -> `<told in all> <second>`."""
+    return f"{SCHEMA}:{{tiers}}:money:{tier}:{period}"

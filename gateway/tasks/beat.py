@@ -23,6 +23,7 @@ from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient, StateAway
 from gateway.state.rests import Rests
 from gateway.state.slots import Slots
+from gateway.state.tier_money import TierMoney
 from gateway.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -91,11 +92,12 @@ async def refresh_rests(rests: Rests) -> None:
         await rests.refresh()
 
 
-async def share_views(hearsay: Hearsay) -> None:
-    """Tell the other workers how targets do, and hear from them; not all workers at once."""
+async def share_views(hearsay: Hearsay, tiers: TierMoney) -> None:
+    """Tell the other workers how targets do and what tiers cost, and hear from them; not all workers at once."""
     while True:
         await asyncio.sleep(SHARE_S * random.uniform(0.8, 1.2))
         await hearsay.exchange()
+        await tiers.refresh()
 
 
 async def save_keys(keyring: Keyring) -> None:

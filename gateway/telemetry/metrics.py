@@ -42,6 +42,7 @@ DEFINITIONS = (
     Definition("omniroute_tokens", "counter", ("provider", "kind"), "Tokens used, by kind of count."),
     Definition("omniroute_estimated_usage", "counter", ("provider",), "Requests whose usage was counted here."),
     Definition("omniroute_attempts", "counter", ("provider", "outcome"), "Upstream attempts by how they ended."),
+    Definition("omniroute_retries", "counter", ("verdict",), "Calls beyond a request's first: made, or refused to spare providers."),
     Definition("omniroute_auth_refusals", "counter", ("reason",), "Requests refused before they had a valid key."),
     Definition("omniroute_shed_requests", "counter", ("class", "reason"), "Requests refused because a worker had too much to do."),
     Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault."),
@@ -56,6 +57,7 @@ DEFINITIONS = (
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
     Definition("omniroute_queue_size", "gauge", ("queue",), "Entries waiting or open in a bounded queue."),
     Definition("omniroute_cache_size", "gauge", ("cache",), "Entries in a bounded cache."),
+    Definition("omniroute_tier_spent_usd", "gauge", ("tier",), "Spent of a tier's budget in its present period.", "livemax"),
     Definition("omniroute_snapshot_revision", "gauge", (), "Oldest revision that a worker runs.", "livemin"),
     Definition("omniroute_redis_up", "gauge", (), "1 while every worker reaches Redis.", "livemin"),
     Definition("omniroute_draining", "gauge", (), "1 while a worker is draining.", "livemax"),
@@ -115,6 +117,7 @@ class Metrics:
         self.tokens = Counter()
         self.estimated_usage = Counter()
         self.attempts = Counter()
+        self.retries = Counter()
         self.auth_refusals = Counter()
         self.shed_requests = Counter()
         self.streams_interrupted = Counter()
@@ -129,6 +132,7 @@ class Metrics:
         self.open_streams = Gauge()
         self.queue_size = Gauge()
         self.cache_size = Gauge()
+        self.tier_spent_usd = Gauge()
         self.snapshot_revision = Gauge()
         self.redis_up = Gauge()
         self.draining = Gauge()

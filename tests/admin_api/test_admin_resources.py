@@ -4,6 +4,7 @@ import pytest
 
 from admin_api.store.database import get_revision
 from gateway.config.envelope import open_sealed
+from gateway.domain.budget import TierBudget
 from tests.support.admin_plane import ENCRYPTION_KEY, PASSWORD, client_of, published_snapshot
 
 NODE = {"name": "Local", "prefix": "local", "baseUrl": "http://127.0.0.1:9001/v1/", "allowPrivate": True}
@@ -216,6 +217,21 @@ async def test_settings_are_kept_and_reach_the_snapshot(admin, redis, plane, met
     assert (answer["resilience"]["ramp_s"], answer["resilience"]["failures"]) == (10, 9)
     for wrong in ({"failures": 0}, {"nonsense": 1}, {"open_s": "long"}, 5):
         assert (await admin.patch("/api/settings", json={"resilience": wrong})).status_code == 400
+    await changed(admin, redis, plane, method, "/api/settings", {"tierBudgets": {"cheap": {"usd": 3}}})
+    body = {
+        "tierBudgets": {"api-key": {"usd": 5, "period": "daily"}},
+        "sessionAffinity": "turns",
+        "retryBudget": {"share": 1},
+    }
+    answer, snapshot = await changed(admin, redis, plane, method, "/api/settings", body)
+    assert snapshot.settings.tier_budgets.by_tier() == {"cheap": TierBudget(3), "api-key": TierBudget(5, "daily")}
+    assert (answer["sessionAffinity"], snapshot.settings.session_affinity) == ("turns", "turns")
+    assert answer["retryBudget"] == {"share": 1, "floor_per_s": 10, "window_s": 10}
+    assert snapshot.settings.retry_budget.share == 1
+    answer, _ = await changed(admin, redis, plane, method, "/api/settings", {"tierBudgets": {"cheap": None}})
+    assert list(answer["tierBudgets"]) == ["api-key"]
+    for wrong in ({"api-key": {"usd": -1}}, {"nonsense": {"usd": 1}}, {"free": 7}, 5):
+        assert (await admin.patch("/api/settings", json={"tierBudgets": wrong})).status_code == 400
     assert "password" not in (await admin.get("/api/settings")).text.lower()
 
 

@@ -8,6 +8,8 @@ from admin_api.store.database import get_revision
 from gateway.config.envelope import open_sealed
 from gateway.config.keys import digest_of
 from gateway.config.snapshot import decode_key_entry
+from gateway.domain.budget import TierBudget
+from gateway.domain.retrying import RetryBudget
 from gateway.state import keys as redis_keys
 from tests.support.admin_plane import (
     ADMIN_TOKEN,
@@ -35,7 +37,7 @@ keys:
   - {name: ci, secret: "${CI_KEY}", allowed_models: ["local/*"], rpm: 600, budget: {usd: 50, period: monthly}}
 prices:
   - {model: local/m1, input: 1.0, output: 2.0, cache_read: 0.1}
-settings: {account_strategy: round-robin, timeouts: {first_event_s: 9}, resilience: {failures: 7}}
+settings: {account_strategy: round-robin, timeouts: {first_event_s: 9}, resilience: {failures: 7}, session_affinity: turns, tier_budgets: {api-key: {usd: 5, period: daily}}, retry_budget: {share: 0.1}}
 """
 CI_KEY = "sk-or-the-key-of-ci-0123456789"
 
@@ -90,6 +92,8 @@ async def test_everything_in_the_file_reaches_the_snapshot_and_the_keyring(filed
     assert snapshot.settings.account_strategy == "round-robin"
     assert snapshot.settings.timeouts.first_event_s == 9
     assert (snapshot.settings.resilience.failures, snapshot.settings.resilience.open_s) == (7, 5)
+    assert snapshot.settings.tier_budgets.by_tier() == {"api-key": TierBudget(5, "daily")}
+    assert (snapshot.settings.session_affinity, snapshot.settings.retry_budget) == ("turns", RetryBudget(share=0.1))
     entry = decode_key_entry(await redis.hget(redis_keys.key(digest_of(CI_KEY, b"pepper")), "e"))
     assert (entry.name, entry.rpm, entry.budget_nano_usd) == ("ci", 600, 50_000_000_000)
 

@@ -29,7 +29,17 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
         )
         config["connections"] += [{"provider": "many", "name": name, "api_key": f"sk-many-{name}"} for name in "abcd"]
         models = [f"{name}/m1" for name in EIGHT]
+        for name, tier in (("paid", "api-key"), ("gratis", "free")):
+            config["connections"].append(
+                {"provider": "many", "name": name, "api_key": f"sk-many-{name}", "tier": tier, "models": ["tiered"]}
+            )
+        for connection in config["connections"]:
+            if connection["provider"] == "many" and "tier" not in connection:
+                connection["models"] = ["m1"]
+        config["prices"] = [{"model": "many/tiered", "input": 1000.0, "output": 1000.0}]
+        config["settings"]["tier_budgets"] = {"api-key": {"usd": 0.1, "period": "total"}}
         config["combos"] += [
+            {"name": "kept", "models": ["many/m1"], "config": {"account_strategy": "random", "affinity": True}},
             {"name": "fastest", "strategy": "latency", "models": models},
             {"name": "fresh", "strategy": "latency", "models": [f"{name}/fresh" for name in EIGHT[:4]]},
             {"name": "any", "strategy": "random", "models": models[:4]},
@@ -125,3 +135,128 @@ def test_what_one_worker_found_slow_the_other_need_not_find_out(gateway: RealGat
     found = asked(gateway, mark)
     assert set(found) == set(KEYS[:4])
     assert sum(found[key] for key in KEYS[1:4]) <= 4, found
+
+
+# -- distributions: chi-square limits that a right one passes in all but one of 100,000 runs ---------------------------
+
+RARE = {2: 23.1, 3: 25.9}
+"""Degrees of freedom → chi-square above which a fair draw comes once in 100,000."""
+
+
+@pytest.fixture(scope="module")
+def calm(gateway: RealGateway) -> RealGateway:
+    for key in KEYS:
+        gateway.fake.plan("ok", key=key)
+    return gateway
+
+
+def test_random_models_share_alike(calm: RealGateway) -> None:
+    assert chi_square(ask_often(calm, "any", 200), dict.fromkeys(KEYS[:4], 0.25)) < RARE[3]
+
+
+def test_weighted_models_share_by_weight(calm: RealGateway) -> None:
+    found = ask_often(calm, "heavy", 300)
+    assert chi_square(found, dict(zip(KEYS[:3], (0.6, 0.3, 0.1), strict=True))) < RARE[2]
+
+
+def test_random_connections_share_alike(calm: RealGateway) -> None:
+    assert chi_square(ask_often(calm, "by-random", 200), {f"sk-many-{name}": 0.25 for name in "abcd"}) < RARE[3]
+
+
+def test_connections_in_turn_differ_by_blocks_under_way_only(calm: RealGateway) -> None:
+    found = ask_often(calm, "by-round-robin", 240)
+    assert set(found) == {f"sk-many-{name}" for name in "abcd"}
+    assert max(found.values()) - min(found.values()) <= 24, found
+
+
+def test_the_least_used_connections_are_evened_out_over_both_workers(calm: RealGateway) -> None:
+    """Chance would leave them further apart than this in one of three runs."""
+    found = ask_often(calm, "by-least-used", 200, at_once=2)
+    assert set(found) == {f"sk-many-{name}" for name in "abcd"}
+    assert max(found.values()) - min(found.values()) <= 20, found
+
+
+def test_two_choices_leave_a_slow_connection_to_the_others(calm: RealGateway) -> None:
+    calm.fake.plan("slow-first:0.3", key="sk-many-b")
+    for name in "acd":
+        calm.fake.plan("slow-first:0.01", key=f"sk-many-{name}")
+    try:
+        found = ask_often(calm, "by-p2c", 200)
+    finally:
+        for name in "abcd":
+            calm.fake.plan(key=f"sk-many-{name}")
+    assert found["sk-many-b"] <= 20, found
+    assert all(found[f"sk-many-{name}"] >= 20 for name in "acd"), found
+
+
+# -- conversations -----------------------------------------------------------------------------------------------------
+
+
+def test_a_conversation_keeps_its_connection_by_its_first_turns_whichever_worker_serves_it(calm: RealGateway) -> None:
+    homes: Counter[str] = Counter()
+    for number in range(12):
+        turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"Conversation {number}"}]
+        mark = calm.mark
+        for _ in range(5):
+            assert ask(calm, "kept", messages=turns).status_code == 200
+            turns += [{"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "Go on."}]
+        [home] = asked(calm, mark)
+        homes[home] += 1
+    assert len(homes) > 1, "conversations spread"
+
+
+def test_without_a_wish_for_it_only_conversations_with_a_name_are_kept(calm: RealGateway) -> None:
+    assert len(ask_often(calm, "by-random", 40)) == 4
+
+
+# -- tiers -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_tier_whose_budget_is_spent_is_left_out_by_both_workers(gateway: RealGateway) -> None:
+    """16 tokens cost 0.016 USD: seven requests spend 0.1."""
+    mark = gateway.mark
+    for _ in range(7):
+        assert ask(gateway, "auto/tiered/tiered").status_code == 200
+        time.sleep(0.02)
+    assert asked(gateway, mark)["sk-many-paid"] == 7
+    time.sleep(1.0)
+    mark = gateway.mark
+    found = ask_often(gateway, "auto/tiered/tiered", 20)
+    assert found == {"sk-many-gratis": 20}, (found, mark)
+    with httpx.Client(base_url=gateway.url, timeout=20) as client:
+        answer = client.post(
+            "/v1/chat/completions",
+            json={"model": "auto/tiered/tiered", "messages": MESSAGES},
+            headers={"authorization": f"Bearer {KEY}", "x-omniroute-explain": "true"},
+        )
+    dropped = json.loads(answer.headers["x-omniroute-explain"])["dropped"]
+    assert {"name": "many/tiered", "reason": "tier_spent"} in dropped
+    assert gateway.product.metrics()['omniroute_tier_spent_usd{tier="api-key"}'] == pytest.approx(0.112)
+    assert ask(gateway, "many/tiered").status_code == 200, "a name that walks no tiers is served all the same"
+
+
+# -- retries -----------------------------------------------------------------------------------------------------------
+
+
+def test_when_everything_fails_further_calls_are_a_fifth_of_the_requests(gateway: RealGateway) -> None:
+    config = json.loads(gateway.config.read_text())
+    config["settings"]["retry_budget"] = {"share": 0.2, "floor_per_s": 0, "window_s": 2}
+    gateway.reload(json.dumps(config))
+    for key in KEYS[:4]:
+        gateway.fake.plan("status:503", key=key)
+    time.sleep(3.5)  # both workers have it, and calm requests are out of the window
+    try:
+        mark = gateway.mark
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: ask(gateway, "any"), range(300)))
+        calls = len(gateway.seen(mark))
+    finally:
+        for key in KEYS[:4]:
+            gateway.fake.plan("ok", key=key)
+    assert {answer.status_code for answer in answers} == {503}
+    refused = [answer for answer in answers if "no_retry_budget" in answer.text]
+    assert refused
+    assert all(1 <= int(answer.headers["retry-after"]) <= 3 for answer in refused)
+    assert 300 < calls <= 300 * 1.25, calls
+    metrics = gateway.product.metrics()
+    assert metrics['omniroute_retries_total{verdict="refused"}'] > 0

@@ -184,6 +184,7 @@ async def test_without_redis_a_worker_goes_by_itself_and_catches_up(workers: lis
     one, two, _ = workers
     two.ask(B)
     valkey.kill()
+    await until(lambda: not one.redis.is_up and not two.redis.is_up, 5.0)
     one.ask(A, 1.0)
     await exchange(one, two)
     assert (one.ttft_ms(A), two.ttft_ms(A)) == (pytest.approx(1000), None)

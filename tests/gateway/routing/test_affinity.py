@@ -4,8 +4,16 @@ from collections import Counter
 
 import pytest
 
+from gateway.config.snapshot import Combo, RoutingSettings, SessionAffinity
 from gateway.domain.target import Connection
-from gateway.routing.affinity import MAX_RANKED, ranked, session_of_name, session_of_turns
+from gateway.routing.affinity import (
+    MAX_RANKED,
+    is_affine,
+    keeps_turns,
+    ranked,
+    session_of_name,
+    session_of_turns,
+)
 from gateway.routing.offers import Offer
 from tests.support.catalogs import connection
 
@@ -71,3 +79,29 @@ def test_a_conversation_without_a_name_is_known_by_its_first_turns() -> None:
     assert one == session_of_turns("key", b'[{"role":"user","content":"hi"}]')
     assert not one.is_named
     assert 0.0 <= one.chance < 1.0
+
+
+NAMED, BY_TURNS = session_of_name("key", "c"), session_of_turns("key", b"first")
+
+
+@pytest.mark.parametrize(
+    ("setting", "combo", "named", "by_turns"),
+    [
+        ("named", None, True, False),
+        ("turns", None, True, True),
+        ("off", None, False, False),
+        ("named", Combo("i", "c", ()), True, False),
+        ("turns", Combo("i", "c", ()), True, True),
+        ("turns", Combo("i", "c", (), "round-robin"), False, False),
+        ("named", Combo("i", "c", (), "round-robin", {"affinity": True}), True, True),
+        ("off", Combo("i", "c", (), config={"affinity": True}), True, True),
+        ("turns", Combo("i", "c", (), config={"affinity": False}), False, False),
+    ],
+)
+def test_a_combo_says_which_conversations_keep_their_connection_else_the_setting(
+    setting: SessionAffinity, combo: Combo | None, named: bool, by_turns: bool
+) -> None:
+    settings = RoutingSettings(session_affinity=setting)
+    assert is_affine(combo, NAMED, settings) == named
+    assert is_affine(combo, BY_TURNS, settings) == by_turns
+    assert keeps_turns(combo, settings) or not by_turns, "what is kept must be looked for"

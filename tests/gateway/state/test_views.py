@@ -79,6 +79,7 @@ async def test_an_empty_server_is_read_from_its_beginning(own_valkey: RealValkey
         sync.xadd(keys.VIEW, {"w": "w4", "m": b"x"}, id=f"{int(time.time() * 1000) + 5000}-0")
     assert len(await one.exchange(b"")) == 2
     own_valkey.kill()
+    await until(lambda: not one.is_up, 5.0)
     own_valkey.start()
     await until(lambda: one.is_up, 5.0)
     late = await views_of(connect, own_valkey.url, "w3")
