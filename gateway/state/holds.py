@@ -23,7 +23,7 @@ from gateway.domain.usage import Usage
 from gateway.state import keys
 from gateway.state.keyring import Keyring
 from gateway.state.local_limits import LocalLimits, Slot
-from gateway.state.resp import Argument, NotSent, RespClient, Script, StateAway, pack_run, packed_part, packed_run
+from gateway.state.resp import Argument, NotSent, RespClient, Script, StateAway, packed_part, packed_run
 from gateway.state.spool import Spool, SpoolFull
 from gateway.telemetry.metrics import Metrics
 
@@ -38,13 +38,36 @@ MAX_UNSETTLED, UNSETTLED_AT_ONCE, PAY_AGAIN_S = 50_000, 1000, 1.0
 
 STRICT_RETRY_S = 1.0
 
-MAX_PACKED = 10_000
-"""Keys whose part of a `take` is kept ready."""
+MAX_PACKED, PACKED_S = 10_000, 60.0
+"""Keys whose part of a `take` is kept ready, and how long that of a key with limits is: it holds the time left of a period."""
 
 _TAKE = Script("take")
 _SETTLE = Script("settle")
 _RENEW_OPEN = Script("renew_open")
 _CHARGE_LOCAL = Script("charge_local")
+
+
+class _Limited(msgspec.Struct, frozen=True):
+    """What is the same in every `take` and `settle` of a key with limits, in one period of its budget, for a while.
+
+    A take is `start`, id, note, `limits`, tokens, `budget`, nano-dollars, `end`.
+    """
+
+    version: int
+    made_at: float
+    fresh_until: float
+    start: bytes
+    limits: bytes
+    budget: bytes
+    end: bytes
+    settle_start: bytes
+    settle_limits: bytes
+    money: str
+    money_ends_at: float
+
+    def is_fresh(self, now: float) -> bool:
+        """False too when the clock was set back, perhaps into the period before."""
+        return self.made_at <= now < self.fresh_until
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -66,6 +89,7 @@ class Hold(msgspec.Struct, frozen=True):
     if_unseen: Literal["", "noted", "always"] = ""
     local: Slot | None = None
     is_owed: bool = False
+    packed: _Limited | None = None
 
 
 NO_HOLD = Hold()
@@ -124,6 +148,7 @@ class Holds:
         self._settle_end = packed_part(b"%d" % max_stream_entries)
         self._max_stream_entries = max_stream_entries
         self._packed: dict[str, _Packed] = {}
+        self._limited: dict[str, _Limited] = {}
         self._is_listed = False
         self._metrics = metrics
         self._clock = clock
@@ -148,7 +173,7 @@ class Holds:
     @property
     def packed(self) -> int:
         """Keys whose part of a `take` is kept ready."""
-        return len(self._packed)
+        return len(self._packed) + len(self._limited)
 
     @property
     def unsettled(self) -> int:
@@ -207,9 +232,15 @@ class Holds:
     async def _take_limited(
         self, caller: Caller, request_id: str, blob: bytes, reserve_tokens: int, reserve_nano_usd: int
     ) -> Hold | Caller:
-        hold = self._hold_of(caller, reserve_tokens, reserve_nano_usd)
-        names = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight, *self._limits_of(hold))
-        command = pack_run(_TAKE, names, (caller.version, request_id, blob, *self._amounts_of(caller, hold)))
+        packed = self._limited.get(caller.digest)
+        if packed is None or packed.version != caller.version or not packed.is_fresh(self._wall()):
+            packed = self._pack_limited(caller)
+        hold = self._hold_of(caller, packed, reserve_tokens, reserve_nano_usd)
+        tokens, nano_usd = b"%d" % hold.tokens, b"%d" % hold.nano_usd
+        command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b" % (
+            packed.start, len(request_id), request_id.encode(), len(blob), blob, packed.limits, len(tokens), tokens,
+            packed.budget, len(nano_usd), nano_usd, packed.end,
+        )  # fmt: skip
         if hold.slot_worker:
             self._count(hold)  # before it is sent, so that a renewal never takes it away
         is_admitted = False
@@ -244,41 +275,49 @@ class Holds:
             return self._take_locally(caller, hold, "noted", is_away=False)
         return await self._keyring.refresh(caller)
 
-    def _hold_of(self, caller: Caller, tokens: int, nano_usd: int) -> Hold:
+    def _hold_of(self, caller: Caller, packed: _Limited, tokens: int, nano_usd: int) -> Hold:
         if not (caller.concurrency or caller.tpm or caller.budget_nano_usd):
             return Hold(caller.digest)
-        tokens = max(tokens, 0) if caller.tpm else 0
-        if not caller.budget_nano_usd:
-            return Hold(caller.digest, self._worker, is_counted=caller.concurrency > 0, tokens=tokens)
-        period = self._period(caller.budget_period)
         return Hold(
             caller.digest,
             self._worker,
-            is_counted=caller.concurrency > 0,
-            tokens=tokens,
-            nano_usd=max(nano_usd, 0),
-            money=keys.key_money(caller.digest, period.name),
-            money_ends_at=period.ends_at,
+            caller.concurrency > 0,
+            max(tokens, 0) if caller.tpm else 0,
+            max(nano_usd, 0) if packed.money else 0,
+            packed.money,
+            packed.money_ends_at,
+            packed=packed,
         )
 
-    def _limits_of(self, hold: Hold) -> tuple[Argument, ...]:
-        digest = hold.digest
-        tokens = keys.key_tokens(digest)
-        return (keys.key_minute(digest), keys.key_open(digest), tokens, hold.money or tokens, self._held)
-
-    def _amounts_of(self, caller: Caller, hold: Hold) -> tuple[Argument, ...]:
-        return (
-            self._worker,
-            keys.OPEN_TTL_S,
-            caller.rpm,
-            caller.concurrency,
-            caller.tpm,
-            hold.tokens,
-            caller.budget_nano_usd,
-            hold.nano_usd,
-            self._lifetime(hold),
-            keys.HELD_TTL_S,
+    def _pack_limited(self, caller: Caller) -> _Limited:
+        digest, now = caller.digest, self._wall()
+        money, ends_at = "", 0.0
+        if caller.budget_nano_usd:
+            period = self._period(caller.budget_period)
+            money, ends_at = keys.key_money(digest, period.name), period.ends_at
+        window = keys.key_tokens(digest)
+        names = (
+            keys.key(digest), keys.KEYRING_EPOCH, self._inflight, keys.key_minute(digest), keys.key_open(digest), window,
+            money or window, self._held,
+        )  # fmt: skip
+        settle_names = (keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, money or window)
+        limits = (self._worker, keys.OPEN_TTL_S, caller.rpm, caller.concurrency, caller.tpm)
+        if len(self._limited) >= MAX_PACKED:
+            del self._limited[next(iter(self._limited))]
+        packed = self._limited[digest] = _Limited(
+            version=caller.version,
+            made_at=now,
+            fresh_until=min(now + PACKED_S, ends_at) if ends_at else now + PACKED_S,
+            start=packed_run(_TAKE, 1 + len(names) + 13, len(names), *names, caller.version),
+            limits=_packed_parts(*limits),
+            budget=_packed_parts(caller.budget_nano_usd),
+            end=_packed_parts(self._lifetime(money, ends_at), keys.HELD_TTL_S),
+            settle_start=packed_run(_SETTLE, 1 + len(settle_names) + 8, len(settle_names), *settle_names),
+            settle_limits=_packed_parts(self._max_stream_entries, self._worker),
+            money=money,
+            money_ends_at=ends_at,
         )
+        return packed
 
     def _period(self, kind: str) -> Period:
         now = self._wall()
@@ -287,13 +326,13 @@ class Holds:
             period = self._periods[kind] = period_of(kind, now)
         return period
 
-    def _lifetime(self, hold: Hold) -> int:
+    def _lifetime(self, money: str, ends_at: float) -> int:
         """Of the counter of money from now, s; 0 = for ever, -1 = there is none, or its period is long over."""
-        if not hold.money:
+        if not money:
             return -1
-        if not hold.money_ends_at:
+        if not ends_at:
             return 0
-        left = int(hold.money_ends_at + keys.PERIOD_SLACK_S - self._wall())
+        left = int(ends_at + keys.PERIOD_SLACK_S - self._wall())
         return left if left > 0 else -1
 
     def _over_limit(self, caller: Caller, limit: str, retry_after_s: float) -> OverLimit:
@@ -376,8 +415,7 @@ class Holds:
         if hold.slot_worker:
             used = self._counted_tokens(record.usage)
             self._close(hold, used)
-            names, without_record = self._settling(record.id, hold, used, record.cost_nano_usd)
-            command = pack_run(_SETTLE, names, (record.id, blob, self._max_stream_entries, *without_record[3:]))
+            command = self._pack_settle(record, blob, hold, used)
         else:
             command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
                 self._settle_start,
@@ -397,12 +435,23 @@ class Holds:
             self._metrics.redis_errors.add(("settle",))
             path = self._to_disk(blob)
             if hold.slot_worker:
-                self._unsettled.append(_Settlement(names, without_record, hold.if_unseen))
+                settling = self._settling(record.id, hold, used, record.cost_nano_usd)
+                self._unsettled.append(_Settlement(*settling, hold.if_unseen))
         except asyncio.CancelledError:
             self._metrics.records.add((self._to_disk(blob),))  # it may have arrived too: one row an id
             raise
         self._metrics.records.add((path,))
         return path
+
+    def _pack_settle(self, record: RequestRecord, blob: bytes, hold: Hold, tokens: int) -> bytes:
+        packed = hold.packed
+        assert packed is not None, "a hold that names a worker was made from one"
+        used, cost = b"%d" % tokens, b"%d" % record.cost_nano_usd
+        lifetime_s = b"%d" % self._lifetime(hold.money, hold.money_ends_at)
+        return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+            packed.settle_start, len(record.id), record.id.encode(), len(blob), blob, packed.settle_limits,
+            len(used), used, len(cost), cost, len(lifetime_s), lifetime_s, len(hold.if_unseen), hold.if_unseen.encode(),
+        )  # fmt: skip
 
     def _settling(
         self, request_id: str, hold: Hold, tokens: int, nano_usd: int
@@ -411,7 +460,7 @@ class Holds:
         digest = hold.digest
         window = keys.key_tokens(digest)
         names = (keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, hold.money or window)
-        lifetime_s = self._lifetime(hold)
+        lifetime_s = self._lifetime(hold.money, hold.money_ends_at)
         return names, (request_id, b"", 0, hold.slot_worker, tokens, nano_usd, lifetime_s, hold.if_unseen)
 
     def _counted_tokens(self, usage: Usage) -> int:
@@ -546,6 +595,10 @@ class Holds:
             _log.error("record_lost", cause=type(error).__name__, record=blob.decode())
             return "lost"
         return "spool"
+
+
+def _packed_parts(*values: int | str) -> bytes:
+    return b"".join(packed_part(str(value).encode()) for value in values)
 
 
 def _ignore(future: asyncio.Future[object]) -> None:
