@@ -7,6 +7,7 @@ GatewayError            status code             what happened
 ├─ NotFound             404    by case          no such path or model
 ├─ MethodNotAllowed     405    method_not_allowed
 ├─ RequestTimeout       408    request_timeout  the caller's body did not arrive in time
+├─ Conflict             409    by case          the same Idempotency-Key with another request
 ├─ BodyTooLarge         413    request_too_large
 ├─ UnsupportedBody      415    by case          compressed, or not JSON
 ├─ OverLimit            429    by case          a limit of the key: rate_limit_exceeded or budget_exceeded
@@ -61,6 +62,10 @@ class MethodNotAllowed(GatewayError):
 
 class RequestTimeout(GatewayError):
     status, code = 408, "request_timeout"
+
+
+class Conflict(GatewayError):
+    status, code = 409, "conflict"
 
 
 class BodyTooLarge(GatewayError):

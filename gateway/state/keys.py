@@ -158,3 +158,26 @@ VIEW = f"{SCHEMA}:view"
 def tier_money(tier: str, period: str) -> str:
     """hash, to PERIOD_SLACK_S after the period (all time: no expiry): `spent` = nano-dollars, `w:<worker>` -> `<told in all> <second>`."""
     return f"{SCHEMA}:{{tiers}}:money:{tier}:{period}"
+
+
+# Flights: one upstream call that several requests share, on the cache store (`flight_log.py`).
+
+
+def flight(name: str) -> str:
+    """hash, two leases, then the idempotency window: `t` = leader's token, `b` = fingerprint of the request, `l` = leader's worker,
+    `u` = unix ms until which its lease holds, `x` once it is over, `w:<worker>` = unix ms until which that worker follows.
+    """
+    return f"{SCHEMA}:flight:{{f:{name}}}"
+
+
+def flight_parts(name: str, token: str) -> str:
+    """hash, lives as its flight: 0 = head, 1, 2 … = what has passed, in batches, `x` = how it ended (msgpack)."""
+    return f"{SCHEMA}:flight:{{f:{name}}}:{token}"
+
+
+def flight_news(worker: str) -> str:
+    """pub/sub channel of a worker: the name of a flight that it leads or follows and that has news."""
+    return FLIGHT_NEWS_PREFIX + worker
+
+
+FLIGHT_NEWS_PREFIX = f"{SCHEMA}:flights:"

@@ -172,9 +172,21 @@ class RespClient:
         """Run one command within the time budget. Raises StateAway; a ReplyError that is no outage is raised too."""
         return self._checked(await self._within_budget(self.send(*command), budget_s))
 
-    async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> object:
-        """Run a script within the time budget. Raises StateAway."""
-        return await self.run_packed(pack_run(script, keys, arguments), script)
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[Argument],
+        arguments: Sequence[Argument],
+        budget_s: float | None = None,
+    ) -> object:
+        """Run a script within the time budget, or within one of its own. Raises StateAway."""
+        packed = pack_run(script, keys, arguments)
+        if budget_s is None:
+            return await self.run_packed(packed, script)
+        answer = await self._within_budget(self._queue(packed), budget_s)
+        if type(answer) is hiredis.ReplyError and str(answer).startswith("NOSCRIPT"):
+            return await self.call("EVAL", script.text, len(keys), *keys, *arguments, budget_s=budget_s)
+        return self._checked(answer)
 
     def _checked(self, answer: object) -> object:
         try:

@@ -11,6 +11,7 @@ def names() -> list[str]:
         keys.snapshot(1), keys.snapshot(11), keys.key("d1"), keys.key("d2"), keys.inflight("w1"), keys.inflight("w2"),
         keys.worker("w1"), keys.worker("w2"), keys.lease("ledger"), keys.lease("rollup"), keys.cursor("a"), keys.cursor("b"),
         keys.RESTS, keys.RESTS_ENDS, keys.RESTS_META, keys.rest_failures("c"), keys.rest_unreachable("c"),
+        keys.flight("f"), keys.flight_parts("f", "t"), keys.flight_news("w1"), keys.flight_news("w2"),
     ]  # fmt: skip
 
 
@@ -33,3 +34,7 @@ def test_what_settle_changes_together_shares_a_hash_tag() -> None:
 
     assert tag(keys.RECORDS) == tag(keys.inflight("w")) == "ledger"
     assert tag(keys.key("digest")) == "k:digest"
+
+
+def test_a_flight_and_its_parts_share_a_hash_tag() -> None:
+    assert re.findall(r"{(.*?)}", keys.flight("f") + keys.flight_parts("f", "t")) == ["f:f", "f:f"]
