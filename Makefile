@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-exactness check bench bench-full bench-translate bench-compare flame fmt lint types imports lock docs clean
+.PHONY: help run test test-exactness check bench bench-full bench-translate bench-compare bench-limits flame fmt lint types imports lock docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-translate: $(VENV)/.dev ## what translating a request and a chunk costs, f
 
 bench-compare: $(VENV)/.dev ## the working tree against another revision: make bench-compare REV=HEAD~1
 	@$(BIN)/python -m loadtests.compare $(REV) $(ARGS)
+
+bench-limits: $(VENV)/.dev ## what limits cost in a worker and in Valkey, and what a plan costs
+	@$(BIN)/python -m loadtests.limits
 
 flame: $(VENV)/.dev ## flame graphs of a worker under load
 	@$(BIN)/python -m loadtests.flame $(ARGS)

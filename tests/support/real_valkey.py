@@ -61,6 +61,12 @@ class RealValkey:
             self._process.wait(10)
             self._process = None
 
+    def cpu_us(self) -> float:
+        """What it has taken of the machine."""
+        with self.client() as client:
+            told = client.info("cpu")
+            return float(told["used_cpu_sys"] + told["used_cpu_user"]) * 1e6
+
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
