@@ -4,6 +4,7 @@ Told are the worker's own measurements since the last time (never what it heard:
 targets that changed. Open requests are told as they are, so that a message that was lost is made good by the next.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -19,6 +20,8 @@ RENEW_S = 1.0
 """A worker with open requests says at least so often that it lives."""
 SILENT_S = 3.0
 """Of a worker that says nothing for so long the open requests are forgotten."""
+SLICE = 200
+"""Targets heard of before the loop gets its turn: under a millisecond."""
 QUIET_S = 60.0
 """After so long without a choice between targets, a worker neither tells nor listens."""
 
@@ -58,8 +61,12 @@ class Hearsay:
         except StateAway:
             standing.tell_open_again()
             heard = []
+        since_turn = 0
         for one in heard:
-            self._take_in(one)
+            since_turn += self._take_in(one)
+            if since_turn >= SLICE:
+                since_turn = 0
+                await asyncio.sleep(0)
         self._forget(self._clock() - SILENT_S)
 
     def _forget(self, since: float) -> None:
@@ -74,13 +81,15 @@ class Hearsay:
         self._number += 1
         return _encode(Telling(self._number, told))
 
-    def _take_in(self, heard: Heard) -> None:
+    def _take_in(self, heard: Heard) -> int:
+        """One message; how many targets it tells of."""
         try:
             telling = _decode(heard.message)
         except msgspec.DecodeError:
-            return  # of another version, which tells it in another way
+            return 0  # of another version, which tells it in another way
         last = self._last_number.get(heard.worker, telling.number - 1)
         if telling.number != last + 1:
             self._standing.forget_open(heard.worker)
         self._last_number[heard.worker] = telling.number
         self._standing.hear(heard.worker, telling.targets, self._clock() - heard.age_s)
+        return len(telling.targets)

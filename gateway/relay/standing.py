@@ -207,8 +207,11 @@ class Standing:
             name = target_id(one.connection_id, one.model)
             count = max(0, one.open)
             speed = with_open(self._speeds.get(name), count - other.open.get(name, 0))
-            speed = measured(speed, one.ttft_ms, None, at - one.ttft_age_ms / 1000)
-            self._set(name, measured(speed, None, one.per_token_ms, at - one.per_token_age_ms / 1000))
+            if one.ttft_ms is not None:
+                speed = measured(speed, one.ttft_ms, None, at - one.ttft_age_ms / 1000)
+            if one.per_token_ms is not None:
+                speed = measured(speed, None, one.per_token_ms, at - one.per_token_age_ms / 1000)
+            self._set(name, speed)
             if count:
                 other.open[name] = count
             else:
