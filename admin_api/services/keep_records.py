@@ -152,7 +152,9 @@ def _routing(decision: Decision | None) -> dict[str, Any] | None:
 
 def _text(text: str, limit: int = _SHORT) -> str:
     """Bounded, and without the one character that PostgreSQL cannot store."""
-    return text[:limit].replace("\0", "")
+    if len(text) > limit:
+        text = text[:limit]
+    return text.replace("\0", "") if "\0" in text else text
 
 
 def _clean(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -82,6 +83,8 @@ def open_database(database_url: str, data_dir: Path) -> Database:
                 pool_pre_ping=True,
                 pool_timeout=10,
                 hide_parameters=True,
+                json_serializer=_encode_json,
+                json_deserializer=msgspec.json.decode,
                 connect_args={"timeout": 5, "command_timeout": 60},
             )
         )
@@ -89,11 +92,19 @@ def open_database(database_url: str, data_dir: Path) -> Database:
     path = data_dir / FILE_NAME
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     engine = create_async_engine(
-        sa.URL.create("sqlite+aiosqlite", database=str(path)), pool_timeout=10, hide_parameters=True
+        sa.URL.create("sqlite+aiosqlite", database=str(path)),
+        pool_timeout=10,
+        hide_parameters=True,
+        json_serializer=_encode_json,
+        json_deserializer=msgspec.json.decode,
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return Database(engine)
+
+
+def _encode_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 async def raise_revision(connection: AsyncConnection, above: int = 0) -> int:
