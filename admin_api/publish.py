@@ -338,6 +338,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "retry_budget": values.get("retryBudget", {}),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
         "profiles": values.get("providerProfiles", {}),
+        "progress_s": values.get("progressS", default.progress_s),
         "explains_all": values.get("explainsAll", default.explains_all),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
         "is_demo_enabled": is_demo_enabled,

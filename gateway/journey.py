@@ -30,7 +30,7 @@ from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
 from gateway.dialects.gemini.array import ArrayTap
-from gateway.dialects.headers import asks_why, session_of
+from gateway.dialects.headers import asks_progress, asks_why, session_of
 from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES, closed
 from gateway.dialects.translation import Translation
@@ -42,6 +42,7 @@ from gateway.domain.reply import Headers, Reply
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
 from gateway.relay.loop import Traffic, relay
+from gateway.relay.progress import Progress
 from gateway.routing.plan import Plan
 from gateway.routing.strategies import Tickets
 from gateway.runtime import Runtime, RuntimeHolder
@@ -228,6 +229,10 @@ class _Passage:
         self._rates = runtime.rates
         self._keeps_routing = exchange.explains or runtime.settings.explains_all
         self._is_settled = False
+        self._progress: Progress | None = None
+        head_wants = exchange.head.is_stream and exchange.caller.progress
+        if head_wants and asks_progress(exchange.headers) and not exchange.arrival.wants_array:
+            self._progress = Progress(exchange, reply, runtime.settings.progress_s)
 
     async def run(self) -> None:
         exchange = self.exchange
@@ -288,6 +293,9 @@ class _Passage:
         exchange.watch.enter("gap_timeout", time.monotonic() + gap_s, gap_s)
         if not reply.has_started:
             await reply.start(200, self._headers(committed, exchange.caller.stream_type(exchange.arrival)))
+        progress = self._progress
+        if progress is not None:
+            progress.begin(tap)
         data = committed.held
         last = b""
         is_torn = False
@@ -300,6 +308,8 @@ class _Passage:
                 elif is_torn:
                     is_torn = not out  # what is given ends with a whole event
                 exchange.chunks = tap.chunks
+                if progress is not None:
+                    progress.is_torn = is_torn
                 if tap.is_done:
                     last = out
                     break
@@ -334,6 +344,8 @@ class _Passage:
             if committed.asking.codec.terminator:
                 last = closed(last) + committed.asking.codec.terminator
         self._judge(tap)
+        if progress is not None and not tap.error:
+            last = progress.with_last(last)
         if exchange.explains:
             last += self._explanation()
         exchange.watch.enter("gap_timeout", time.monotonic() + LINGER_S)
@@ -466,7 +478,9 @@ class _Passage:
 
     def _nudge(self) -> None:
         watch = self.exchange.watch
-        watch.nudge_due = time.monotonic() + self._early_headers_s
+        watch.nudge_due = time.monotonic() + (
+            self._early_headers_s if self._progress is None else self._progress.every_s
+        )
         if self.exchange.call is not None:
             self.exchange.call.nudge()
 
@@ -476,8 +490,9 @@ class _Passage:
         if not self._reply.has_started:
             content_type = exchange.caller.stream_type(exchange.arrival)
             await self._reply.start(200, [(b"content-type", content_type), (b"cache-control", b"no-cache")])
-        if exchange.caller.keep_alive:
-            await self._reply.write(exchange.caller.keep_alive)
+        sign = exchange.caller.keep_alive if self._progress is None else self._progress.early()
+        if sign:
+            await self._reply.write(sign)
 
     def _headers(self, committed: Committed, content_type: bytes) -> Headers:
         target, asking = committed.target, committed.asking

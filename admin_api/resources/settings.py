@@ -67,6 +67,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     session_affinity: SessionAffinity | msgspec.UnsetType = msgspec.UNSET
     retry_budget: RetryBudget | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
+    progress_s: _Limit | msgspec.UnsetType = msgspec.UNSET
     explains_all: bool | msgspec.UnsetType = msgspec.UNSET
     blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
 
@@ -89,6 +90,7 @@ _ROUTING = {
     "stickyRoundRobinLimit": "sticky_round_robin_limit",
     "sessionAffinity": "session_affinity",
     "earlyHeadersS": "early_headers_s",
+    "progressS": "progress_s",
     "explainsAll": "explains_all",
     "blockedProviders": "blocked_providers",
     "setupComplete": "setup_complete",
@@ -207,6 +209,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "earlyHeadersS": default.early_headers_s,
         "sessionAffinity": default.session_affinity,
         "tierBudgets": {},
+        "progressS": default.progress_s,
         "explainsAll": default.explains_all,
         "blockedProviders": [],
         "requireLogin": True,

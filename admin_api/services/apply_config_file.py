@@ -300,6 +300,7 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "sessionAffinity": given.session_affinity,
         "retryBudget": msgspec.structs.asdict(given.retry_budget) if given.retry_budget else None,
         "earlyHeadersS": given.early_headers_s,
+        "progressS": given.progress_s,
         "explainsAll": given.explains_all,
         "providerProfiles": None if given.profiles is None else msgspec.to_builtins(given.profiles),
         "rateLimitDefaults": None

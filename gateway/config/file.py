@@ -112,6 +112,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     timeouts: Timeouts | None = None
     waiting: Waiting | None = None
     early_headers_s: float | None = None
+    progress_s: float | None = None
     explains_all: bool | None = None
     blocked_providers: tuple[str, ...] | None = None
     resilience: Resilience | None = None
@@ -332,6 +333,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         timeouts=_timeouts(shape.timeouts) if shape.timeouts else None,
         waiting=_waiting(shape.waiting) if shape.waiting else None,
         early_headers_s=shape.early_headers_s,
+        progress_s=shape.progress_s,
         explains_all=shape.explains_all,
         blocked_providers=shape.blocked_providers,
         resilience=shape.resilience,

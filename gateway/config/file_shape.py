@@ -173,6 +173,7 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     timeouts: TimeoutsShape | None = None
     waiting: WaitingShape | None = None
     early_headers_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+    progress_s: Limit | None = None
     explains_all: bool | None = None
     blocked_providers: tuple[Name, ...] | None = None
     resilience: Resilience | None = None

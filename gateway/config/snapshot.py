@@ -115,6 +115,8 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tier_budgets: TierBudgets = TierBudgets()
     session_affinity: SessionAffinity = "named"
     retry_budget: RetryBudget = RetryBudget()
+    progress_s: float = 2.0
+    """Between two progress events of a stream whose caller asked for them."""
     explains_all: bool = False
     """Keep the routing decision of every request, not only of those whose caller asked why."""
 

@@ -213,6 +213,9 @@ class CallerCodec:
     explanation: bytes = b""
     """The event after a stream's end that tells a caller who asked why it went where it went, with `%s` for one line of
     JSON; empty where the dialect's clients would stumble over it."""
+    progress: bytes = b""
+    """The event that tells how far a stream is, with `%s` for its members; it holds what the dialect's clients look for
+    in every event. Empty where streams have no events."""
     envelope_marks: tuple[bytes, ...] = (MARK,)
     """How envelopes look in the bytes of this dialect's requests; one of them is in each that holds an envelope."""
 

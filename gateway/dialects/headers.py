@@ -76,6 +76,11 @@ def asks_why(headers: RawHeaders) -> bool:
     return (b"x-omniroute-explain", b"true") in headers
 
 
+def asks_progress(headers: RawHeaders) -> bool:
+    """The caller wants to be told how far its stream is."""
+    return (b"x-omniroute-progress", b"true") in headers
+
+
 def does_without_tools(headers: RawHeaders) -> bool:
     """Codex offers web search with every request and gets along without it; anybody can say the same by a header."""
     return any(

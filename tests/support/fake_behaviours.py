@@ -137,6 +137,12 @@ async def ok(x: Exchange, _: str = "") -> None:
     return await _text_stream(x, words(_count(x)))
 
 
+async def paced(x: Exchange, seconds: str) -> None:
+    """A good answer whose events come `seconds` apart."""
+    x.options = {**x.options, "gap": float(seconds)}
+    await ok(x)
+
+
 async def slow_headers(x: Exchange, seconds: str) -> None:
     await x.pause(float(seconds))
     await ok(x)
@@ -350,6 +356,7 @@ async def reject_stream_options(x: Exchange, _: str) -> None:
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": ok,
+    "paced": paced,
     "slow-headers": slow_headers,
     "slow-first": slow_first,
     "split": split,

@@ -21,6 +21,7 @@ CALLER = CallerCodec(
     stream_type=lambda arrival: b"text/event-stream; charset=utf-8",
     keep_alive=b'event: ping\ndata: {"type":"ping"}\n\n',
     explanation=b'event: ping\ndata: {"type":"ping","omniroute.explain":%s}\n\n',  # clients pass any ping by
+    progress=b"event: progress\ndata: {%s}\n\n",
 )
 
 PROVIDER = ProviderCodec(

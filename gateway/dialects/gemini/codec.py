@@ -31,6 +31,7 @@ CALLER = CallerCodec(
     encode_error=encode_error,
     encode_stream_error=encode_stream_error,
     stream_type=stream_type,
+    progress=b"event: progress\ndata: {%s}\n\n",
     envelope_marks=MARKS,
 )
 

@@ -33,6 +33,7 @@ CALLER = CallerCodec(
     stream_type=_stream_type,
     keep_alive=b": keep-alive\n\n",
     explanation=b"event: omniroute.explain\ndata: %s\n\n",  # after [DONE], where clients read no more
+    progress=b'event: progress\ndata: {%s,"choices":[]}\n\n',  # clients read the choices of every event
 )
 
 PROVIDER = ProviderCodec(

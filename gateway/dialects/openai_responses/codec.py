@@ -22,6 +22,7 @@ CALLER = CallerCodec(
     stream_type=lambda _arrival: b"text/event-stream; charset=utf-8",
     keep_alive=b": keep-alive\n\n",
     explanation=b": omniroute.explain %s\n\n",  # a comment: clients hand every event on to their users
+    progress=b'event: progress\ndata: {%s,"type":"progress"}\n\n',
 )
 
 PROVIDER = ProviderCodec(
