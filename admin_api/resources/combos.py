@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
-from admin_api.services.combo_rules import name_problem, nesting_problem, read_models
+from admin_api.services.combo_rules import check_names, name_problem, read_models
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
 from admin_api.store.combos import ComboRow, combos
@@ -52,7 +52,7 @@ async def create_combo(data: JSONBody[ComboBody], plane: NamedDependency[Plane])
     )
     row = _changed(blank, data, plane.now())
     async with plane.change() as change:
-        await _check_among_others(change.connection, row)
+        await _check_among_others(plane, change.connection, row)
         await combos.insert(change.connection, row)
     return saved(combo_view(row), await plane.published(), status=201)
 
@@ -73,7 +73,7 @@ async def change_combo(
     async with plane.change() as change:
         old = editable(await combos.get(change.connection, combo_id), "combo", combo_id)
         row = _changed(old, data, plane.now())
-        await _check_among_others(change.connection, row)
+        await _check_among_others(plane, change.connection, row)
         await combos.replace(change.connection, row)
     return saved(combo_view(row), await plane.published())
 
@@ -120,13 +120,11 @@ def _changed(row: ComboRow, data: ComboBody, now: float) -> ComboRow:
     return msgspec.structs.replace(row, **given, updated_at=now)
 
 
-async def _check_among_others(connection: AsyncConnection, row: ComboRow) -> None:
+async def _check_among_others(plane: Plane, connection: AsyncConnection, row: ComboRow) -> None:
     others = [other for other in await combos.load_all(connection) if other.id != row.id]
     if any(other.name == row.name for other in others):
         raise conflict(f"there is a combo {row.name!r} already")
-    names = {combo.name: [entry["model"] for entry in combo.models] for combo in [*others, row]}
-    if problem := nesting_problem(names):
-        raise bad_request(("models", problem))
+    await check_names(plane, connection, row)
 
 
 handlers = (list_combos, create_combo, get_combo, change_combo, delete_combo)

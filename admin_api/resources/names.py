@@ -9,6 +9,7 @@ from litestar.params import FromQuery, JSONBody
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, not_found
+from admin_api.services.combo_rules import check_names
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
 from admin_api.store.names import AliasRow, ChainRow, aliases, chains
@@ -61,6 +62,7 @@ async def set_alias(data: JSONBody[AliasBody], plane: NamedDependency[Plane]) ->
         raise bad_request(*((f, "is missing") for f, v in (("alias", pattern), ("model", target)) if not v))
     row = AliasRow(pattern, target, managed=False)
     async with plane.change() as change:
+        await check_names(plane, change.connection, row)
         old = await aliases.get(change.connection, pattern)
         if old is None:
             await aliases.insert(change.connection, row)

@@ -1,8 +1,18 @@
-"""What a combo may be: its name, its entries, and no circle among combos. Pure."""
+"""What a combo may be: its name, its entries, and no circle among combos and aliases."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.http.errors import bad_request
+from admin_api.services.plane import Plane
+from admin_api.store.combos import ComboRow, combos
+from admin_api.store.connections import connections
+from admin_api.store.names import AliasRow, aliases
+from admin_api.store.nodes import nodes
+from gateway.config.file_rules import may_exist
 
 MAX_DEPTH = 5
 MAX_MODELS = 100
@@ -43,6 +53,66 @@ def nesting_problem(combos: Mapping[str, Sequence[str]]) -> str:
     except _BadNesting as problem:
         return str(problem)
     return ""
+
+
+def through_aliases(model: str, aliases: Mapping[str, str]) -> str:
+    """What a model's name stands for once exact aliases are followed. Raises ValueError when they go in a circle."""
+    seen = [model]
+    while (target := aliases.get(seen[-1])) is not None:
+        if target in seen:
+            raise ValueError(f"aliases would go in a circle: {' → '.join((*seen, target))}")
+        seen.append(target)
+    return seen[-1]
+
+
+async def check_names(plane: Plane, connection: AsyncConnection, changed: ComboRow | AliasRow) -> None:
+    """That combos and aliases, with the changed one among them, make no circle, and that its models lead somewhere.
+
+    A bare name may be offered one day; `prefix/model` needs a provider, a node, a combo or an alias, as in the config
+    file. Raises 400.
+    """
+    rows = {row.id: row for row in await combos.load_all(connection)}
+    targets = {row.pattern: row.target for row in await aliases.load_all(connection)}
+    if isinstance(changed, ComboRow):
+        rows[changed.id] = changed
+        await _check_known(plane, connection, changed, rows.values(), targets)
+    else:
+        targets[changed.pattern] = changed.target
+    field = "models" if isinstance(changed, ComboRow) else "model"
+    names = {row.name for row in rows.values()}
+    exact = {pattern: target for pattern, target in targets.items() if pattern not in names}
+    try:
+        for pattern in exact:
+            through_aliases(pattern, exact)
+        problem = nesting_problem(
+            {row.name: [through_aliases(entry["model"], exact) for entry in row.models] for row in rows.values()}
+        )
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise bad_request((field, problem))
+
+
+async def _check_known(
+    plane: Plane,
+    connection: AsyncConnection,
+    changed: ComboRow,
+    rows: Iterable[ComboRow],
+    targets: Mapping[str, str],
+) -> None:
+    names = {*(row.name for row in rows), *targets}
+    prefixes = {word for spec in plane.specs.values() for word in (spec.id, *spec.prefixes)}
+    prefixes |= {word for row in await nodes.load_all(connection) for word in (row.id, row.prefix)}
+    listed = {model.id for spec in plane.specs.values() for model in spec.models}
+    listed |= {model for row in await connections.load_all(connection) for model in row.models}
+    wildcards = [pattern for pattern in targets if "*" in pattern or "?" in pattern]
+    problems = [
+        (f"models[{index}]", f"{entry['model']!r} names neither a provider nor a node nor a combo: make it first")
+        for index, entry in enumerate(changed.models)
+        if not may_exist(entry["model"], names, prefixes, listed, wildcards)
+    ]
+    if problems:
+        raise bad_request(*problems)
 
 
 def _entry_problem(entry: Any) -> str:

@@ -99,7 +99,7 @@ def check_combos(
         for problem in config_problems(item.value.config):
             item.note(problems, "config", problem)
         for index, model in enumerate(_models(item.value), start=1):
-            if not _may_exist(model, names, prefixes, models, wildcards):
+            if not may_exist(model, names, prefixes, models, wildcards):
                 hint = near(model.partition("/")[0], list(prefixes))
                 item.note(problems, "models", f"number {index} names neither a provider nor a node nor a combo{hint}")
     _check_nesting(
@@ -107,7 +107,7 @@ def check_combos(
     )
 
 
-def _may_exist(
+def may_exist(
     model: str,
     names: Collection[str],
     prefixes: Collection[str],
@@ -124,6 +124,20 @@ def _may_exist(
 
 def check_aliases(items: Sequence[Item[AliasShape]], problems: Problems) -> None:
     check_unique([(item, item.value.pattern) for item in items], "pattern", problems)
+    targets = {item.value.pattern: item.value.target for item in items}
+    for item in items:
+        if _returns(item.value.pattern, targets):
+            item.note(problems, "target", "the alias leads back to itself")
+
+
+def _returns(pattern: str, targets: Mapping[str, str]) -> bool:
+    """Whether following exact aliases from a name comes back to it."""
+    name = pattern
+    for _ in range(len(targets)):
+        name = targets.get(name, "")
+        if name == pattern:
+            return True
+    return False
 
 
 def check_chains(items: Sequence[Item[ChainShape]], problems: Problems) -> None:

@@ -4,6 +4,7 @@ The other half is the workers' watch of this file: it turns `/readyz` into 503 a
 """
 
 import json
+import time
 from pathlib import Path
 
 from gateway.config.settings import Settings
@@ -15,7 +16,7 @@ ORPHAN_LIMIT_S = 3.0
 
 
 def drain_notice(settings: Settings) -> Path:
-    """The file: JSON `{"deadline": unix seconds}`. Removed at the next start."""
+    """The file: JSON `{"deadline": unix seconds, "seconds": from when it was written}`. Removed at the next start."""
     return settings.run_dir / "draining"
 
 
@@ -23,5 +24,5 @@ def write_drain_notice(settings: Settings, deadline_at: float) -> None:
     """Say when the last stream must have ended. Never seen half written."""
     path = drain_notice(settings)
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps({"deadline": deadline_at}))
+    temporary.write_text(json.dumps({"deadline": deadline_at, "seconds": max(0.0, deadline_at - time.time())}))
     temporary.replace(path)

@@ -114,15 +114,21 @@ async def follow_drain(notice: Path, begin: Callable[[], None], open_exchanges: 
         await asyncio.sleep(FLUSH_S)
     begin()
     try:
-        deadline = float(json.loads(notice.read_text())["deadline"])  # noqa: ASYNC240  (some bytes, once)
-    except (OSError, ValueError, KeyError):
-        deadline = time.time()
-    _log.info("draining", open_requests=len(open_exchanges), seconds=round(deadline - time.time(), 1))
-    await asyncio.sleep(max(0.0, deadline - time.time()))
+        left_s = _left_s(json.loads(notice.read_text()))  # noqa: ASYNC240  (some bytes, once)
+    except (OSError, ValueError, KeyError, TypeError):
+        left_s = 0.0
+    _log.info("draining", open_requests=len(open_exchanges), seconds=round(left_s, 1))
+    await asyncio.sleep(left_s)
     while True:
         for exchange in tuple(open_exchanges):
             exchange.end_for_drain()
         await asyncio.sleep(FLUSH_S)
+
+
+def _left_s(notice: dict[str, float]) -> float:
+    """Until the deadline; never longer than it was when the notice was written, though the clock was set back since."""
+    left_s = float(notice["deadline"]) - time.time()
+    return max(0.0, min(left_s, float(notice.get("seconds", left_s))))
 
 
 async def watch_parent(open_exchanges: set[Exchange]) -> None:

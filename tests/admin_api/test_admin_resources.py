@@ -126,6 +126,7 @@ async def test_deleting_a_node_deletes_its_connections(admin, redis):
 
 
 async def test_a_combo_lives_and_reaches_the_snapshot(admin, redis, plane):
+    await make_node(admin)
     body = {
         "name": "always/on-1.0",
         "models": ["local/m1", {"model": "local/m2", "weight": 2.5}],
@@ -159,6 +160,7 @@ async def test_a_combo_that_cannot_be_is_refused_and_nothing_changes(admin, redi
 
 
 async def test_combos_may_not_go_in_a_circle_and_only_five_deep(admin):
+    await make_node(admin)
     ids = {}
     for number in range(1, 6):
         below = [f"c{number - 1}"] if number > 1 else ["local/m"]

@@ -59,7 +59,10 @@ async def test_a_workers_life_is_told_with_a_lifetime() -> None:
         await redis.close()
 
 
-@pytest.mark.parametrize("text", ['{"deadline": %s}', "{", "{}", '{"deadline": "soon"}'])
+CLOCK_SET_BACK = '{"deadline": 99999999999, "seconds": 0.1}'
+
+
+@pytest.mark.parametrize("text", ['{"deadline": %s}', CLOCK_SET_BACK, "{", "[1]", "{}", '{"deadline": "soon"}'])
 async def test_a_drain_notice_begins_the_drain_and_its_deadline_ends_what_runs(tmp_path: Path, text: str) -> None:
     notice, begun, asked = tmp_path / "draining", [], exchange()
     transport = ScriptedTransport({"a": [[head(), 60.0]]})
