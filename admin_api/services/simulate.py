@@ -16,6 +16,7 @@ from admin_api.publish import build_snapshot
 from admin_api.services.plane import Plane
 from admin_api.store.database import get_revision
 from admin_api.store.keys import KeyRow
+from gateway.domain.budget import period_of
 from gateway.domain.caller import ANONYMOUS, Caller
 from gateway.domain.decision import Decision
 from gateway.domain.errors import GatewayError
@@ -37,7 +38,7 @@ class States(msgspec.Struct, frozen=True):
     """What is to be taken for true instead of what is. Names are a connection's id, `id/model`, or a provider's id.
 
     `rests`: seconds left, beside those that rest now unless `is_calm`; `speeds`: ms to the first token; `uses`: requests
-    lately, of connections or of `provider/model`; `tickets`: the next turn, by cursor or for all under an empty name.
+    lately, of connections or of `provider/model`; `spent_tiers`: beside those whose budget is used up; `tickets`: the next turn, by cursor or for all under an empty name.
     """
 
     is_calm: bool = False
@@ -82,7 +83,8 @@ class Simulator:
         """Never fails for Redis's sake: `knows_shared_state` is False then."""
         runtime = await self._current()
         resting, is_known = await _rests(self._plane.redis, question.states)
-        view = _beliefs(runtime, resting, question.states)
+        spent = await _spent_tiers(self._plane.redis, runtime, question.states, self._plane.now())
+        view = _beliefs(runtime, resting, spent, question.states)
         turns: dict[str, int] = {}
         for _ in range(2):  # the first run finds which turns the plan asks for, the second has them
             wanted: dict[str, int] = {}
@@ -144,6 +146,21 @@ async def _rests(redis: Redis, states: States) -> tuple[list[RestState], bool]:
         return [], False
 
 
+async def _spent_tiers(redis: Redis, runtime: Runtime, states: States, now: float) -> set[str]:
+    """Those whose budget is used up now, and those of the question."""
+    budgets = runtime.settings.tier_budgets.by_tier()
+    spent = set(states.spent_tiers)
+    try:
+        async with asyncio.timeout(SHARED_STATE_LIMIT_S):
+            for tier, budget in budgets.items():
+                name = redis_keys.tier_money(tier, period_of(budget.period, now).name)
+                if int(await redis.hget(name, "spent") or 0) >= budget.nano_usd:
+                    spent.add(tier)
+    except (RedisError, OSError, TimeoutError):
+        return spent
+    return spent
+
+
 async def _turns(redis: Redis, names: Sequence[str], states: States) -> dict[str, int]:
     """Tickets that nobody has drawn yet."""
     found = {name: states.tickets.get(name, states.tickets.get("", 0)) for name in names}
@@ -156,7 +173,7 @@ async def _turns(redis: Redis, names: Sequence[str], states: States) -> dict[str
     return found | {name: int(text) for name, text in zip(asked, held, strict=True) if text is not None}
 
 
-def _beliefs(runtime: Runtime, resting: Sequence[RestState], states: States) -> Beliefs:
+def _beliefs(runtime: Runtime, resting: Sequence[RestState], spent: set[str], states: States) -> Beliefs:
     """What workers believe: what is due for a probe, or ramps, is asked again and counts as awake."""
     rests: dict[str, float] = {}
     for state in resting:
@@ -173,7 +190,7 @@ def _beliefs(runtime: Runtime, resting: Sequence[RestState], states: States) -> 
         models_used={
             (head, rest): uses for name, uses in states.uses.items() for head, _, rest in [name.partition("/")]
         },
-        spent_tiers=states.spent_tiers,
+        spent_tiers=spent,
     )
 
 

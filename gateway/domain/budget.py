@@ -47,6 +47,10 @@ class TierBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usd: Annotated[float, Meta(gt=0, le=1_000_000_000)]
     period: Literal["daily", "weekly", "monthly", "total"] = "monthly"
 
+    @property
+    def nano_usd(self) -> int:
+        return round(self.usd * 1_000_000_000)
+
 
 class TierBudgets(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"api_key": "api-key"}

@@ -157,5 +157,5 @@ class TierMoney:
             if (budget := self._budgets.get(counter.tier)) is not None
             and counter.period.has(now)
             and counter.period.name.startswith(budget.period)
-            and counter.spent >= round(budget.usd * _NANO)
+            and counter.spent >= budget.nano_usd
         )

@@ -72,6 +72,20 @@ async def test_states_can_be_given(admin, ids):
     assert found["routing"]["scores"][f"{ids['node']}/m2"] < found["routing"]["scores"][f"{ids['node']}/m1"]
 
 
+async def test_a_tier_whose_budget_is_spent_is_left_out_here_too(admin, ids, redis):
+    await admin.patch("/api/settings", json={"tierBudgets": {"api-key": {"usd": 2, "period": "total"}}})
+    await admin.put(f"/api/providers/{ids['b']}", json={"tier": "free"})
+    body = {"name": "walk", "models": [{"model": "local/m1"}], "config": {"tiers": True}}
+    assert (await admin.post("/api/combos", json=body)).status_code == 201
+    counter = redis_keys.tier_money("api-key", "total")
+    await redis.hset(counter, "spent", 1_999_999_999)
+    assert names(await simulate(admin, model="walk"))[0] == "local/m1 @a"
+    await redis.hset(counter, "spent", 2_000_000_000)
+    found = await simulate(admin, model="walk")
+    assert names(found) == ["local/m1 @b"]
+    assert {"name": "local/m1", "reason": "tier_spent"} in found["routing"]["dropped"]
+
+
 async def test_turns_are_looked_at_and_not_moved(admin, ids, redis):
     first = await simulate(admin, model="round-robin")
     [cursor] = first["turns"]
