@@ -1,0 +1,151 @@
+"""The guard says whether one answer serves two texts; what it does not know is a difference."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.cache.semantic.guard import difference
+from gateway.cache.semantic.reading import are_synonyms, read
+from tests.gateway.cache.semantic.pairs import Pair, pairs
+
+PAIRS = pairs()
+SAME, OTHER = [pair for pair in PAIRS if pair.is_same], [pair for pair in PAIRS if not pair.is_same]
+
+
+def is_hit(one: str, other: str) -> bool:
+    return difference(read(one), read(other)) == ""
+
+
+def shares(half: str) -> tuple[int, int]:
+    """Paraphrases of a half, and how many of them are hits."""
+    mine = [pair for pair in SAME if pair.half == half]
+    return len(mine), sum(is_hit(pair.one, pair.other) for pair in mine)
+
+
+def test_the_set_is_large_and_both_halves_are() -> None:
+    assert min(len(SAME), len(OTHER)) >= 120
+    for half in ("tune", "judge"):
+        assert min(sum(pair.half == half for pair in group) for group in (SAME, OTHER)) >= 50
+
+
+@pytest.mark.parametrize("pair", OTHER, ids=lambda pair: f"{pair.half}: {pair.one} / {pair.other}")
+def test_a_near_miss_is_no_hit_either_way(pair: Pair) -> None:
+    assert not is_hit(pair.one, pair.other)
+    assert not is_hit(pair.other, pair.one)
+
+
+def test_most_paraphrases_of_the_judged_half_are_hits() -> None:
+    known, hits = shares("judge")
+    assert hits / known >= 0.6, f"{hits} of {known}"
+
+
+@pytest.mark.parametrize("pair", SAME, ids=lambda pair: f"{pair.one} / {pair.other}")
+def test_the_guard_says_the_same_of_a_pair_either_way(pair: Pair) -> None:
+    assert is_hit(pair.one, pair.other) == is_hit(pair.other, pair.one)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.one)
+def test_a_text_that_can_be_read_is_like_itself(pair: Pair) -> None:
+    for text in (pair.one, pair.other):
+        assert is_hit(text, text)
+
+
+WORDS = sorted({word for pair in PAIRS for text in pair[2:] for word in text.strip("?.!").split() if word.isalpha()})
+SMALL = {
+    "a",
+    "an",
+    "the",
+    "is",
+    "are",
+    "was",
+    "were",
+    "do",
+    "does",
+    "did",
+    "can",
+    "would",
+    "please",
+    "there",
+    "am",
+}
+"""Words that may come and go. All others count."""
+
+
+@given(pair=st.sampled_from(PAIRS), at=st.integers(0, 30), word=st.sampled_from(WORDS))
+def test_another_word_in_its_place_is_no_hit(pair: Pair, at: int, word: str) -> None:
+    words = pair.one.split()
+    index = at % len(words)
+    old = words[index].strip("?.,!;:").lower()
+    new = word.lower()
+    if not old.isalpha() or {old, new} <= SMALL | {"what", "which"} or old.rstrip("s") == new.rstrip("s"):
+        return
+    if are_synonyms(old, new) or {old, new} <= {
+        "explain",
+        "describe",
+        "tell",
+        "show",
+        "give",
+        "name",
+        "define",
+        "state",
+    }:
+        return
+    if {old, new} <= {"i", "we", "you", "one", "to", "do", "can", "would"}:  # in `how can i` they ask the same
+        return
+    words[index] = words[index].lower().replace(old, new)
+    assert not is_hit(pair.one, " ".join(words)), " ".join(words)
+
+
+@given(pair=st.sampled_from(PAIRS), at=st.integers(0, 30))
+def test_two_content_words_changed_round_are_no_hit(pair: Pair, at: int) -> None:
+    words = pair.one.strip("?.!").split()
+    index = at % (len(words) - 1) if len(words) > 1 else 0
+    first, second = words[index].lower(), words[-1].lower()
+    if first == second or not (first.isalpha() and second.isalpha()) or first in SMALL or second in SMALL:
+        return
+    words[index], words[-1] = second, first
+    assert not is_hit(pair.one.strip("?.!"), " ".join(words)), " ".join(words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\nb",
+        "def f(x): return {x}",
+        "see https://example.org",
+        "x" * 401,
+        "word " * 61,
+        "",
+        "   ",
+        "a\tb",
+        "<b>what</b>",
+    ],
+)
+def test_what_is_no_plain_sentence_is_never_a_hit(text: str) -> None:
+    assert difference(read(text), read(text)) == "unreadable"
+
+
+@given(st.text(max_size=500))
+def test_reading_never_fails(text: str) -> None:
+    read(text)
+    read(f"What is {text}'s {text}?")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        ("How do I install Python 3.1?", "How do I install Python 3.10?", "numbers"),
+        ("Which birds can fly?", "Which birds can not fly?", "negation"),
+        ("Is the Nile longer than the Amazon?", "Is the Amazon longer than the Nile?", "order"),
+        ("What is mitosis?", "What is meiosis?", "left_over"),
+        ("What birds fly?", "Do birds fly?", "question"),
+        ("Can I take it with food?", "Must I take it with food?", "modal"),
+        ("Who is the president of Brazil?", "Who was the president of Brazil?", "time"),
+        ("Which animals hunted?", "Which animals are hunted?", "voice"),
+        ("Name the planet", "Name the planets", "amount"),
+        ("What is a river of France?", "What is the river of France?", "article"),
+        ("What is a synonym for big?", "What is a synonym for large?", "words_themselves"),
+    ],
+)
+def test_the_first_difference_is_named(one: str, other: str, reason: str) -> None:
+    assert difference(read(one), read(other)) == reason
