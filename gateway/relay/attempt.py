@@ -16,11 +16,12 @@ from gateway.dialects.sse import EventSplitter, data_of
 from gateway.dialects.tool_names import restored_answer
 from gateway.domain.chat import Answer
 from gateway.domain.errors import CallerGone
+from gateway.domain.events import Finished
 from gateway.domain.outcome import Outcome
 from gateway.domain.target import Connection, Target
 from gateway.domain.usage import Usage
 from gateway.relay.asking import Asking, Pictures, native_asking, translated_asking
-from gateway.relay.classify import UNSUPPORTED, of_bad_answer, of_fault, of_status, refuses_stream_options
+from gateway.relay.classify import FILTERED, UNSUPPORTED, of_bad_answer, of_fault, of_status, refuses_stream_options
 from gateway.relay.exchange import Exchange
 from gateway.relay.refresh import NoCredentials, Refreshes
 from gateway.upstream.deadlines import Wheel
@@ -30,6 +31,7 @@ MAX_HELD_BYTES = 64 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REMEMBERED_TARGETS = 10_000
+_FILTERED_TEXT = "the provider's filter let no answer through"
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -166,7 +168,9 @@ class Attempts:
         mender = None
         if connection.mend is not None and asking.codec.dialect == "openai_chat":
             mender = StreamMender(connection.mend)
-        talk = _Talk(target, asking, call, mender)
+        talk = _Talk(
+            target, asking, call, mender, bool(exchange.goes_on_after) and _may_go_on(exchange, is_last=is_last)
+        )
         try:
             await call.head()
             if call.status != 200:
@@ -183,12 +187,20 @@ class Attempts:
 
 
 class _Talk(msgspec.Struct, frozen=True):
-    """A call under way: who is asked, what, and what mends its stream."""
+    """A call under way: who is asked, what, and what mends its stream.
+
+    `passes_filtered`: an answer that a filter ended before its first word counts as a refusal.
+    """
 
     target: Target
     asking: Asking
     call: UpstreamCall
     mender: StreamMender | None
+    passes_filtered: bool = False
+
+
+def _may_go_on(exchange: Exchange, *, is_last: bool) -> bool:
+    return not is_last and FILTERED.name in exchange.goes_on_after
 
 
 async def _failed_by_status(talk: _Talk, *, added_usage: bool) -> Failed:
@@ -219,12 +231,16 @@ def _whole(talk: _Talk, body: bytes, request_id: str) -> Committed | Failed:
     if reading.kind != "answer":
         reading = asking.codec.read_answer(target.connection.without_secret(body))
         return Failed(of_bad_answer(reading.kind, reading.error_status, body), reading.message, status=200)
-    if asking.is_native:
+    if asking.is_native and not talk.passes_filtered:
         return Committed(target, asking, talk.call, body, usage=reading.usage)
     try:
         answer = asking.codec.decode_response(body, Origin(target.connection.provider, request_id))
     except BrokenAnswer as error:
         return Failed(of_bad_answer("not_json", 0), str(error), status=200)
+    if talk.passes_filtered and answer.finish == "content_filter" and not answer.parts:
+        return Failed(FILTERED, _FILTERED_TEXT, status=200)
+    if asking.is_native:
+        return Committed(target, asking, talk.call, body, usage=reading.usage)
     answer = restored_answer(answer, asking.names)
     return Committed(target, asking, talk.call, body, usage=answer.usage or reading.usage, answer=answer)
 
@@ -286,10 +302,20 @@ def _terminal_first(talk: _Talk, held: list[bytes], event: bytes, *, hides_usage
 
     A finish reason is an answer (`length` with one token, a filter); only a bare terminator is an empty one.
     """
+    if talk.passes_filtered and _is_filtered(talk, held):
+        talk.call.cancel()
+        return Failed(FILTERED, _FILTERED_TEXT, status=200)
     if b"[DONE]" in event:
         talk.call.cancel()
         return Failed(of_bad_answer("empty", 0), "the provider's stream ended without an answer", status=200)
     return _committed(talk, held, hides_usage_chunk=hides_usage_chunk)
+
+
+def _is_filtered(talk: _Talk, held: list[bytes]) -> bool:
+    """Whether what came, and has no content, ends with a filter's word."""
+    decoder = talk.asking.codec.make_decoder(Origin(talk.target.connection.provider, ""))
+    events = [*decoder.feed(b"".join(held)), *decoder.end()]
+    return any(isinstance(event, Finished) and event.finish == "content_filter" for event in events)
 
 
 def _ended_early(talk: _Talk, held: list[bytes], rest: bytes) -> Failed:

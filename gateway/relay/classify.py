@@ -73,6 +73,16 @@ REFUSES_PREFILL = Outcome(
 )
 """It was asked to go on with words of the assistant's, which other models do."""
 
+FILTERED = Outcome(
+    name="content_policy",
+    cools="nothing",
+    then="stop",
+    status=400,
+    code="content_policy_violation",
+    is_callers_fault=True,
+)
+"""An answer that is nothing but the reason why there is none; it is one unless a combo goes on after it."""
+
 
 def of_status(
     status: int, headers: Mapping[str, str], body: bytes, *, is_limited_by_model: bool, now: float = 0.0

@@ -58,6 +58,8 @@ class Exchange:
     waits_as: str = ""
     on_left: Callable[[str], None] | None = None
     """Told `waits_as` when the caller leaves while it waits for a slot."""
+    goes_on_after: frozenset[str] = frozenset()
+    """Of the plan: refusals after which another model is tried."""
     carries_state: bool | None = None
     pictures: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Fetched for this request, by URL: (media type, base64)."""

@@ -68,6 +68,8 @@ async def relay(
     first: Failed | None = None
     not_tried: Failed | None = None
     callers: Failed | None = None
+    if plan.goes_on_after:
+        exchange.goes_on_after = plan.goes_on_after
     in_vain = _NONE
     """Models that have refused what the caller sent: the same one at another connection would too."""
     traffic.retries.requests += 1

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.journeys.failover.cells import Cell, cells
-from tests.journeys.failover.hear import FINISHED, Heard, ask
+from tests.journeys.failover.hear import FILTERED, FINISHED, Heard, ask
 from tests.support.fake_dialects.scenarios import TEXT
 from tests.support.fake_http import RequestRecord
 from tests.support.product import wait_for
@@ -175,6 +175,9 @@ def test_what_the_caller_sees(stage: Stage, cell: Cell) -> None:
             node = f"first-{number}" if saw == "first" else node_of(cell.scenario.then, cell.fallback)
             model = f"{'primary' if saw == 'first' else 'secondary'}-{number}"
             assert (heard.headers["x-omniroute-provider"], heard.headers["x-omniroute-model"]) == (node, model)
+        elif saw == "filtered":
+            assert (heard.status, heard.text, heard.finish, heard.code) == (200, "", FILTERED[cell.caller], "")
+            assert heard.is_terminated or not cell.streams
         elif saw.startswith("cut"):
             check_cut(heard, BEGINNING if saw == "cut" else "".join(TEXT))
         else:
@@ -255,7 +258,7 @@ def test_what_the_ledger_holds(stage: Stage, cell: Cell) -> None:
         if not turn:
             assert tuple(attempt["outcome"] for attempt in row["attempts"]) == expected.outcomes
             assert row["error"] == (expected.error or ("" if "committed" in expected.outcomes else saw.split()[1]))
-        is_first = saw.startswith(("first", "cut"))
+        is_first = saw.startswith(("first", "cut", "filtered"))
         if is_first or saw == "fallback":
             node = f"first-{number}" if is_first else node_of(cell.scenario.then, cell.fallback)
             assert row["provider"] == node

@@ -20,7 +20,7 @@ class Rests:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """`saw`, request by request: `fallback` and `first` (a whole answer of theirs), `cut` (the beginning, then an error),
+    """`saw`, request by request: `fallback` and `first` (a whole answer of theirs), `filtered`, `cut` (the beginning, then an error),
     `cut late` (all of the text, then an error), or `STATUS CODE` (refused). `outcomes` are those of the first request's attempts; calls are counted over all requests."""
 
     saw: tuple[str, ...]
@@ -73,6 +73,7 @@ _CUT = Expected(("cut",), ("committed",), fallback_calls=0, error="stream_reset"
 _CUT_LATE = replace(_CUT, saw=("cut late",))
 _WHOLE = Expected(("first",), ("committed",), fallback_calls=0)
 _REFUSED_CONTEXT = Expected(("400 context",), ("context_length",), fallback_calls=0, error="context_length_exceeded")
+_BLOCKED = Expected(("filtered",), ("committed",), fallback_calls=0)
 _REFUSED_FILTER = Expected(("400 filter",), ("content_policy",), fallback_calls=0, error="content_policy_violation")
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -155,6 +156,16 @@ SCENARIOS: tuple[Scenario, ...] = (
         "filter-on", "content filter, combo with `content_policy_fallback`", ("words:filter",),
         _fallback("content_policy"), _fallback("content_policy"),
         "the fallback's answer; the same model is not tried at another connection",
+        config={"content_policy_fallback": True},
+    ),
+    Scenario(
+        "blocked", "content filter: an answer of nothing but its word", ("blocked",), _BLOCKED, _BLOCKED,
+        "what the provider said: 200, no text, the filter's word",
+    ),
+    Scenario(
+        "blocked-on", "content filter: its word alone, combo with `content_policy_fallback`", ("blocked",),
+        _fallback("content_policy"), _fallback("content_policy"),
+        "the fallback's answer; the last target's word is passed on",
         config={"content_policy_fallback": True},
     ),
     Scenario(

@@ -19,6 +19,7 @@ _SAW = {
     "first": "whole answer",
     "cut": "beginning, then error event",
     "cut late": "all its text, then error event",
+    "filtered": "200, no text, the filter's word",
     "400 context": "400, the provider's words",
     "400 filter": "400, the provider's words",
     "503 upstream_unavailable": "503 `upstream_unavailable`",
@@ -77,7 +78,7 @@ How long what fails rests is set in `settings.resilience`; the spans above are i
 - **A provider's error that quotes the credential** it was asked with has `***` in its place, streamed or not.
 - **A refusal inside a 200.** A context overflow or a content filter that is told in the first event of a stream is the caller's
   fault there too: nothing rests.
-- **A prompt that generateContent blocks** is an answer with a reason, not a failure, and does not go on to another model.
+- **An answer that a filter ends after its first word** is an answer: nothing can be taken back.
 - **A provider that fails wholly** is not felt at others: it shares neither a queue nor a pool of connections with them. What all
   share is a worker's bound of 10,000 open calls; `max_concurrency` of a connection keeps one from filling it.
 """

@@ -19,6 +19,14 @@ FINISHED = {
 }
 """The word of each dialect for an answer that ended by itself."""
 
+FILTERED = {
+    "openai_chat": "content_filter",
+    "openai_responses": "incomplete",
+    "anthropic_messages": "refusal",
+    "gemini": "SAFETY",
+}
+"""The word for an answer that a filter ended."""
+
 
 @dataclass(slots=True)
 class Heard:

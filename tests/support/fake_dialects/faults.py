@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.support.fake_dialects.scenarios import text
-from tests.support.fake_dialects.script import Asked
+from tests.support.fake_dialects.script import Answer, Asked
 from tests.support.fake_http import Exchange
 
 Fault = Callable[[Exchange, str, ModuleType, Asked], Awaitable[None]]
@@ -62,6 +62,16 @@ async def _words(x: Exchange, argument: str, dialect: ModuleType, asked: Asked) 
     if argument == "prefill":
         assert asked.turns[-1].role in ("assistant", "model"), asked.turns
     await x.whole(400, _dump(dialect.error(400, message, code)))
+
+
+async def _blocked(x: Exchange, _: str, dialect: ModuleType, asked: Asked) -> None:
+    """An answer of nothing but the filter's word."""
+    answer = Answer(finish="content_filter")
+    if not asked.is_stream:
+        return await x.whole(200, _dump(dialect.whole(asked, answer)))
+    await x.head(200, dialect.STREAM_TYPE, length=None)
+    await x.chunk(b"".join(dialect.stream(asked, answer).all()))
+    return await x.end_chunks()
 
 
 async def _silent(x: Exchange, _: str, __: ModuleType, ___: Asked) -> None:
@@ -167,6 +177,7 @@ async def _begin(x: Exchange, count: int, dialect: ModuleType, asked: Asked) -> 
 FAULTS: dict[str, Fault] = {
     "refuse": _refuse,
     "words": _words,
+    "blocked": _blocked,
     "silent": _silent,
     "dropped": _dropped,
     "late": _late,
