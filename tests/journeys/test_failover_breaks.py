@@ -35,6 +35,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
     ) as running:
         config = json.loads(running.config.read_text())
         config["settings"]["resilience"] = {"open_s": OPEN_S, "open_max_s": OPEN_MAX_S, "ramp_s": 0.2, "window_s": 10}
+        config["settings"]["retry_budget"] = {"share": 100}
         config["combos"] += [
             {"name": f"{name}-pair", "models": [f"{name}-flap/m1", f"{name}-back/m2"]} for name in SHORT.values()
         ]

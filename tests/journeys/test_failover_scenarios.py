@@ -138,6 +138,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
 
 def _config(config: dict[str, Any]) -> str:
     config["settings"]["resilience"] = {}
+    config["settings"]["retry_budget"] = {"share": 100}  # every request here needs a second call
     for number, cell in enumerate(CELLS):
         fallback = node_of(cell.scenario.then, cell.fallback)
         models = [f"first-{number}/primary-{number}", f"{fallback}/secondary-{number}"]
