@@ -8,6 +8,7 @@
 -- ARGV[9] now, unix ms (tests only)    A limit of 0 is none.
 -- Returns {1, now in ms, how many are open with this one} taken;
 --         {0, "rpm" | "gap" | "concurrency", ms until it can be taken, -1 = not known} nothing taken.
+-- Learned gaps last an hour at most, whatever becomes of the server's clock.
 -- Taking twice with one id is the same as taking once. A second counts until it is wholly outside the last 60 s.
 local now = tonumber(ARGV[9])
 if not now then
@@ -20,7 +21,7 @@ local cap, lifetime_ms = tonumber(ARGV[6]), tonumber(ARGV[8]) * 1000
 local second = math.floor(now / 1000)
 
 local pace = redis.call("HMGET", KEYS[1], "g", "lg", "lu", "a")
-if (tonumber(pace[3]) or 0) > now then gap = math.max(gap, tonumber(pace[2])) end
+if (tonumber(pace[3]) or 0) > now and tonumber(pace[3]) <= now + 3600000 then gap = math.max(gap, tonumber(pace[2])) end
 if cap > 0 then
   local adapted = math.max(1, math.floor(math.min(tonumber(pace[4] or ARGV[7]), cap)))
   most = most > 0 and math.min(most, adapted) or adapted
@@ -35,21 +36,33 @@ for i = 1, #live, 2 do
   else untils[worker] = tonumber(live[i + 1]) end
 end
 for worker, count in pairs(counts) do
-  if (untils[worker] or 0) > now then open = open + count
+  if (untils[worker] or 0) > now then
+    open = open + count
+    if untils[worker] > now + lifetime_ms then redis.call("HSET", KEYS[3], "u:" .. worker, now + lifetime_ms) end
   else redis.call("HDEL", KEYS[3], "c:" .. worker, "u:" .. worker) end
 end
 if most > 0 and open >= most then return {0, "concurrency", -1} end
 
 local why, wait = nil, 0
 if gap > 0 and pace[1] then
-  local since = math.max(0, now - tonumber(pace[1]))  -- the server's clock may have been set back a little
+  local since = now - tonumber(pace[1])
+  if since < 0 then  -- the server's clock was set back: the last start counts as of now, and no longer than the gap
+    since = 0
+    redis.call("HSET", KEYS[1], "g", now)
+  end
   if since < gap then why, wait = "gap", gap - since end
 end
 
 local sum, oldest = 0, second
 if rpm > 0 then
   local state = redis.call("HMGET", KEYS[2], "n", "s")
-  sum, oldest = tonumber(state[1] or 0), math.min(tonumber(state[2] or second), second)
+  sum, oldest = tonumber(state[1] or 0), tonumber(state[2] or second)
+  if oldest > second then  -- the same: what was started counts as of now, and no longer than a minute
+    oldest = second
+    redis.call("DEL", KEYS[2])
+    redis.call("HSET", KEYS[2], "n", sum, "s", second, second, sum)
+    redis.call("EXPIRE", KEYS[2], 62)
+  end
   local before = sum
   if oldest < second - 121 then
     redis.call("DEL", KEYS[2])

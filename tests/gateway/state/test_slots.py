@@ -96,6 +96,27 @@ class TestScripts:
         await account.take("a", 0)
         assert await account.take("b", -5_000) == [0, b"gap", 250]
 
+    @pytest.mark.parametrize("back_s", [5, 3_600, 86_400])
+    async def test_a_clock_set_back_frees_a_gap_a_minute_and_the_dead_in_their_own_time(
+        self, client: RespClient, back_s: int
+    ) -> None:
+        gap, minute, slots = Account(client, gap=250), Account(client, rpm=3), Account(client, most=1)
+        await gap.take("a", 0)
+        now = -back_s * 1000
+        assert await gap.take("b", now) == [0, b"gap", 250]
+        assert (await gap.take("b", now + 250))[0] == 1, "it counts as of when the clock was seen set back"
+        await client.call("FLUSHALL")
+        await minute.take("a", 0)
+        await minute.take("b", 0)
+        assert (await minute.take("c", now))[0] == 1
+        assert await minute.take("d", now + 1_000) == [0, b"rpm", 60_000]
+        assert (await minute.take("d", now + 61_000))[0] == 1
+        assert (await minute.take("e", now + 61_000))[0] == 1, "what was started before is over, too"
+        await client.call("FLUSHALL")
+        await slots.take("a", 0, worker="dead")
+        assert (await slots.take("b", now))[0] == 0
+        assert (await slots.take("b", now + keys.OPEN_TTL_S * 1000))[0] == 1
+
     async def test_the_longer_of_two_waits_is_told(self, client: RespClient) -> None:
         account = Account(client, gap=250, rpm=1)
         await account.take("a", 0)
