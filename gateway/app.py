@@ -12,6 +12,9 @@ from typing import Any
 import structlog
 
 from gateway.admission.load import Load
+from gateway.cache.front import Front
+from gateway.cache.responses import ResponseCache
+from gateway.cache.store import BUDGET_S, CacheStore
 from gateway.config.envelope import parse_encryption_key
 from gateway.config.settings import Settings, load_settings
 from gateway.dialects.envelope import Envelopes
@@ -125,8 +128,18 @@ class App:
         self._standing = Standing(rests, tiers.is_spent)
         hearsay = Hearsay(self._standing, Views(redis, worker))
         self._cursors = cursors = Cursors(redis, worker, time.monotonic)
+        self._cache_redis = (
+            RespClient(settings.redis_cache_url, budget_s=BUDGET_S) if settings.redis_cache_url else None
+        )
+        self._cache = ResponseCache(
+            CacheStore(self._cache_redis, metrics, time.time),
+            Front(settings.semantic_cache_max_size, 0, time.time),
+            metrics,
+            time.time,
+        )
         self._tools = Tools(
             traffic=Traffic(self._standing, rests, slots, self._lines, self._retries, tiers),
+            cache=self._cache,
             tickets=cursors.ticket,
             load=self._load,
             runtimes=runtimes,
@@ -145,6 +158,8 @@ class App:
         self._edge = Edge(settings, self._tools, self._health, self._relay, os.urandom)
         redis.on_up = self._redis_is_up
         redis.start()
+        if self._cache_redis is not None:
+            self._cache_redis.start()
         snapshots = SnapshotWatch(
             settings.redis_url,
             runtimes,
@@ -210,6 +225,8 @@ class App:
         self._keyring.save()
         self._spool.release()
         self._tools.metrics.flush()
+        if self._cache_redis is not None:
+            await self._cache_redis.close()
         await self._redis.close()
 
     def _set_gauges(self) -> None:
@@ -221,10 +238,14 @@ class App:
         metrics.open_requests.set(edge.open_requests)
         metrics.open_streams.set(sum(1 for exchange in self._open_exchanges if exchange.head.is_stream))
         metrics.redis_up.set(1 if self._redis.is_up else 0)
+        metrics.cache_store_up.set(1 if self._cache.store.is_up else 0)
+        metrics.cache_front_bytes.set(self._cache.front.held_bytes)
         self._local_mode.look()
         for name, size in (
             ("bodies", edge.bodies.waiting),
             ("redis_trips", self._redis.waiting),
+            ("cache_trips", self._cache_redis.waiting if self._cache_redis else 0),
+            ("unsent_cache_bytes", self._cache.store.unsent_bytes),
             ("direct_calls", self._direct.open_calls),
             ("curl_calls", self._curl.open_calls),
             ("demo_calls", self._demo.open_calls),
@@ -243,6 +264,7 @@ class App:
             ("callers", len(self._keyring.callers)),
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
+            ("front_answers", len(self._cache.front)),
             ("resolutions", self._runtimes.known_resolutions),
             ("rests", self._rests.resting),
             ("failing_targets", self._rests.failing),

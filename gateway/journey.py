@@ -4,6 +4,7 @@
   2 admission   secret → Caller; may this key use that model?          `keyring`, `permit`
   3 dialects    bytes → what routing must know                         `CallerCodec.read_head`
   4 routing     name → targets in order                                `Runtime.plan`
+    cache       the answer of the same request, if it is kept        `ResponseCache.recall`
   5 relay       targets until one commits                              `relay` (6 upstream: one call)
   7 dialects    the answer's bytes: watched and passed on, or translated   `Tap`, `Translation`
   8 accounting  the record, handed over before the last byte is sent   `holds.settle`
@@ -14,7 +15,7 @@ failure ends the answer with the dialect's own error event. One record for every
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,10 +23,14 @@ import structlog
 from msgspec import structs
 
 from gateway.accounting.explain import explained_header, explanation
-from gateway.accounting.record import note_of, record_of, refusal_of
+from gateway.accounting.record import note_of, record_of, refusal_of, saved_of
 from gateway.accounting.reservation import reservation_of
 from gateway.admission.load import Load
 from gateway.admission.permit import may_use
+from gateway.cache.entry import NOTHING, Entry, Recall
+from gateway.cache.recorder import Recorder
+from gateway.cache.replay import replayed
+from gateway.cache.responses import ResponseCache
 from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
@@ -78,6 +83,7 @@ class Tools:
     tickets: Tickets
     load: Load
     open_exchanges: set[Exchange]
+    cache: ResponseCache
 
 
 async def identify(secret: bytes, tools: Tools) -> Caller:
@@ -142,14 +148,29 @@ async def _admit(
         task=asyncio.current_task(),
     )
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
-    tokens, nano_usd = _reservation(caller, exchange, plan, note, runtime)
+    recall = NOTHING
+    if runtime.caching is not None:
+        recall = await tools.cache.recall(
+            exchange,
+            caller,
+            runtime.caching,
+            pinned_provider=inbound.pinned_provider,
+            combo=_combo_config(inbound, head, runtime),
+        )
+    answer = None if recall.entry is None else replayed(recall.entry, exchange)
+    tokens, nano_usd = (0, 0) if answer else _reservation(caller, exchange, plan, note, runtime)
     taken = await tools.holds.take(caller, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
     while isinstance(taken, Caller):
         plan = _plan(inbound, head, taken, runtime, tools)
-        tokens, nano_usd = _reservation(taken, exchange, plan, note, runtime)
+        tokens, nano_usd = (0, 0) if answer else _reservation(taken, exchange, plan, note, runtime)
         taken = await tools.holds.take(taken, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
     exchange.note = note
-    return _Passage(exchange, plan, note, taken, reply, tools, runtime)
+    return _Passage(exchange, plan, note, taken, reply, tools, runtime, recall, answer)
+
+
+def _combo_config(inbound: Inbound, head: Head, runtime: Runtime) -> Mapping[str, object] | None:
+    combo = runtime.resolve(inbound.pinned_provider, head.model).combo
+    return combo.config if combo is not None else None
 
 
 async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: GatewayError, tools: Tools) -> None:
@@ -218,7 +239,10 @@ class _Passage:
         reply: Reply,
         tools: Tools,
         runtime: Runtime,
+        recall: Recall,
+        answer: Committed | None,
     ) -> None:
+        """`answer`: a kept one that is served instead of asking anybody."""
         self.exchange = exchange
         self._plan = plan
         self._note = note
@@ -233,20 +257,17 @@ class _Passage:
         head_wants = exchange.head.is_stream and exchange.caller.progress
         if head_wants and asks_progress(exchange.headers) and not exchange.arrival.wants_array:
             self._progress = Progress(exchange, reply, runtime.settings.progress_s)
+        self._recall = recall
+        self._answer = answer
+        self._recorder = Recorder(runtime.settings.cache.max_answer_bytes) if recall.key and answer is None else None
+        self._ttl_s = runtime.settings.cache.ttl_s
+        self._cost_nano_usd = 0
 
     async def run(self) -> None:
         exchange = self.exchange
         try:
-            if exchange.head.is_stream:
-                self._plan_early_headers()
-            committed = await relay(
-                exchange,
-                self._plan,
-                self._tools.attempts,
-                self._tools.metrics,
-                self._tools.traffic,
-                self._send_early_headers,
-            )
+            committed = self._answer or await self._relayed()
+            exchange.call, exchange.target = committed.call, committed.target
             exchange.watch.nudge_due = 0.0
             exchange.committed_at = time.monotonic()
             if exchange.head.is_stream:
@@ -273,6 +294,14 @@ class _Passage:
                 exchange.error = "internal_error"
                 await self._settle(500)
 
+    async def _relayed(self) -> Committed:
+        if self.exchange.head.is_stream:
+            self._plan_early_headers()
+        tools = self._tools
+        return await relay(
+            self.exchange, self._plan, tools.attempts, tools.metrics, tools.traffic, self._send_early_headers
+        )
+
     async def _forward_whole(self, committed: Committed) -> None:
         exchange = self.exchange
         exchange.usage = committed.usage
@@ -284,10 +313,14 @@ class _Passage:
             body = exchange.caller.encode_response(answer, self._stamp(committed))
         await self._settle(200, len(body))
         await self._reply.whole(200, self._headers(committed, b"application/json"), body)
+        if self._recorder is not None:
+            self._recorder.add(committed.held)
+            self._keep(committed, self._recorder)
 
     async def _forward_stream(self, committed: Committed) -> None:
         """Pass the stream on, whole events a write. The last bytes wait for the record."""
         exchange, reply, call, mender = self.exchange, self._reply, committed.call, committed.mender
+        recorder = self._recorder
         tap = self._tap(committed)
         gap_s = exchange.timeouts.gap_s
         exchange.watch.enter("gap_timeout", time.monotonic() + gap_s, gap_s)
@@ -301,6 +334,8 @@ class _Passage:
         is_torn = False
         try:
             while data:
+                if recorder is not None:
+                    recorder.add(data)
                 out = tap.feed(data)
                 if tap.held_bytes > MAX_HELD_BYTES:
                     out += tap.take_rest()
@@ -351,6 +386,30 @@ class _Passage:
         exchange.watch.enter("gap_timeout", time.monotonic() + LINGER_S)
         await self._settle(200, len(last))
         await reply.finish(last)
+        if recorder is not None and not tap.error:
+            self._keep(committed, recorder)
+
+    def _keep(self, committed: Committed, recorder: Recorder) -> None:
+        """The answer is whole and sent: keep it as its provider gave it."""
+        if recorder.is_too_large:
+            return
+        exchange, target, asking, now = self.exchange, committed.target, committed.asking, time.time()
+        entry = Entry(
+            at=now,
+            expires_at=now + self._ttl_s,
+            dialect=asking.codec.dialect,
+            is_stream=exchange.head.is_stream,
+            body=recorder.body(),
+            content_type=committed.call.headers.get("content-type", ""),
+            provider=target.connection.provider,
+            connection_id=target.connection.id,
+            model=target.model,
+            combo=target.combo,
+            usage=exchange.usage,
+            cost_nano_usd=self._cost_nano_usd,
+            names=asking.names,
+        )
+        self._tools.cache.keep(self._recall.key, entry)
 
     def _tap(self, committed: Committed) -> Tap:
         """What looks at the stream on its way: a watcher of bytes that pass, or a translator."""
@@ -450,6 +509,9 @@ class _Passage:
         ended_at = time.monotonic()
         bytes_out = self._reply.bytes_out + last_bytes
         record = record_of(self._note, exchange, self._rates, status=status, ended_at=ended_at, bytes_out=bytes_out)
+        if self._answer is not None and self._recall.entry is not None:
+            record = saved_of(record, self._recall.how, self._recall.entry.cost_nano_usd)
+        self._cost_nano_usd = record.cost_nano_usd
         if self._keeps_routing:
             record = structs.replace(record, routing=self._plan.decision())
         _measure(record, tools.metrics)
@@ -462,6 +524,8 @@ class _Passage:
     def _let_go(self, record: RequestRecord) -> None:
         """The connection that answered is free again, and has shown how fast it is."""
         exchange, traffic = self.exchange, self._tools.traffic
+        if self._answer is not None:
+            return
         if exchange.committed_at and exchange.target is not None:
             traffic.lines.leave(exchange.slot, "ok")
             if len(self._plan.targets) == 1:
@@ -504,6 +568,8 @@ class _Passage:
             (b"x-omniroute-model", _header_value(target.model)),
             (b"x-omniroute-attempts", b"%d" % len(self.exchange.attempts)),
         ]
+        if self._recall.key:
+            headers.append((b"x-omniroute-cache", b"MISS" if self._answer is None else b"HIT"))
         if self.exchange.head.is_stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))
@@ -549,6 +615,9 @@ def _measure(record: RequestRecord, metrics: Metrics) -> None:
         metrics.tokens.add((provider, "cache_write"), usage.cache_write)
     if usage.reasoning:
         metrics.tokens.add((provider, "reasoning"), usage.reasoning)
+    if record.cache:
+        metrics.saved_tokens.add((record.cache, "input"), record.saved_input)
+        metrics.saved_tokens.add((record.cache, "output"), record.saved_output)
     if usage.estimated:
         metrics.estimated_usage.add((provider,))
     if record.status >= 500 or record.error.startswith("stream_"):

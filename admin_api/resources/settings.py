@@ -21,6 +21,7 @@ from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.settings import REFUSED_LITERALS
 from gateway.config.snapshot import AccountStrategy, RoutingSettings, SessionAffinity
 from gateway.domain.budget import TierBudgets
+from gateway.domain.caching import CacheSettings
 from gateway.domain.rest import Resilience
 from gateway.domain.retrying import RetryBudget
 from gateway.domain.timeouts import Timeouts
@@ -66,6 +67,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     tier_budgets: TierBudgets | msgspec.UnsetType = msgspec.UNSET
     session_affinity: SessionAffinity | msgspec.UnsetType = msgspec.UNSET
     retry_budget: RetryBudget | msgspec.UnsetType = msgspec.UNSET
+    cache: CacheSettings | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
     progress_s: _Limit | msgspec.UnsetType = msgspec.UNSET
     explains_all: bool | msgspec.UnsetType = msgspec.UNSET
@@ -191,6 +193,12 @@ async def _store(connection: AsyncConnection, body: SettingsBody, data: dict[str
     if body.retry_budget is not msgspec.UNSET:
         before = rows["retryBudget"].value if "retryBudget" in rows else {}
         given["retryBudget"] = {**before, **{name: getattr(body.retry_budget, name) for name in data["retryBudget"]}}
+    if body.cache is not msgspec.UNSET:
+        before = rows["cache"].value if "cache" in rows else {}
+        given["cache"] = {
+            **before,
+            **{name: value for name, value in msgspec.to_builtins(body.cache).items() if name in data["cache"]},
+        }
     managed = [name for name in given if name in rows and rows[name].managed]
     if managed:
         raise conflict(f"managed by the config file: {', '.join(managed)}; change them there")
@@ -219,6 +227,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "waiting": {**msgspec.structs.asdict(Waiting()), **stored.get("waiting", {})},
         "resilience": {**msgspec.structs.asdict(Resilience()), **stored.get("resilience", {})},
         "retryBudget": {**msgspec.structs.asdict(RetryBudget()), **stored.get("retryBudget", {})},
+        "cache": {**msgspec.to_builtins(CacheSettings()), **stored.get("cache", {})},
         "managed": [row.name for row in rows if row.managed],
     }
 

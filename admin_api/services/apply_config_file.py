@@ -299,6 +299,7 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "tierBudgets": msgspec.to_builtins(given.tier_budgets) if given.tier_budgets else None,
         "sessionAffinity": given.session_affinity,
         "retryBudget": msgspec.structs.asdict(given.retry_budget) if given.retry_budget else None,
+        "cache": msgspec.to_builtins(given.cache) if given.cache else None,
         "earlyHeadersS": given.early_headers_s,
         "progressS": given.progress_s,
         "explainsAll": given.explains_all,

@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from gateway.accounting.cost import Rates, cost_of
+from gateway.domain.caching import HowAnswered
 from gateway.domain.caller import Caller
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
@@ -72,6 +73,19 @@ def record_of(
         first_byte_ms=_ms(exchange.committed_at - exchange.started_at) if exchange.committed_at else None,
         duration_ms=_ms(ended_at - exchange.started_at),
         bytes_out=bytes_out,
+    )
+
+
+def saved_of(record: RequestRecord, how: HowAnswered, cost_nano_usd: int) -> RequestRecord:
+    """The record of a request that a kept answer has served: it used nothing, and saved what the answer had cost."""
+    return structs.replace(
+        record,
+        cache=how,
+        usage=Usage(),
+        cost_nano_usd=0,
+        saved_input=record.usage.input,
+        saved_output=record.usage.output,
+        saved_nano_usd=cost_nano_usd,
     )
 
 

@@ -43,6 +43,7 @@ from gateway.config.shape_reader import BAD, near, read_shape
 from gateway.config.snapshot import (
     AccountStrategy,
     Alias,
+    CacheSettings,
     ComboModel,
     FallbackChain,
     Price,
@@ -111,6 +112,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     sticky_limit: int | None = None
     timeouts: Timeouts | None = None
     waiting: Waiting | None = None
+    cache: CacheSettings | None = None
     early_headers_s: float | None = None
     progress_s: float | None = None
     explains_all: bool | None = None
@@ -332,6 +334,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         sticky_limit=shape.sticky_limit,
         timeouts=_timeouts(shape.timeouts) if shape.timeouts else None,
         waiting=_waiting(shape.waiting) if shape.waiting else None,
+        cache=shape.cache,
         early_headers_s=shape.early_headers_s,
         progress_s=shape.progress_s,
         explains_all=shape.explains_all,

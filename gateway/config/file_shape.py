@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.config.snapshot import AccountStrategy, SessionAffinity, Strategy, Tier
 from gateway.domain.budget import TierBudgets
+from gateway.domain.caching import CacheSettings
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile, Resilience
 from gateway.domain.retrying import RetryBudget
@@ -172,6 +173,7 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     sticky_limit: Count | None = None
     timeouts: TimeoutsShape | None = None
     waiting: WaitingShape | None = None
+    cache: CacheSettings | None = None
     early_headers_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     progress_s: Limit | None = None
     explains_all: bool | None = None

@@ -11,6 +11,8 @@ from typing import Literal
 import msgspec
 
 from gateway.domain.budget import TierBudgets as TierBudgets  # noqa: PLC0414  (as below)
+from gateway.domain.caching import CacheSettings as CacheSettings  # noqa: PLC0414  (as below)
+from gateway.domain.caching import CacheSwitch
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile as Profile  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)
@@ -110,6 +112,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocked_providers: tuple[str, ...] = ()
     is_demo_enabled: bool = True
     resilience: Resilience = Resilience()
+    cache: CacheSettings = CacheSettings()
     profiles: dict[str, Profile] = {}
     """By provider id, and `apikey` for all of them."""
     tier_budgets: TierBudgets = TierBudgets()
@@ -156,6 +159,7 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     is_strict: bool = False
     is_no_log: bool = False
     cache_scope: str = ""
+    cache: CacheSwitch = ""
     expires_at: float = 0.0
 
 

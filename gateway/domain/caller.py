@@ -2,6 +2,8 @@
 
 import msgspec
 
+from gateway.domain.caching import CacheSwitch
+
 
 class Caller(msgspec.Struct, frozen=True):
     """A checked gateway key, or the anonymous caller when keys are not required (`digest` empty).
@@ -25,6 +27,12 @@ class Caller(msgspec.Struct, frozen=True):
     budget_period: str = ""
     priority: str = "interactive"
     """The class of the key: which requests an overloaded worker refuses first (`admission/load.py`)."""
+
+    is_no_log: bool = False
+    """Nothing of what it asks or gets is kept."""
+    cache_scope: str = ""
+    """Keys of one scope share answers; a key without one shares them with nobody."""
+    cache: CacheSwitch = ""
 
     @property
     def has_limits(self) -> bool:

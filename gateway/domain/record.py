@@ -6,6 +6,7 @@ ledger job of the control plane. Encoded as JSON so that an operator can read a 
 
 import msgspec
 
+from gateway.domain.caching import HowAnswered
 from gateway.domain.decision import Decision
 from gateway.domain.usage import Usage
 
@@ -58,6 +59,11 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     duration_ms: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    cache: HowAnswered = ""
+    """Not empty: no provider was asked for it, so its usage and cost are nothing, and the fields below say what it saved."""
+    saved_input: int = 0
+    saved_output: int = 0
+    saved_nano_usd: int = 0
     routing: Decision | None = None
     """Kept when the caller asked for an explanation, or the operator wants it of all requests."""
 

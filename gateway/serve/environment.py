@@ -22,6 +22,7 @@ def child_environment(settings: Settings, given: Mapping[str, str], role: Role) 
         "OMNIROUTE_RUN_DIR": str(settings.run_dir),
         "OMNIROUTE_ROLE": role,
         "REDIS_URL": settings.redis_url,
+        "REDIS_CACHE_URL": settings.redis_cache_url,
         "JWT_SECRET": settings.jwt_secret,
         "API_KEY_SECRET": settings.api_key_secret,
         "STORAGE_ENCRYPTION_KEY": settings.storage_encryption_key,

@@ -17,6 +17,7 @@ from gateway.serve.drain import drain_notice
 _LONGEST_SOCKET_PATH = 100
 _LOG_LIMIT_BYTES = 1_048_576
 _VALKEY_SOCKET = "valkey.sock"
+_CACHE_SOCKET = "cache.sock"
 _SHORT_ROOT = Path("/tmp")  # noqa: S108  (the folder made there is ours, 0700, and checked to be)
 
 
@@ -66,6 +67,11 @@ def empty_run_dir(settings: Settings) -> None:
 def valkey_socket(settings: Settings) -> Path:
     """Unix socket of the embedded Valkey."""
     return settings.run_dir / _VALKEY_SOCKET
+
+
+def cache_socket(settings: Settings) -> Path:
+    """Unix socket of the embedded cache store."""
+    return settings.run_dir / _CACHE_SOCKET
 
 
 def open_bounded_log(path: Path) -> int:

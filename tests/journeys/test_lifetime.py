@@ -89,7 +89,7 @@ def test_every_child_may_be_killed_and_callers_are_served_again(product: Product
 
 def test_a_kill_of_the_supervisor_leaves_nothing(product: Product) -> None:
     tree = product.tree()
-    assert len(tree) == 5
+    assert len(tree) == 6
     product.process.kill()
     wait_for(lambda: not any(is_alive(pid) for pid in tree), 5)
 

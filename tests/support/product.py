@@ -75,7 +75,12 @@ class Product:
 
     def child(self, name: str) -> int:
         """Process id of a child by its role: valkey, admin, gateway (the server's main process); 0 if it is away."""
-        patterns = {"valkey": r"/valkey-server ", "admin": r" -m \S*admin", "gateway": r" -m \S*workers$"}
+        patterns = {
+            "valkey": r"/valkey-server .*valkey\.sock",
+            "cache": r"/valkey-server .*cache\.sock",
+            "admin": r" -m \S*admin",
+            "gateway": r" -m \S*workers$",
+        }
         for pid, parent, command in processes():
             if parent == self.process.pid and "tied_exec" not in command and re.search(patterns[name], command):
                 return pid

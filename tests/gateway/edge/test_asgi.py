@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.admission.load import Load
+from gateway.cache.front import Front
+from gateway.cache.responses import ResponseCache
+from gateway.cache.store import CacheStore
 from gateway.config.settings import Settings
 from gateway.config.snapshot import RoutingSettings
 from gateway.dialects.envelope import Envelopes
@@ -75,6 +78,9 @@ class Worker:
         keyring = Keyring(redis, b"pepper")
         self.transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
         self.tools = Tools(
+            cache=ResponseCache(
+                CacheStore(None, self.metrics, time.time), Front(10, 0, time.time), self.metrics, time.time
+            ),
             runtimes=RuntimeHolder(),
             keyring=keyring,
             holds=Holds(redis, keyring, self.spool, "w", self.metrics, asyncio.get_running_loop().time),

@@ -56,7 +56,7 @@ def test_ready_within_three_seconds(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_ends_everything_with_exit_code_0(product: Product, signum: int) -> None:
     tree = product.tree()
-    assert len(tree) == 5
+    assert len(tree) == 6
     assert product.stop(signum) == 0
     assert not any(is_alive(pid) for pid in tree)
     assert not (product.data_dir / "run" / "valkey.sock").exists()
@@ -107,7 +107,7 @@ def test_workers_that_cannot_start_do_not_end_the_product(make: Make, tmp_path: 
 def test_a_kill_of_the_supervisor_leaves_nothing_and_the_next_start_works(make: Make, tmp_path: Path) -> None:
     first = make(tmp_path).wait_ready()
     tree = first.tree()
-    assert len(tree) == 5
+    assert len(tree) == 6
     first.process.kill()
     wait_for(lambda: not any(is_alive(pid) for pid in tree), 5)
     second = make(tmp_path, PORT=str(first.port)).wait_ready()
@@ -161,7 +161,7 @@ def test_a_terminal_that_is_closed_is_a_stop_signal(tmp_path: Path) -> None:
     while b"is ready" not in shown:
         shown += os.read(terminal, 4096)
     children = [child for child, parent, _ in processes() if parent == pid]
-    assert len(children) == 3
+    assert len(children) == 4
     os.close(terminal)
     wait_for(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT), 10)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
@@ -282,7 +282,7 @@ def test_valkey_sees_no_secret_and_no_other_child_holds_the_lock(product: Produc
     holders = {
         pid for pid, _, _ in processes() if pid in {*product.tree(), product.process.pid} and lock in open_files(pid)
     }
-    assert holders == {product.process.pid, product.child("valkey")}
+    assert holders == {product.process.pid, product.child("valkey"), product.child("cache")}
 
 
 def test_api_port_takes_the_callers(make: Make, tmp_path: Path) -> None:

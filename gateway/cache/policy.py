@@ -1,0 +1,44 @@
+"""Which requests may be answered from the cache, and whose answers are whose. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from gateway.domain.caching import CacheSettings, CacheSwitch
+from gateway.domain.caller import Caller
+from gateway.domain.chat import ChatRequest
+
+_ZERO = re.compile(rb'"temperature"\s*:\s*-?0(?:\.0*)?(?:[eE][+-]?\d+)?\s*[,}\r\n]')
+
+
+def tenant_of(caller: Caller) -> str:
+    """Who shares answers: the keys of one scope, else a key alone, else all who come without a key."""
+    if caller.cache_scope:
+        return f"scope:{caller.cache_scope}"
+    return f"key:{caller.key_id}" if caller.digest else "anonymous"
+
+
+def is_wanted(settings: CacheSettings, key_says: CacheSwitch, combo: Mapping[str, object] | None) -> bool:
+    """The key's word counts before the combo's (`cache: true`), and that before the settings'."""
+    if settings.mode == "off" or key_says == "off":
+        return False
+    if key_says == "on":
+        return True
+    combo_says = combo.get("cache") if combo else None
+    return bool(combo_says) if isinstance(combo_says, bool) else settings.mode == "on"
+
+
+def refuses_cache(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """`X-OmniRoute-No-Cache: true`: neither is it looked for, nor kept."""
+    return any(name == b"x-omniroute-no-cache" and value.lower() in (b"true", b"1") for name, value in headers)
+
+
+def may_say_zero(body: bytes) -> bool:
+    """Whether `temperature: 0` may stand in the body: what saves decoding all the others."""
+    return b'"temperature"' in body and _ZERO.search(body) is not None
+
+
+def is_repeatable(request: ChatRequest, settings: CacheSettings) -> bool:
+    """Whether an answer of it may be given again: no tool of the provider's own looks at a world that changes."""
+    if request.built_in_tools or request.n != 1:
+        return False
+    return settings.any_temperature or request.temperature == 0

@@ -1,0 +1,115 @@
+"""The response cache of a worker: finds the answer of a request, and keeps the ones that are given.
+
+Looked for in the worker's own memory first, then in the cache store. Whatever goes wrong is a miss.
+"""
+
+from collections.abc import Callable, Mapping
+
+from gateway.cache.canonical import Asked, signature
+from gateway.cache.entry import NOTHING, Entry, Recall
+from gateway.cache.front import Front
+from gateway.cache.policy import is_repeatable, is_wanted, may_say_zero, refuses_cache, tenant_of
+from gateway.cache.store import CacheStore
+from gateway.dialects.codec import BrokenAnswer, Origin
+from gateway.dialects.registry import PROVIDERS
+from gateway.domain.caching import CacheSettings
+from gateway.domain.caller import Caller
+from gateway.domain.errors import GatewayError
+from gateway.domain.events import Finished
+from gateway.relay.exchange import Exchange
+from gateway.telemetry.metrics import Metrics
+
+_GOOD_ENDS = frozenset({"stop", "stop_sequence", "length", "tool_calls"})
+_SUSPICIOUS = (b"content_filter", b'"refusal"', b"pause_turn", b"incomplete")
+"""One of these stands in every answer of OpenAI's and Anthropic's dialects that ended for another reason."""
+
+
+class ResponseCache:
+    """`wall` gives unix seconds."""
+
+    def __init__(self, store: CacheStore, front: Front, metrics: Metrics, wall: Callable[[], float]) -> None:
+        self.store = store
+        self.front = front
+        self._metrics = metrics
+        self._wall = wall
+
+    async def recall(
+        self,
+        exchange: Exchange,
+        caller: Caller,
+        settings: CacheSettings,
+        *,
+        pinned_provider: str = "",
+        combo: Mapping[str, object] | None = None,
+    ) -> Recall:
+        """The answer of the request, or where its answer belongs, or nothing. Raises nothing."""
+        key = self.key_of(exchange, caller, settings, pinned_provider=pinned_provider, combo=combo)
+        if not key:
+            return NOTHING
+        self.front.max_bytes = settings.front_bytes
+        entry = self.front.get(key)
+        where = "front"
+        if entry is None:
+            where = "store"
+            entry = await self.store.get(key)
+            if entry is not None:
+                self.front.put(key, entry)
+        if entry is None:
+            self._metrics.cache_lookups.add(("miss",))
+            return Recall(key)
+        self._metrics.cache_lookups.add((where,))
+        return Recall(key, entry, "hit")
+
+    def key_of(
+        self,
+        exchange: Exchange,
+        caller: Caller,
+        settings: CacheSettings,
+        *,
+        pinned_provider: str = "",
+        combo: Mapping[str, object] | None = None,
+    ) -> str:
+        """The signature of a request that may be answered from the cache; empty for any other. Raises nothing."""
+        if caller.is_no_log or not is_wanted(settings, caller.cache, combo) or refuses_cache(exchange.headers):
+            return ""
+        if not settings.any_temperature and not may_say_zero(exchange.body):
+            return ""
+        try:
+            request = exchange.request()
+        except GatewayError:  # a provider may take what cannot be read here
+            return ""
+        if not is_repeatable(request, settings):
+            return ""
+        asked = Asked(
+            tenant_of(caller), exchange.caller.dialect, pinned_provider, exchange.body, exchange.headers, request
+        )
+        return signature(asked) or ""
+
+    def keep(self, key: str, entry: Entry) -> None:
+        """Keep a good answer that came to its end. Others are told apart here, by why they ended."""
+        if not _ended_well(entry):
+            return
+        self.front.put(key, entry)
+        kept = self.store.put(key, entry)
+        self._metrics.cache_answers.add(("kept" if kept else "not_kept",))
+
+    def forget_all(self, generation: str) -> None:
+        """Another generation counts from now on: nothing that was kept is found again."""
+        if generation != self.store.generation:
+            self.store.generation = generation
+            self.front.clear()
+
+
+def _ended_well(entry: Entry) -> bool:
+    """Why an answer ended is known only to who decodes it, which most need not be."""
+    if entry.dialect != "gemini" and not any(word in entry.body for word in _SUSPICIOUS):
+        return True
+    codec, origin = PROVIDERS[entry.dialect], Origin(entry.provider, "")
+    try:
+        if not entry.is_stream:
+            return codec.decode_response(entry.body, origin).finish in _GOOD_ENDS
+        decoder = codec.make_decoder(origin)
+        events = decoder.feed(entry.body) + decoder.end()
+    except BrokenAnswer:
+        return False
+    return bool(events) and isinstance(events[-1], Finished) and events[-1].finish in _GOOD_ENDS

@@ -1,0 +1,26 @@
+"""What an operator sets about the response cache (`settings: cache:`, `/api/settings`)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+CacheMode = Literal["off", "opt-in", "on"]
+"""`opt-in`: only for keys and combos that ask for it; `on`: for all but those that do without."""
+CacheSwitch = Literal["", "on", "off"]
+"""Of a key. Empty = as the combo or the settings say."""
+HowAnswered = Literal["", "hit", "semantic", "idempotent", "joined"]
+"""Why a request cost nothing: found by its signature or its meaning, repeated under its key, or shared with another's call."""
+
+
+class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sizes in bytes, times in seconds."""
+
+    mode: CacheMode = "off"
+    any_temperature: bool = False
+    """Also for requests that do not say `temperature: 0`: they get the answer that somebody of their tenant got before."""
+    ttl_s: Annotated[float, Meta(ge=0.1, le=30 * 86_400)] = 1800.0
+    max_answer_bytes: Annotated[int, Meta(ge=1, le=16 * 1024 * 1024)] = 2 * 1024 * 1024
+    """Longer answers are not kept."""
+    front_bytes: Annotated[int, Meta(ge=0, le=4 * 1024 * 1024 * 1024)] = 4 * 1024 * 1024
+    """Answers that each worker keeps in its own memory, together."""
