@@ -4,7 +4,7 @@ import msgspec
 
 
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """In seconds. `gap_s` is silence between two chunks; `total_s` covers one call from its start."""
+    """In seconds. `gap_s` is silence between two chunks; `total_s` covers the whole request, further attempts included."""
 
     connect_s: float = 5.0
     headers_s: float = 30.0

@@ -163,7 +163,10 @@ class Attempts:
         is_patient = is_last or head.is_reasoning
         patience_s = timeouts.first_event_reasoning_s if is_patient else timeouts.first_event_s
         exchange.watch.begin(
-            call, "headers_timeout", now + (patience_s if is_patient else timeouts.headers_s), now + timeouts.total_s
+            call,
+            "headers_timeout",
+            now + (patience_s if is_patient else timeouts.headers_s),
+            exchange.started_at + timeouts.total_s,
         )
         mender = None
         if connection.mend is not None and asking.codec.dialect == "openai_chat":

@@ -173,7 +173,9 @@ def tier_money(tier: str, period: str) -> str:
 
 
 def flight(name: str) -> str:
-    """hash, two leases, then the idempotency window: `t` = leader's token, `b` = fingerprint of the request, `l` = leader's worker,
+    """hash, two leases, then the idempotency window.
+
+    `t` = leader's token, `b` = fingerprint of the request, `l` = leader's worker,
     `u` = unix ms until which its lease holds, `x` once it is over, `w:<worker>` = unix ms until which that worker follows.
     """
     return f"{SCHEMA}:flight:{{f:{name}}}"

@@ -11,6 +11,7 @@ import pytest
 from gateway.domain.errors import CallerGone, UpstreamFailed
 from gateway.domain.rest import Resilience
 from gateway.domain.target import Target
+from gateway.domain.timeouts import Timeouts
 from gateway.domain.waiting import Waiting
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
@@ -59,6 +60,7 @@ async def run(
     attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     targets = (replace(target(name), model=(models or {}).get(name, "m1")) for name in scripts)
     plan = msgspec.structs.replace(plan_of(*targets), goes_on_after=goes_on_after)
+    attempts.wheel.add(asked.watch)
     try:
         return await relay(asked, plan, attempts, metrics or Metrics(), traffic(), silent), transport
     finally:
@@ -103,6 +105,16 @@ async def test_the_callers_own_mistake_stops_the_loop_and_is_told_in_the_provide
     assert error.value.body == b'{"error":{"message":"bad temperature"}}'
     assert error.value.content_type == "application/json"
     assert [one.outcome for one in asked.attempts] == ["server_error", "caller_error"]
+
+
+async def test_one_deadline_covers_all_attempts_of_a_request() -> None:
+    asked = exchange(timeouts=Timeouts(headers_s=0.2, first_event_s=0.2, first_event_reasoning_s=5.0, total_s=0.3))
+    with pytest.raises(UpstreamFailed) as error:
+        await run(asked, a=[60.0], b=[60.0], c=GOOD)
+    assert (error.value.status, error.value.code) == (504, "upstream_timeout")
+    assert [(one.connection_id, one.outcome) for one in asked.attempts] == [
+        ("local-a", "silent"), ("local-b", "silent")
+    ]  # fmt: skip
 
 
 TOO_LONG = whole(400, b'{"error":{"code":"context_length_exceeded","message":"too long"}}')
