@@ -18,6 +18,7 @@ from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer
 from admin_api.publish import Publisher
 from admin_api.resources import (
     auth,
+    cache,
     combos,
     health,
     keys,
@@ -53,6 +54,7 @@ _RESOURCES = (
     resilience,
     rate_limits,
     routing,
+    cache,
     pages,
 )
 

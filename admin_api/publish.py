@@ -366,6 +366,7 @@ def key_entry(row: KeyRow) -> KeyEntry:
         is_strict=row.is_strict,
         is_no_log=row.is_no_log,
         cache_scope=row.cache_scope,
+        cache=row.cache,
         expires_at=row.expires_at,
     )
 

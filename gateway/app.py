@@ -56,6 +56,7 @@ from gateway.tasks.beat import (
     share_views,
     watch_parent,
 )
+from gateway.tasks.follow_cache import follow_cache
 from gateway.tasks.local_mode import LocalMode
 from gateway.tasks.replay_spool import replay_spool
 from gateway.tasks.runner import Runner
@@ -178,6 +179,7 @@ class App:
         start("beat_heart", lambda: beat_heart(redis, worker, runtimes, self._local_mode.told))
         start("renew_holds", lambda: renew_holds(holds, slots))
         start("refresh_rests", lambda: refresh_rests(rests))
+        start("follow_cache", lambda: follow_cache(redis, self._cache, runtimes))
         start("share_views", lambda: share_views(hearsay, tiers))
         start("save_keys", lambda: save_keys(keyring))
         start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))

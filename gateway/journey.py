@@ -597,6 +597,13 @@ def _header_value(text: str) -> bytes:
     return text.encode("ascii", "backslashreplace")
 
 
+def _measure_prompt_cache(record: RequestRecord, metrics: Metrics) -> None:
+    usage, where = record.usage, (record.connection_id, record.model)
+    metrics.prompt_cache_tokens.add((*where, "input"), usage.input)
+    metrics.prompt_cache_tokens.add((*where, "read"), usage.cache_read)
+    metrics.prompt_cache_tokens.add((*where, "written"), usage.cache_write)
+
+
 def _measure(record: RequestRecord, metrics: Metrics) -> None:
     kind = "stream" if record.is_stream else "unary"
     where = (record.endpoint, record.provider, kind)
@@ -611,6 +618,8 @@ def _measure(record: RequestRecord, metrics: Metrics) -> None:
         metrics.tokens.add((provider, "output"), usage.output)
     if usage.cache_read:
         metrics.tokens.add((provider, "cache_read"), usage.cache_read)
+    if usage.cache_read or usage.cache_write:
+        _measure_prompt_cache(record, metrics)
     if usage.cache_write:
         metrics.tokens.add((provider, "cache_write"), usage.cache_write)
     if usage.reasoning:

@@ -14,6 +14,7 @@ from admin_api.services.plane import Plane
 from admin_api.store.keys import KeyRow, bury_key, keys
 from gateway.config.file_shape import BudgetPeriod, KeyPriority
 from gateway.config.keys import new_key_secret
+from gateway.domain.caching import CacheSwitch
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Model = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
@@ -37,6 +38,7 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     priority: KeyPriority | msgspec.UnsetType = msgspec.UNSET
     strict: bool | msgspec.UnsetType = msgspec.UNSET
     cache_scope: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
+    cache: CacheSwitch | msgspec.UnsetType = msgspec.UNSET
     expires_at: _Instant | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -105,6 +107,7 @@ def key_view(row: KeyRow) -> dict[str, Any]:
         "priority": row.priority,
         "strict": row.is_strict,
         "cacheScope": row.cache_scope,
+        "cache": row.cache,
         "expiresAt": row.expires_at,
         "isActive": row.is_active,
         "managed": row.managed,
@@ -147,6 +150,7 @@ _COLUMNS = {
     "priority": "priority",
     "strict": "is_strict",
     "cache_scope": "cache_scope",
+    "cache": "cache",
     "expires_at": "expires_at",
     "is_active": "is_active",
 }

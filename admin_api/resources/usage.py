@@ -95,6 +95,12 @@ def _usage_view(row: RecordRow) -> dict[str, Any]:
         },
         "costNanoUsd": cost,
         "costUsd": None if cost is None else cost / NANO,
+        "cache": row["cache"],
+        "saved": {
+            "input": row["saved_input_tokens"],
+            "output": row["saved_output_tokens"],
+            "nanoUsd": row["saved_nano_usd"],
+        },
     }
 
 

@@ -94,7 +94,9 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
     """Columns of a record. Raises ValueError for what no honest worker writes."""
     usage = record.usage
     counts = (usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning)
-    if not all(0 <= count < _MAX_COUNT for count in (*counts, record.cost_nano_usd, record.bytes_in, record.bytes_out)):
+    saved = (record.saved_input, record.saved_output, record.saved_nano_usd)
+    sizes = (record.cost_nano_usd, record.bytes_in, record.bytes_out)
+    if not all(0 <= count < _MAX_COUNT for count in (*counts, *saved, *sizes)):
         raise ValueError("a count is negative or far too large")
     if not (record.id and len(record.id) <= 100 and record.id.isascii() and record.id.isprintable()):
         raise ValueError("the id is empty, too long or not plain text")
@@ -124,13 +126,17 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
         "cache_write_tokens": usage.cache_write,
         "reasoning_tokens": usage.reasoning,
         "is_estimated": usage.estimated,
-        "cost_nano_usd": record.cost_nano_usd or tariff.cost(record),
+        "cost_nano_usd": 0 if record.cache else record.cost_nano_usd or tariff.cost(record),
         "attempts": [_clean(msgspec.to_builtins(attempt)) for attempt in record.attempts[:100]],
         "first_byte_ms": record.first_byte_ms,
         "duration_ms": record.duration_ms,
         "bytes_in": record.bytes_in,
         "bytes_out": record.bytes_out,
         "routing": _routing(record.routing),
+        "cache": record.cache,
+        "saved_input_tokens": record.saved_input,
+        "saved_output_tokens": record.saved_output,
+        "saved_nano_usd": record.saved_nano_usd,
     }
 
 

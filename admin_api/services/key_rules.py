@@ -29,6 +29,7 @@ def new_key_row(plane: Plane, secret: str, name: str, revision: int) -> KeyRow:
         is_strict=False,
         is_no_log=False,
         cache_scope="",
+        cache="",
         expires_at=0.0,
         is_active=True,
         managed=False,

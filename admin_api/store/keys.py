@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
 from admin_api.store.collection import Collection
+from gateway.domain.caching import CacheSwitch
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -29,6 +30,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     is_strict: bool
     is_no_log: bool
     cache_scope: str
+    cache: CacheSwitch
     expires_at: float
     is_active: bool
     managed: bool

@@ -20,7 +20,8 @@ _records = tables.request_records
 _rollups = tables.usage_rollups
 _KEY = ("hour_at", "provider", "model", "connection_id", "key_id")
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-_SUMS = ("requests", "errors", *_COUNTS, "cost_nano_usd", "unpriced")
+_SAVED = ("saved_input_tokens", "saved_output_tokens", "saved_nano_usd")
+_SUMS = ("requests", "errors", *_COUNTS, "cost_nano_usd", "unpriced", "cached", *_SAVED)
 _LOOKUP = 500
 
 
@@ -135,7 +136,8 @@ def _bucket(row: RecordRow) -> tuple[Any, ...]:
 def _addends(row: RecordRow) -> tuple[int, ...]:
     cost = row["cost_nano_usd"]
     is_error = row["status"] >= 400 or bool(row["error"])
-    return (1, int(is_error), *(row[name] for name in _COUNTS), cost or 0, int(cost is None))
+    counts, saved = (row[name] for name in _COUNTS), (row[name] for name in _SAVED)
+    return (1, int(is_error), *counts, cost or 0, int(cost is None), int(bool(row["cache"])), *saved)
 
 
 def _insert(connection: AsyncConnection, table: sa.Table) -> Any:

@@ -102,6 +102,7 @@ api_keys = sa.Table(
     sa.Column("is_strict", sa.Boolean, nullable=False),
     sa.Column("is_no_log", sa.Boolean, nullable=False),
     sa.Column("cache_scope", sa.String(100), nullable=False),
+    sa.Column("cache", sa.String(10), nullable=False, server_default=""),
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False),
     sa.Column("managed", sa.Boolean, nullable=False),
@@ -205,6 +206,10 @@ request_records = sa.Table(
     sa.Column("bytes_in", sa.BigInteger, nullable=False),
     sa.Column("bytes_out", sa.BigInteger, nullable=False),
     sa.Column("routing", sa.JSON(none_as_null=True)),
+    sa.Column("cache", sa.String(20), nullable=False, server_default=""),
+    sa.Column("saved_input_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("saved_output_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("saved_nano_usd", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 usage_rollups = sa.Table(
@@ -224,6 +229,10 @@ usage_rollups = sa.Table(
     sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
     sa.Column("cost_nano_usd", sa.BigInteger, nullable=False),
     sa.Column("unpriced", sa.BigInteger, nullable=False),
+    sa.Column("cached", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("saved_input_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("saved_output_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("saved_nano_usd", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 rejected_records = sa.Table(

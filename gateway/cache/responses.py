@@ -32,6 +32,8 @@ class ResponseCache:
         self.front = front
         self._metrics = metrics
         self._wall = wall
+        self.untold: dict[str, int] = {}
+        """Counted since `tasks/follow_cache.py` told the others: look-ups by where the answer was, and answers kept."""
 
     async def recall(
         self,
@@ -55,9 +57,9 @@ class ResponseCache:
             if entry is not None:
                 self.front.put(key, entry)
         if entry is None:
-            self._metrics.cache_lookups.add(("miss",))
+            self._count_lookup("miss")
             return Recall(key)
-        self._metrics.cache_lookups.add((where,))
+        self._count_lookup(where)
         return Recall(key, entry, "hit")
 
     def key_of(
@@ -91,13 +93,19 @@ class ResponseCache:
             return
         self.front.put(key, entry)
         kept = self.store.put(key, entry)
+        self.untold["kept"] = self.untold.get("kept", 0) + 1
         self._metrics.cache_answers.add(("kept" if kept else "not_kept",))
+
+    def _count_lookup(self, found: str) -> None:
+        self._metrics.cache_lookups.add((found,))
+        self.untold[found] = self.untold.get(found, 0) + 1
 
     def forget_all(self, generation: str) -> None:
         """Another generation counts from now on: nothing that was kept is found again."""
         if generation != self.store.generation:
             self.store.generation = generation
             self.front.clear()
+            self.untold.clear()
 
 
 def _ended_well(entry: Entry) -> bool:

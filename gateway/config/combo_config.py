@@ -17,7 +17,8 @@ def config_problems(config: Mapping[str, object]) -> list[str]:
     """Why a combo's `config` is refused, each with the name of its field in it. Fields of other rooms are let be.
 
     `account_strategy`: how connections are chosen; `sticky_limit`: requests that stay with one choice before the next
-    has its turn; `affinity`: conversations keep their connection; `tiers`: true, or names of tiers with commas between;
+    has its turn; `affinity`: conversations keep their connection; `cache`: its answers are kept
+    and served again, or not, whatever the settings say; `tiers`: true, or names of tiers with commas between;
     `context_length_fallback`, `content_policy_fallback`: go on with another model when one refuses a request for that.
     """
     problems: list[str] = []
@@ -27,7 +28,7 @@ def config_problems(config: Mapping[str, object]) -> list[str]:
         limit = config["sticky_limit"]
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_STICKY:
             problems.append(f"`sticky_limit` must be a whole number from 1 to {MAX_STICKY}")
-    switches = ("affinity", *GOES_ON.values())
+    switches = ("affinity", "cache", *GOES_ON.values())
     problems += [
         f"`{name}` must be true or false" for name in switches if not isinstance(config.get(name, False), bool)
     ]

@@ -44,6 +44,7 @@ from gateway.config.snapshot import (
     AccountStrategy,
     Alias,
     CacheSettings,
+    CacheSwitch,
     ComboModel,
     FallbackChain,
     Price,
@@ -99,6 +100,9 @@ class FileKey(msgspec.Struct, frozen=True):
     budget_period: str = ""
     priority: str = "interactive"
     strict: bool = False
+    no_log: bool = False
+    cache_scope: str = ""
+    cache: CacheSwitch = ""
     expires: float = 0.0
 
     def __repr__(self) -> str:
@@ -324,6 +328,9 @@ def _key(shape: KeyShape) -> FileKey:
         budget_period=shape.budget.period if shape.budget else "",
         priority=shape.priority,
         strict=shape.strict,
+        no_log=shape.no_log,
+        cache_scope=shape.cache_scope,
+        cache=shape.cache,
         expires=expiry_seconds(shape.expires),
     )
 

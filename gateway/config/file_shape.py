@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.config.snapshot import AccountStrategy, SessionAffinity, Strategy, Tier
 from gateway.domain.budget import TierBudgets
-from gateway.domain.caching import CacheSettings
+from gateway.domain.caching import CacheSettings, CacheSwitch
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile, Resilience
 from gateway.domain.retrying import RetryBudget
@@ -117,6 +117,9 @@ class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
     budget: Budget | None = None
     priority: KeyPriority = "interactive"
     strict: bool = False
+    no_log: bool = False
+    cache_scope: Annotated[str, Meta(max_length=100)] = ""
+    cache: CacheSwitch = ""
     expires: str | None = None
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.domain.budget import TierBudgets as TierBudgets  # noqa: PLC0414  (as below)
 from gateway.domain.caching import CacheSettings as CacheSettings  # noqa: PLC0414  (as below)
-from gateway.domain.caching import CacheSwitch
+from gateway.domain.caching import CacheSwitch as CacheSwitch  # noqa: PLC0414  (as below)
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile as Profile  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)

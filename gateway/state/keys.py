@@ -96,9 +96,15 @@ CACHE_GENERATION = f"{SCHEMA}:cache:generation"
 """string, no expiry, in the state store: rises when all kept answers are to be forgotten. Missing = none was forgotten yet."""
 
 
+CACHE_COUNTS = f"{SCHEMA}:cache:counts"
+"""hash, no expiry, in the state store: `front`, `store`, `miss` -> look-ups that ended so; `kept` -> answers. Set to nothing with the rest."""
+
+CACHED_ANSWERS = f"{SCHEMA}:cache:answer:"
+
+
 def cached_answer(generation: str, signature: str) -> str:
     """string, the answer's time to live, in the cache store: a kept answer (msgpack of `cache.entry.Entry`)."""
-    return f"{SCHEMA}:cache:answer:{generation}:{signature}"
+    return f"{CACHED_ANSWERS}{generation}:{signature}"
 
 
 # What rests: one small table for all, so its keys share one tag (`rests.py`, `scripts/rests.lua`).

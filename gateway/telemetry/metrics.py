@@ -58,6 +58,7 @@ DEFINITIONS = (
     Definition("omniroute_cache_failures", "counter", ("operation",), "Trips to the cache store that failed or ran out of time."),
     Definition("omniroute_cache_store_up", "gauge", (), "1 while every worker reaches the cache store.", "livemin"),
     Definition("omniroute_cache_front_bytes", "gauge", (), "Bytes of kept answers in workers' own memory."),
+    Definition("omniroute_prompt_cache_tokens", "counter", ("connection", "model", "kind"), "Input tokens of answers that used a provider's prompt cache: all of their input, read and written."),
     Definition("omniroute_saved_tokens", "counter", ("how", "kind"), "Tokens that answers from the cache did not use, by how they were found."),
     Definition("omniroute_open_requests", "gauge", (), "Requests being served."),
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
@@ -139,6 +140,7 @@ class Metrics:
         self.cache_failures = Counter()
         self.cache_store_up = Gauge()
         self.cache_front_bytes = Gauge()
+        self.prompt_cache_tokens = Counter()
         self.saved_tokens = Counter()
         self.open_requests = Gauge()
         self.open_streams = Gauge()
