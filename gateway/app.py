@@ -14,13 +14,18 @@ import structlog
 from gateway.admission.load import Load
 from gateway.cache.front import Front
 from gateway.cache.responses import ResponseCache
+from gateway.cache.semantic.embed import Embedder
+from gateway.cache.semantic.index import Index
+from gateway.cache.semantic.tier import SemanticTier
 from gateway.cache.store import BUDGET_S, CacheStore
 from gateway.config.envelope import parse_encryption_key
 from gateway.config.settings import Settings, load_settings
 from gateway.dialects.envelope import Envelopes
 from gateway.domain.budget import TierBudget
+from gateway.domain.errors import GatewayError
 from gateway.domain.rest import Resilience
 from gateway.domain.retrying import RetryBudget
+from gateway.domain.target import Target
 from gateway.domain.waiting import Waiting
 from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.asgi import Edge, Health, Scope
@@ -132,11 +137,18 @@ class App:
         self._cache_redis = (
             RespClient(settings.redis_cache_url, budget_s=BUDGET_S) if settings.redis_cache_url else None
         )
+        store = CacheStore(self._cache_redis, metrics, time.time)
+        self._semantic = SemanticTier(
+            Index(self._cache_redis, metrics, lambda: store.generation),
+            Embedder(attempts.transport_of, self._targets_of, time.monotonic),
+            metrics,
+        )
         self._cache = ResponseCache(
-            CacheStore(self._cache_redis, metrics, time.time),
+            store,
             Front(settings.semantic_cache_max_size, 0, time.time),
             metrics,
             time.time,
+            self._semantic,
         )
         self._tools = Tools(
             traffic=Traffic(self._standing, rests, slots, self._lines, self._retries, tiers),
@@ -203,6 +215,18 @@ class App:
     def _waiting(self) -> Waiting:
         return self._runtimes.current().settings.waiting if self._runtimes.is_ready else Waiting()
 
+    def _targets_of(self, name: str) -> tuple[Target, ...]:
+        """The targets that a model's name stands for, if it stands for any."""
+        runtime = self._runtimes.current()
+        try:
+            models = runtime.resolve("", name).models
+        except GatewayError:
+            return ()
+        offers = runtime.catalog.offers_of
+        return tuple(
+            Target(one, model.model) for model in models for one in offers.of(model.provider, model.model).accounts
+        )
+
     def _redis_is_up(self, is_another: bool) -> None:
         """After each connect. Another server process may have lost its last second."""
         self._holds.note_again(exchange.note for exchange in self._open_exchanges if exchange.note is not None)
@@ -247,6 +271,7 @@ class App:
             ("bodies", edge.bodies.waiting),
             ("redis_trips", self._redis.waiting),
             ("cache_trips", self._cache_redis.waiting if self._cache_redis else 0),
+            ("semantic_embeddings", self._semantic.embedder.open_calls),
             ("unsent_cache_bytes", self._cache.store.unsent_bytes),
             ("direct_calls", self._direct.open_calls),
             ("curl_calls", self._curl.open_calls),
@@ -267,6 +292,7 @@ class App:
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
             ("front_answers", len(self._cache.front)),
+            ("semantic_questions", len(self._semantic.index)),
             ("resolutions", self._runtimes.known_resolutions),
             ("rests", self._rests.resting),
             ("failing_targets", self._rests.failing),

@@ -23,7 +23,7 @@ import structlog
 from msgspec import structs
 
 from gateway.accounting.explain import explained_header, explanation
-from gateway.accounting.record import note_of, record_of, refusal_of, saved_of
+from gateway.accounting.record import note_of, record_of, record_of_embedding, refusal_of, saved_of
 from gateway.accounting.reservation import reservation_of
 from gateway.admission.load import Load
 from gateway.admission.permit import may_use
@@ -31,6 +31,7 @@ from gateway.cache.entry import NOTHING, Entry, Recall
 from gateway.cache.recorder import Recorder
 from gateway.cache.replay import replayed
 from gateway.cache.responses import ResponseCache
+from gateway.cache.semantic.tier import Meant
 from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
@@ -63,6 +64,9 @@ MAX_DROPPED_BYTES = 1_000
 
 LINGER_S = 2.0
 """After the terminator a provider has so long to close its answer; then its connection is dropped, not reused."""
+
+
+_FOUND = {"": b"MISS", "semantic": b"SEMANTIC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,12 +265,14 @@ class _Passage:
         self._answer = answer
         self._recorder = Recorder(runtime.settings.cache.max_answer_bytes) if recall.key and answer is None else None
         self._ttl_s = runtime.settings.cache.ttl_s
+        self._caching = runtime.settings.cache
+        self._meant: Meant | None = None
         self._cost_nano_usd = 0
 
     async def run(self) -> None:
         exchange = self.exchange
         try:
-            committed = self._answer or await self._relayed()
+            committed = self._answer or await self._meant_answer() or await self._relayed()
             exchange.call, exchange.target = committed.call, committed.target
             exchange.watch.nudge_due = 0.0
             exchange.committed_at = time.monotonic()
@@ -293,6 +299,23 @@ class _Passage:
             if not self._is_settled:  # a fault of ours, or of the server below: the row is due all the same
                 exchange.error = "internal_error"
                 await self._settle(500)
+
+    async def _meant_answer(self) -> Committed | None:
+        """A kept answer to the same question in other words. Looked for once the request is admitted: it costs a call."""
+        asked = self._recall.meant
+        if asked is None:
+            return None
+        tools, exchange = self._tools, self.exchange
+        self._meant, entry = await tools.cache.recall_meant(asked, self._caching)
+        if self._meant is not None and self._meant.embedded.target is not None:
+            await tools.holds.settle(record_of_embedding(self._note, self._meant.embedded, self._rates), NO_HOLD)
+        if exchange.has_caller_left:
+            raise CallerGone
+        answer = None if entry is None else replayed(entry, exchange)
+        if answer is not None:
+            self._answer, self._recorder = answer, None
+            self._recall = structs.replace(self._recall, entry=entry, how="semantic")
+        return answer
 
     async def _relayed(self) -> Committed:
         if self.exchange.head.is_stream:
@@ -409,7 +432,7 @@ class _Passage:
             cost_nano_usd=self._cost_nano_usd,
             names=asking.names,
         )
-        self._tools.cache.keep(self._recall.key, entry)
+        self._tools.cache.keep(self._recall.key, entry, self._meant)
 
     def _tap(self, committed: Committed) -> Tap:
         """What looks at the stream on its way: a watcher of bytes that pass, or a translator."""
@@ -569,7 +592,7 @@ class _Passage:
             (b"x-omniroute-attempts", b"%d" % len(self.exchange.attempts)),
         ]
         if self._recall.key:
-            headers.append((b"x-omniroute-cache", b"MISS" if self._answer is None else b"HIT"))
+            headers.append((b"x-omniroute-cache", _FOUND.get(self._recall.how if self._answer else "", b"HIT")))
         if self.exchange.head.is_stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))

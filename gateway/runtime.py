@@ -294,7 +294,11 @@ def _spec_of(node: Node) -> ProviderSpec:
         base_url=node.base_url,
         dialect=node.dialect,
         auth=auths.get(node.dialect, BearerAuth()),
-        paths={"chat": "" if codec.is_model_in_path else codec.path("", False), "models": "/models"},
+        paths={
+            "chat": "" if codec.is_model_in_path else codec.path("", False),
+            "models": "/models",
+            **({"embeddings": "/embeddings"} if node.dialect in ("openai_chat", "openai_responses") else {}),
+        },
     )
 
 

@@ -195,10 +195,11 @@ async def _store(connection: AsyncConnection, body: SettingsBody, data: dict[str
         given["retryBudget"] = {**before, **{name: getattr(body.retry_budget, name) for name in data["retryBudget"]}}
     if body.cache is not msgspec.UNSET:
         before = rows["cache"].value if "cache" in rows else {}
-        given["cache"] = {
-            **before,
-            **{name: value for name, value in msgspec.to_builtins(body.cache).items() if name in data["cache"]},
-        }
+        named = {name: value for name, value in msgspec.to_builtins(body.cache).items() if name in data["cache"]}
+        if "semantic" in named:
+            asked = {name: named["semantic"][name] for name in data["cache"]["semantic"]}
+            named["semantic"] = {**before.get("semantic", {}), **asked}
+        given["cache"] = {**before, **named}
     managed = [name for name in given if name in rows and rows[name].managed]
     if managed:
         raise conflict(f"managed by the config file: {', '.join(managed)}; change them there")
@@ -227,9 +228,14 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "waiting": {**msgspec.structs.asdict(Waiting()), **stored.get("waiting", {})},
         "resilience": {**msgspec.structs.asdict(Resilience()), **stored.get("resilience", {})},
         "retryBudget": {**msgspec.structs.asdict(RetryBudget()), **stored.get("retryBudget", {})},
-        "cache": {**msgspec.to_builtins(CacheSettings()), **stored.get("cache", {})},
+        "cache": _cache_view(stored.get("cache", {})),
         "managed": [row.name for row in rows if row.managed],
     }
+
+
+def _cache_view(stored: dict[str, Any]) -> dict[str, Any]:
+    default = msgspec.to_builtins(CacheSettings())
+    return {**default, **stored, "semantic": {**default["semantic"], **stored.get("semantic", {})}}
 
 
 handlers = (get_settings, patch_settings, put_settings)

@@ -1,10 +1,14 @@
 """Build the record of a request. Pure: ids and times come in."""
 
+from hashlib import blake2b
+
 from msgspec import structs
 
 from gateway.accounting.cost import Rates, cost_of
+from gateway.cache.semantic.embed import Embedded
 from gateway.domain.caching import HowAnswered
 from gateway.domain.caller import Caller
+from gateway.domain.ids import uuid7
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
 from gateway.domain.usage import Usage
@@ -86,6 +90,36 @@ def saved_of(record: RequestRecord, how: HowAnswered, cost_nano_usd: int) -> Req
         saved_input=record.usage.input,
         saved_output=record.usage.output,
         saved_nano_usd=cost_nano_usd,
+    )
+
+
+def record_of_embedding(note: RequestRecord, embedded: Embedded, rates: Rates) -> RequestRecord:
+    """The row of a call that the gateway made for itself: the vector of the question that `note` is of.
+
+    Its `request_id` is our id of that request. What it cost stands in the ledger with the key's name; no budget has it.
+    """
+    target = embedded.target
+    assert target is not None, "nobody was asked"
+    connection, usage = target.connection, Usage(input=embedded.tokens)
+    rate = rates.rate(connection.provider, connection.prefix, target.model) if len(rates) else None
+    return RequestRecord(
+        id=uuid7(int(note.at * 1000), blake2b(note.id.encode(), digest_size=10).digest()),
+        at=note.at,
+        worker=note.worker,
+        endpoint="semantic_embeddings",
+        dialect="openai_chat",
+        requested_model=f"{connection.prefix}/{target.model}",
+        request_id=note.id,
+        key_id=note.key_id,
+        key_name=note.key_name,
+        provider=connection.provider,
+        connection_id=connection.id,
+        model=target.model,
+        status=embedded.status or 504,
+        error=f"embedding_{embedded.failure}" if embedded.failure else "",
+        usage=usage,
+        cost_nano_usd=cost_of(usage, rate).nano_usd,
+        duration_ms=_ms(embedded.took_s),
     )
 
 

@@ -5,16 +5,16 @@ the answer. The hub does not hold all that a wire format can say: a body with an
 its dialect below is known by its bytes instead, and shares answers only with its own dialect and kind (stream or whole).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
+from gateway.cache.asked import Asked
 from gateway.cache.entry import FORMAT
 from gateway.dialects.codec import UNREADABLE
-from gateway.domain.chat import ChatRequest
 from gateway.domain.dialect import CallerDialect
 
 _Shape = Mapping[str, Any] | None
@@ -102,17 +102,6 @@ _BETA_HEADERS = frozenset({b"anthropic-beta", b"openai-beta"})
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """A request to be known by its signature. `pinned_provider` comes from the path; `headers` have lower-case names."""
-
-    tenant: str
-    dialect: CallerDialect
-    pinned_provider: str
-    body: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-    request: ChatRequest
 
 
 def signature(asked: Asked) -> str | None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.cache.asked import Asked
 from gateway.dialects.codec import ToolName
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.usage import Usage
@@ -56,6 +57,8 @@ class Recall(msgspec.Struct, frozen=True):
     key: str = ""
     entry: Entry | None = None
     how: Literal["", "hit", "semantic", "idempotent", "joined"] = ""
+    meant: Asked | None = None
+    """A request whose answer may be found by what it means."""
 
 
 NOTHING = Recall()

@@ -5,10 +5,12 @@ Looked for in the worker's own memory first, then in the cache store. Whatever g
 
 from collections.abc import Callable, Mapping
 
-from gateway.cache.canonical import Asked, signature
+from gateway.cache.asked import Asked
+from gateway.cache.canonical import signature
 from gateway.cache.entry import NOTHING, Entry, Recall
 from gateway.cache.front import Front
 from gateway.cache.policy import is_repeatable, is_wanted, may_say_zero, refuses_cache, tenant_of
+from gateway.cache.semantic.tier import Meant, SemanticTier
 from gateway.cache.store import CacheStore
 from gateway.dialects.codec import BrokenAnswer, Origin
 from gateway.dialects.registry import PROVIDERS
@@ -27,8 +29,11 @@ _SUSPICIOUS = (b"content_filter", b'"refusal"', b"pause_turn", b"incomplete")
 class ResponseCache:
     """`wall` gives unix seconds."""
 
-    def __init__(self, store: CacheStore, front: Front, metrics: Metrics, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, store: CacheStore, front: Front, metrics: Metrics, wall: Callable[[], float], semantic: SemanticTier
+    ) -> None:
         self.store = store
+        self.semantic = semantic
         self.front = front
         self._metrics = metrics
         self._wall = wall
@@ -58,7 +63,9 @@ class ResponseCache:
                 self.front.put(key, entry)
         if entry is None:
             self._count_lookup("miss")
-            return Recall(key)
+            if settings.semantic.mode == "off":
+                return Recall(key)
+            return Recall(key, meant=_asked(exchange, caller, pinned_provider))
         self._count_lookup(where)
         return Recall(key, entry, "hit")
 
@@ -82,15 +89,26 @@ class ResponseCache:
             return ""
         if not is_repeatable(request, settings):
             return ""
-        asked = Asked(
-            tenant_of(caller), exchange.caller.dialect, pinned_provider, exchange.body, exchange.headers, request
-        )
-        return signature(asked) or ""
+        return signature(_asked(exchange, caller, pinned_provider)) or ""
 
-    def keep(self, key: str, entry: Entry) -> None:
-        """Keep a good answer that came to its end. Others are told apart here, by why they ended."""
+    async def recall_meant(self, asked: Asked, settings: CacheSettings) -> tuple[Meant | None, Entry | None]:
+        """The kept answer to the same question in other words, with what was looked for. Raises nothing."""
+        meant = await self.semantic.look(asked, settings.semantic)
+        if meant is None or not meant.answer:
+            return meant, None
+        entry = self.front.get(meant.answer) or await self.store.get(meant.answer)
+        self.semantic.confirm(meant, is_there=entry is not None)
+        return meant, None if meant.is_shadow else entry
+
+    def keep(self, key: str, entry: Entry, meant: Meant | None = None) -> None:
+        """Keep a good answer that came to its end. Others are told apart here, by why they ended.
+
+        `meant`: the question was looked for by meaning too, and is known by it from now on.
+        """
         if not _ended_well(entry):
             return
+        if meant is not None:
+            self.semantic.learn(meant, key, entry.expires_at - self._wall())
         self.front.put(key, entry)
         kept = self.store.put(key, entry)
         self.untold["kept"] = self.untold.get("kept", 0) + 1
@@ -106,6 +124,17 @@ class ResponseCache:
             self.store.generation = generation
             self.front.clear()
             self.untold.clear()
+
+
+def _asked(exchange: Exchange, caller: Caller, pinned_provider: str) -> Asked:
+    return Asked(
+        tenant_of(caller),
+        exchange.caller.dialect,
+        pinned_provider,
+        exchange.body,
+        exchange.headers,
+        exchange.request(),
+    )
 
 
 def _ended_well(entry: Entry) -> bool:

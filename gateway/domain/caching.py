@@ -9,8 +9,24 @@ CacheMode = Literal["off", "opt-in", "on"]
 """`opt-in`: only for keys and combos that ask for it; `on`: for all but those that do without."""
 CacheSwitch = Literal["", "on", "off"]
 """Of a key. Empty = as the combo or the settings say."""
+SemanticMode = Literal["off", "shadow", "on"]
+"""`shadow`: what would have been found is counted and logged, and the provider is asked all the same."""
 HowAnswered = Literal["", "hit", "semantic", "idempotent", "joined"]
 """Why a request cost nothing: found by its signature or its meaning, repeated under its key, or shared with another's call."""
+
+
+class SemanticSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the tier that finds answers to the same question in other words. It counts only where the cache is on."""
+
+    mode: SemanticMode = "off"
+    embeddings: Annotated[str, Meta(max_length=300)] = ""
+    """The model of the vectors, as a caller would write it: `prefix/model`."""
+    budget_ms: Annotated[int, Meta(ge=1, le=10_000)] = 150
+    """A vector that takes longer is done without: a miss."""
+    min_similarity: Annotated[float, Meta(ge=0, le=1)] = 0.7
+    """Cosine from which on the guard is asked. It keeps work down; what is safe is the guard's to say."""
+    entries_per_scope: Annotated[int, Meta(ge=1, le=1024)] = 256
+    """Questions with an answer that are remembered for one system prompt, model, tools and parameters of a tenant."""
 
 
 class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,3 +40,4 @@ class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Longer answers are not kept."""
     front_bytes: Annotated[int, Meta(ge=0, le=4 * 1024 * 1024 * 1024)] = 4 * 1024 * 1024
     """Answers that each worker keeps in its own memory, together."""
+    semantic: SemanticSettings = SemanticSettings()

@@ -107,6 +107,14 @@ def cached_answer(generation: str, signature: str) -> str:
     return f"{CACHED_ANSWERS}{generation}:{signature}"
 
 
+def questions(generation: str, scope: str) -> str:
+    """stream, its latest answer's time to live, in the cache store: questions of a scope that have a kept answer.
+
+    Trimmed to the setting's number of entries; one field `q`, msgpack of (answer's signature, text, vector, its length).
+    """
+    return f"{SCHEMA}:cache:questions:{generation}:{scope}"
+
+
 # What rests: one small table for all, so its keys share one tag (`rests.py`, `scripts/rests.lua`).
 
 RESTS = f"{SCHEMA}:{{rests}}:table"

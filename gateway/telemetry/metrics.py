@@ -59,6 +59,8 @@ DEFINITIONS = (
     Definition("omniroute_cache_store_up", "gauge", (), "1 while every worker reaches the cache store.", "livemin"),
     Definition("omniroute_cache_front_bytes", "gauge", (), "Bytes of kept answers in workers' own memory."),
     Definition("omniroute_prompt_cache_tokens", "counter", ("connection", "model", "kind"), "Input tokens of answers that used a provider's prompt cache: all of their input, read and written."),
+    Definition("omniroute_semantic_lookups", "counter", ("result",), "Questions looked for by meaning, by what came of it."),
+    Definition("omniroute_semantic_embeddings", "counter", ("provider", "outcome"), "Vectors of questions asked for, by how that ended."),
     Definition("omniroute_saved_tokens", "counter", ("how", "kind"), "Tokens that answers from the cache did not use, by how they were found."),
     Definition("omniroute_open_requests", "gauge", (), "Requests being served."),
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
@@ -138,6 +140,8 @@ class Metrics:
         self.cache_lookups = Counter()
         self.cache_answers = Counter()
         self.cache_failures = Counter()
+        self.semantic_lookups = Counter()
+        self.semantic_embeddings = Counter()
         self.cache_store_up = Gauge()
         self.cache_front_bytes = Gauge()
         self.prompt_cache_tokens = Counter()

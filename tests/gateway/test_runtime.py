@@ -35,7 +35,11 @@ async def test_a_nodes_connection_is_compiled() -> None:
     (one,) = runtime.catalog.connections["n1"]
     assert runtime.revision == 3
     assert (one.prefix, one.priority, one.allow_private, one.models) == ("mine", 4, True, frozenset({"m"}))
-    assert one.paths == {"chat": "http://127.0.0.1:9/v1/chat/completions", "models": "http://127.0.0.1:9/v1/models"}
+    assert one.paths == {
+        "chat": "http://127.0.0.1:9/v1/chat/completions",
+        "models": "http://127.0.0.1:9/v1/models",
+        "embeddings": "http://127.0.0.1:9/v1/embeddings",
+    }
     assert one.headers == (b"Authorization: Bearer sk-secret",)
     assert "sk-secret" not in repr(one)
 

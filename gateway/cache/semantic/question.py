@@ -1,0 +1,61 @@
+"""Which requests may be answered by what they mean, and which other ones their answers may come from. Pure."""
+
+import re
+from hashlib import blake2b
+
+import msgspec
+from msgspec import structs
+
+from gateway.cache.asked import Asked
+from gateway.cache.canonical import signature
+from gateway.cache.semantic.reading import MAX_CHARACTERS, Reading, read
+from gateway.domain.chat import ChatRequest, Text, Turn
+
+_WORKS_ON_WORDS = re.compile(
+    r"translat|rewrit|rephras|paraphras|proofread|correct|edit|gramm|spell|repeat|echo|quot|verbatim|word|\btone|style|"
+    r"letter|transcri|convert|encod|decod|count|scor|grad|classif|sentiment|label|extract|rhym|summar|user'?s? (?:text|input|"
+    r"message|question|query)|original|language",
+    re.IGNORECASE,
+)
+"""In a system prompt: the answer may depend on how something is said, not only on what."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """`scope`: everything of the request but its text, 40 hex digits. Only questions of one scope may share an answer."""
+
+    scope: str
+    text: str
+    reading: Reading
+
+
+def question_of(asked: Asked, embeddings: str) -> Question | None:
+    """None unless it is one plain text that the guard can read, with nothing before it but a system prompt.
+
+    `embeddings` names the model of the vectors: those of two models do not compare.
+    """
+    text = _only_text(asked.request)
+    if text is None or len(text) > MAX_CHARACTERS:
+        return None
+    reading = read(text)
+    if reading is None:
+        return None
+    turns = (*asked.request.turns[:-1], Turn("user", ()))
+    known = signature(structs.replace(asked, request=structs.replace(asked.request, turns=turns)))
+    if known is None:
+        return None
+    scope = blake2b(f"{known}\n{embeddings}".encode(), digest_size=20).hexdigest()
+    return Question(scope, text, reading)
+
+
+def _only_text(request: ChatRequest) -> str | None:
+    *before, last = request.turns or (Turn("system", ()),)
+    if last.role != "user" or len(last.parts) != 1 or any(turn.role != "system" for turn in before):
+        return None
+    [part] = last.parts
+    if not isinstance(part, Text) or part.citations or part.signature is not None:
+        return None
+    for turn in before:
+        for said in turn.parts:
+            if not isinstance(said, Text) or _WORKS_ON_WORDS.search(said.text):
+                return None
+    return part.text
