@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("token", help="admin tokens").add_subparsers(dest="action", required=True)
     creating = token.add_parser("create", help="make an admin token and print it once")
     creating.add_argument("--name", default="cli")
-    creating.add_argument("--role", choices=ROLES, default="admin")
+    creating.add_argument("--role", choices=ROLES, default="owner")
     commands.add_parser("reset-password", help="make a new admin password, print it once, end all sessions")
     return parser
 

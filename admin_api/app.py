@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
@@ -17,6 +18,7 @@ from admin_api.auth.guard import Guard, GuardRules
 from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer_http_exception
 from admin_api.publish import Publisher
 from admin_api.resources import (
+    audit,
     auth,
     cache,
     combos,
@@ -55,6 +57,7 @@ _RESOURCES = (
     rate_limits,
     routing,
     cache,
+    audit,
     pages,
 )
 
@@ -88,8 +91,9 @@ def build_routes(plane: Plane) -> Litestar:
     """The routes alone, without the guard."""
     simulator = Simulator(plane)
 
-    def provide_plane() -> Plane:
-        return plane
+    def provide_plane(request: Request[Any, Any, Any]) -> Plane:
+        """The plane on behalf of whoever the guard let in."""
+        return plane.acting_as(request.scope["state"].get("actor", plane.actor))
 
     def provide_simulator() -> Simulator:
         return simulator

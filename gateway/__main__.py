@@ -55,9 +55,14 @@ def _run(options: argparse.Namespace, overrides: Mapping[str, str]) -> int:
         case "check-config":
             return _check_config(options.file)
         case "token":
-            return _run_admin(("token", "create"), overrides)
+            return _run_admin(("token", "create", *_token_options(options)), overrides)
         case _:
             return _run_admin(("reset-password",), overrides)
+
+
+def _token_options(options: argparse.Namespace) -> list[str]:
+    given = [(name, getattr(options, name)) for name in ("name", "role")]
+    return [word for name, value in given if value is not None for word in (f"--{name}", str(value))]
 
 
 def _check_config(path: Path) -> int:
@@ -98,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, metavar="FILE")
     token = commands.add_parser("token", help="tokens of the admin API")
     create = token.add_subparsers(dest="token_command", required=True).add_parser("create", help="make and print one")
+    create.add_argument("--name", help="what the audit log calls it (cli)")
+    create.add_argument("--role", choices=("owner", "operator", "viewer"), help="what it may do (owner)")
     _add_data_dir(create)
     _add_data_dir(commands.add_parser("reset-password", help="make and print a new admin password"))
     return parser

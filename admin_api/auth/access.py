@@ -1,5 +1,7 @@
 """Who may do what. Everything needs a role unless it stands in PUBLIC; a test walks all routes."""
 
+from admin_api.auth.actor import Role
+
 PUBLIC: frozenset[tuple[str, str]] = frozenset(
     {
         ("GET", "/"),
@@ -15,7 +17,22 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 DRY_RUNS: frozenset[tuple[str, str]] = frozenset({("POST", "/api/routing/simulate")})
 """They look, though they need a body to say at what."""
 
-ROLES = ("admin", "viewer")
+OWNERS_ONLY: tuple[tuple[str, str], ...] = (
+    ("*", "/api/users"),
+    ("*", "/api/admin-tokens"),
+    ("*", "/api/auth/sessions"),
+    ("GET", "/api/compliance/audit-log"),
+    ("POST", "/api/restart"),
+    ("POST", "/api/shutdown"),
+    ("*", "/api/db-backups"),
+    ("*", "/api/settings/ip-filter"),
+)
+"""Method (`*` = any) and path, with all below it: who else may come in, what they did, and the plane as a whole."""
+
+OWN_AFFAIRS: frozenset[tuple[str, str]] = frozenset({("POST", "/api/auth/logout"), ("POST", "/api/auth/logout-all")})
+"""What everybody may do, with their own session."""
+
+ROLES: tuple[Role, ...] = ("owner", "operator", "viewer")
 
 
 def is_public(method: str, path: str) -> bool:
@@ -23,6 +40,17 @@ def is_public(method: str, path: str) -> bool:
     return (method, path.rstrip("/") or "/") in PUBLIC
 
 
-def may(role: str, method: str, path: str) -> bool:
-    """An admin may do everything, a viewer only look."""
-    return role == "admin" or (role == "viewer" and (method in ("GET", "HEAD") or (method, path) in DRY_RUNS))
+def may(role: Role, method: str, path: str) -> bool:
+    """An owner may do everything, an operator all but OWNERS_ONLY, a viewer only look, and not at those."""
+    path = path.rstrip("/")
+    if role == "owner" or (method, path) in OWN_AFFAIRS:
+        return True
+    if any(_covers(rule, method, path) for rule in OWNERS_ONLY):
+        return False
+    return role == "operator" or (role == "viewer" and (method in ("GET", "HEAD") or (method, path) in DRY_RUNS))
+
+
+def _covers(rule: tuple[str, str], method: str, path: str) -> bool:
+    if rule[0] not in ("*", "GET" if method == "HEAD" else method):
+        return False
+    return path == rule[1] or path.startswith(rule[1] + "/")

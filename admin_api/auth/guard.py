@@ -15,7 +15,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_api.auth.access import is_public, may
-from admin_api.auth.sessions import COOKIE, csrf_token, get_session_role, get_token_role
+from admin_api.auth.actor import NOBODY, Actor
+from admin_api.auth.sessions import COOKIE, csrf_token, get_session_actor, get_token_actor
 from admin_api.http.browser_safety import (
     API_HEADERS,
     SAFE_METHODS,
@@ -52,7 +53,7 @@ class Refusal(Exception):
 
 
 class Guard:
-    """ASGI application around the routes. Leaves `session_token` and `peer` in the scope's state."""
+    """ASGI application around the routes. Leaves `session_token`, `peer` and `actor` in the scope's state."""
 
     def __init__(self, app: ASGIApp, database: Database, rules: GuardRules, now: Callable[[], float]) -> None:
         self._app = app
@@ -70,7 +71,8 @@ class Guard:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["peer"] = self._peer(scope, headers)
         try:
-            state["session_token"] = await self._admit(scope["method"], scope["path"], headers)
+            state["session_token"], actor = await self._admit(scope["method"], scope["path"], headers)
+            state["actor"] = msgspec.structs.replace(actor, address=state["peer"])
         except Refusal as refusal:
             await _refuse(sender, refusal)
             return
@@ -83,8 +85,8 @@ class Guard:
         client = scope.get("client")
         return str(client[0]) if client else "unknown"
 
-    async def _admit(self, method: str, path: str, headers: dict[str, str]) -> str:
-        """Let the request in, or raise Refusal. Gives the session's token when a cookie opened the door."""
+    async def _admit(self, method: str, path: str, headers: dict[str, str]) -> tuple[str, Actor]:
+        """Let the request in, or raise Refusal. Gives the session's token when a cookie opened the door, and who asks."""
         rules = self._rules
         if rules.is_loopback and not is_host_allowed(headers.get("host", ""), rules.base_url):
             raise Refusal(403, "this Host is not served here: use localhost, or set BASE_URL")
@@ -92,30 +94,30 @@ class Guard:
         if is_public(method, path):
             if is_change and not is_origin_allowed(headers, rules.base_url):
                 raise Refusal(403, "the request comes from another site")
-            return _cookie(headers)
-        role, session_token = await self._identify(headers)
-        if not may(role, method, path):
-            raise Refusal(403, f"the role {role} may not do this")
+            return _cookie(headers), NOBODY
+        actor, session_token = await self._identify(headers)
+        if not may(actor.role, method, path):
+            raise Refusal(403, f"the role {actor.role} may not do this")
         if session_token and is_change:
             self._check_cookie_change(headers, session_token)
-        return session_token
+        return session_token, actor
 
-    async def _identify(self, headers: dict[str, str]) -> tuple[str, str]:
-        """Role, and the session's token if it was a session. Raises Refusal 401."""
+    async def _identify(self, headers: dict[str, str]) -> tuple[Actor, str]:
+        """Who it is, and the session's token if it was a session. Raises Refusal 401."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         bearer = bearer.strip() if scheme.lower() == "bearer" else ""
         session_token = "" if bearer else _cookie(headers)
-        role = None
+        actor = None
         if bearer or session_token:
             async with self._database.read() as connection:
-                role = (
-                    await get_token_role(connection, bearer, self._rules.admin_token)
+                actor = (
+                    await get_token_actor(connection, bearer, self._rules.admin_token)
                     if bearer
-                    else await get_session_role(connection, session_token, self._now())
+                    else await get_session_actor(connection, session_token, self._now())
                 )
-        if role is None:
+        if actor is None:
             raise Refusal(401, "log in, or send an admin token: Authorization: Bearer <token>")
-        return role, session_token
+        return actor, session_token
 
     def _check_cookie_change(self, headers: dict[str, str], session_token: str) -> None:
         if not is_origin_allowed(headers, self._rules.base_url):

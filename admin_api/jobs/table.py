@@ -5,12 +5,14 @@ from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
 from admin_api.jobs.runner import Job
 from admin_api.services.plane import Plane
+from admin_api.store.audit import purge_audit
 from admin_api.store.credentials import purge_sessions
 from admin_api.store.keys import purge_tombstones
 from admin_api.store.records import purge_rejected
 
 _TOMBSTONES_KEPT_S = 30 * 86_400.0
 _REJECTED_KEPT = 10_000
+_AUDIT_KEPT_S = 730 * 86_400.0
 
 
 def build_jobs(plane: Plane) -> tuple[Job, ...]:
@@ -27,6 +29,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
             await purge_sessions(connection, expired_before=plane.now())
             await purge_tombstones(connection, removed_before=plane.now() - _TOMBSTONES_KEPT_S)
             await purge_rejected(connection, kept=_REJECTED_KEPT)
+            await purge_audit(connection, older_than=plane.now() - _AUDIT_KEPT_S)
 
     return (
         Job("publish", every_s=1.0, run=publish, is_shared=False),

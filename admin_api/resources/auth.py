@@ -14,7 +14,7 @@ from admin_api.auth.sessions import (
     COOKIE,
     SESSION_LIFETIME_S,
     csrf_token,
-    get_session_role,
+    get_session_actor,
     hash_token,
     open_session,
 )
@@ -67,14 +67,14 @@ async def logout(request: Request[Any, Any, Any], plane: NamedDependency[Plane])
 async def status(request: Request[Any, Any, Any], plane: NamedDependency[Plane]) -> dict[str, Any]:
     """Whether the cookie holds a session; with it, the CSRF token again (a page loses it on reload)."""
     token = request.scope["state"]["session_token"]
-    role = None
+    actor = None
     if token:
         async with plane.database.read() as connection:
-            role = await get_session_role(connection, token, plane.now())
-    if role is None:
+            actor = await get_session_actor(connection, token, plane.now())
+    if actor is None:
         return {"authenticated": False, "requireLogin": True}
     csrf = csrf_token(token, plane.settings.jwt_secret)
-    return {"authenticated": True, "requireLogin": True, "role": role, "csrfToken": csrf}
+    return {"authenticated": True, "requireLogin": True, "role": actor.role, "csrfToken": csrf}
 
 
 def _cookie(plane: Plane, token: str, max_age: int) -> Cookie:

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.auth.actor import CONFIG_FILE
 from admin_api.services.key_rules import nano_usd, new_key_row, secret_hint
 from admin_api.services.plane import Plane
 from admin_api.store.collection import Collection
@@ -80,7 +81,7 @@ async def apply_config_file(plane: Plane) -> None:
 
 async def _apply(plane: Plane, config: FileConfig) -> bool:
     try:
-        async with plane.database.change() as change:
+        async with plane.acting_as(CONFIG_FILE).change() as change:
             await _Application(plane, change).run_or_roll_back(config)
     except _NothingChanged:
         return False

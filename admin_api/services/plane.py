@@ -1,6 +1,7 @@
 """What every resource and job is handed: the plane's shared objects, made once in `app.py`."""
 
 import asyncio
+import copy
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -8,8 +9,10 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from admin_api.auth.actor import SYSTEM, Actor
 from admin_api.auth.throttle import LoginThrottle
 from admin_api.publish import Publisher
+from admin_api.services.audit import write_trail
 from admin_api.services.job_status import JobStatus
 from admin_api.store.database import Change, Database
 from gateway.config.envelope import parse_encryption_key, seal
@@ -31,7 +34,7 @@ class ConfigFileState:
 class Plane:
     """The control plane's objects. `now` gives unix seconds. `password_slots` bounds the memory of hashing.
 
-    A plain class, because the routes' library takes dataclasses apart to validate them.
+    A route gets the plane as it is for whoever asks (`acting_as`): what it changes is told of that `actor`. A plain class, because the routes' library takes dataclasses apart to validate them.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Plane:
         self.publisher = publisher
         self.specs = specs
         self.now = now
+        self.actor = SYSTEM
         self.started_at = now()
         self.throttle = LoginThrottle(now)
         self.config_file = ConfigFileState()
@@ -71,11 +75,42 @@ class Plane:
     def new_id(self) -> str:
         return str(uuid.uuid4())
 
+    def acting_as(self, actor: Actor) -> "Plane":
+        """The same plane on behalf of somebody. All it holds is shared."""
+        other = copy.copy(self)
+        other.actor = actor
+        return other
+
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:
-        """A transaction of the configuration. After it, answer only once `published()` has been asked."""
+        """A transaction of the configuration. After it, answer only once `published()` has been asked.
+
+        What it does to rows is in the audit log when it is committed; `Change.trail.note` adds what is no row.
+        """
         async with self.database.change() as change:
             yield change
+            await write_trail(change.connection, change.trail, self.actor, self.now(), change.revision)
+
+    @asynccontextmanager
+    async def act(self) -> AsyncIterator[Change]:
+        """A transaction of what workers need not hear of (users, tokens, sessions); audited as `change` is."""
+        async with self.database.act() as change:
+            yield change
+            await write_trail(change.connection, change.trail, self.actor, self.now(), change.revision)
+
+    async def audit(
+        self,
+        action: str,
+        kind: str,
+        object_id: str = "",
+        *,
+        name: str = "",
+        before: object = None,
+        after: object = None,
+    ) -> None:
+        """Tell of something done outside of a transaction, a reset in Redis say. `action` as `<kind>.<verb>`."""
+        async with self.act() as acting:
+            acting.trail.note(action, kind, object_id, name=name, before=before, after=after)
 
     async def published(self) -> dict[str, bool]:
         """Publish what was changed; part of every answer to a change."""

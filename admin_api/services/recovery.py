@@ -2,6 +2,7 @@
 
 import time
 
+from admin_api.auth.actor import Role
 from admin_api.auth.passwords import hash_password, new_password
 from admin_api.auth.sessions import create_admin_token
 from admin_api.store.credentials import delete_sessions, forget_first_start, set_password_hash
@@ -9,7 +10,7 @@ from admin_api.store.database import open_database
 from gateway.config.settings import Settings
 
 
-async def create_token(settings: Settings, name: str, role: str) -> str:
+async def create_token(settings: Settings, name: str, role: Role) -> str:
     """Make an admin token; gives it once."""
     database = open_database(settings.database_url, settings.data_dir)
     try:

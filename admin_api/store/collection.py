@@ -1,10 +1,15 @@
-"""Rows of one table as frozen structs, by primary key: what every aggregate needs. Fields are columns."""
+"""Rows of one table as frozen structs, by primary key: what every aggregate needs. Fields are columns.
+
+In a transaction that has a trail every change of a row is noted there, before and after.
+"""
 
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.store.trail import trail_of
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
@@ -32,14 +37,21 @@ class Collection(Generic[Row]):
 
     async def insert(self, connection: AsyncConnection, row: Row) -> None:
         await connection.execute(sa.insert(self._table).values(**msgspec.structs.asdict(row)))
+        if (trail := trail_of(connection)) is not None:
+            trail.note_row("created", self._table.name, self.key_of(row), None, row)
 
     async def replace(self, connection: AsyncConnection, row: Row) -> None:
         """Write all fields of a row that exists."""
         values = msgspec.structs.asdict(row)
         key = values.pop(self._key.name)
+        if (trail := trail_of(connection)) is not None:
+            trail.note_row("changed", self._table.name, str(key), await self.get(connection, key), row)
         await connection.execute(sa.update(self._table).where(self._key == key).values(**values))
 
     async def delete(self, connection: AsyncConnection, key: str) -> bool:
         """True when there was such a row."""
-        result = await connection.execute(sa.delete(self._table).where(self._key == key).returning(self._key))
-        return result.first() is not None
+        statement = sa.delete(self._table).where(self._key == key).returning(*self._table.columns)
+        gone = (await connection.execute(statement)).first()
+        if gone is not None and (trail := trail_of(connection)) is not None:
+            trail.note_row("deleted", self._table.name, key, self._type(**gone._mapping), None)
+        return gone is not None

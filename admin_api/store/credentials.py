@@ -1,5 +1,7 @@
 """The admin password, sessions, admin tokens, and what a first start still has to show. Only hashes, or sealed."""
 
+from typing import Literal
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store import tables
 from admin_api.store.collection import Collection
 
+Role = Literal["owner", "operator", "viewer"]
+
 _ONLY = 1
 
 
 class SessionRow(msgspec.Struct, frozen=True):
     token_hash: str
-    role: str
+    role: Role
     created_at: float
     expires_at: float
 
@@ -21,7 +25,7 @@ class TokenRow(msgspec.Struct, frozen=True):
     id: str
     name: str
     token_hash: str
-    role: str
+    role: Role
     created_at: float
 
 

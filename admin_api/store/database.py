@@ -19,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from admin_api.store import tables
+from admin_api.store.trail import OPTION, Trail
 
 FILE_NAME = "omniroute.db"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -28,10 +29,11 @@ _BUSY_TIMEOUT_MS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An open transaction that has raised the revision to `revision`."""
+    """An open transaction that has raised the revision to `revision`. What it does to rows is noted in `trail`."""
 
     connection: AsyncConnection
     revision: int
+    trail: Trail
 
 
 class Database:
@@ -58,7 +60,17 @@ class Database:
     async def change(self) -> AsyncIterator[Change]:
         """A transaction that writes configuration; raises the revision."""
         async with self.write() as connection:
-            yield Change(connection, await raise_revision(connection))
+            trail = Trail()
+            await connection.execution_options(**{OPTION: trail})
+            yield Change(connection, await raise_revision(connection), trail)
+
+    @asynccontextmanager
+    async def act(self) -> AsyncIterator[Change]:
+        """A transaction that writes users, tokens and the like: noted as a change is, but workers need not hear."""
+        async with self.write() as connection:
+            trail = Trail()
+            await connection.execution_options(**{OPTION: trail})
+            yield Change(connection, await get_revision(connection), trail)
 
     async def migrate(self) -> None:
         """Bring the schema up to date. Two processes that start together take turns."""
