@@ -337,6 +337,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "session_affinity": values.get("sessionAffinity", default.session_affinity),
         "retry_budget": values.get("retryBudget", {}),
         "cache": values.get("cache", {}),
+        "sharing": values.get("sharing", {}),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
         "profiles": values.get("providerProfiles", {}),
         "progress_s": values.get("progressS", default.progress_s),

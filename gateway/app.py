@@ -7,12 +7,12 @@ import random
 import time
 import uuid
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import structlog
 
 from gateway.admission.load import Load
+from gateway.cache.flights import Flights
 from gateway.cache.front import Front
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.embed import Embedder
@@ -44,6 +44,7 @@ from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
 from gateway.runtime import RuntimeHolder
 from gateway.state.cursors import Cursors
+from gateway.state.flight_log import FlightLog
 from gateway.state.holds import Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
@@ -78,9 +79,6 @@ from gateway.upstream.fetch import PictureFetcher
 
 _log = structlog.get_logger()
 
-REDIS_WAIT_S = 1.0
-"""A worker waits so long for Redis before it serves: what it admits without is no more than its share of a limit."""
-
 
 class App:
     """One worker. Everything is built when its lifespan starts, inside the loop that will run it."""
@@ -113,7 +111,7 @@ class App:
         settings, worker = self._settings, self._worker
         loop = asyncio.get_running_loop()
         metrics = Metrics()
-        self._redis = redis = RespClient(settings.redis_url, budget_s=settings.redis_budget_s)
+        self._redis = redis = RespClient(settings.redis_url)
         self._local_mode = LocalMode(redis, metrics, time.monotonic)
         self._spool = spool = Spool(settings.spool_dir, worker)
         self._keyring = keyring = Keyring(redis, settings.api_key_secret.encode(), settings.lastgood_dir)
@@ -131,7 +129,6 @@ class App:
         self._load = Load(0, 0.0)
         self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience, profiles=self._profiles)
         self._slots = slots = Slots(redis, worker, self._waiting)
-        slots.on_alone = partial(metrics.redis_errors.add, ("take_slot",))
         slots.live_workers = holds.live_workers = settings.workers
         self._lines = SlotLines(slots, self._waiting)
         self._tiers = tiers = TierMoney(redis, worker, self._tier_budgets)
@@ -155,7 +152,10 @@ class App:
             time.time,
             self._semantic,
         )
+        log = FlightLog(self._cache_redis, worker) if self._cache_redis is not None else None
+        self._flights = flights = Flights(log, settings.redis_cache_url, metrics, board_budget_s=BUDGET_S)
         self._tools = Tools(
+            flights=flights,
             traffic=Traffic(self._standing, rests, slots, self._lines, self._retries, tiers),
             cache=self._cache,
             tickets=cursors.ticket,
@@ -190,7 +190,6 @@ class App:
             slots,
         )
         await snapshots.start_from_lastgood()
-        await redis.wait_until_up(REDIS_WAIT_S)
         start = self._runner.start
         start("watch_snapshot", snapshots.run)
         start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges, self._load.note_lag))
@@ -199,6 +198,7 @@ class App:
         start("refresh_rests", lambda: refresh_rests(rests))
         start("follow_cache", lambda: follow_cache(redis, self._cache, runtimes))
         start("share_views", lambda: share_views(hearsay, tiers))
+        start("hear_flights", flights.run)
         start("save_keys", lambda: save_keys(keyring))
         start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
         notice = settings.run_dir / "draining"
@@ -247,6 +247,7 @@ class App:
     async def _stop(self) -> None:
         """After the server has answered all requests. Records are safe already; keys and metrics are kept."""
         await self._runner.stop()
+        await self._flights.close()
         await self._cursors.close()
         await self._refreshes.close()
         await self._pictures.close()
@@ -278,6 +279,9 @@ class App:
             ("redis_trips", self._redis.waiting),
             ("cache_trips", self._cache_redis.waiting if self._cache_redis else 0),
             ("semantic_embeddings", self._semantic.embedder.open_calls),
+            ("flights", len(self._flights)),
+            ("flight_joiners", self._flights.joiners),
+            ("flight_bytes", self._flights.held_bytes),
             ("unsent_cache_bytes", self._cache.store.unsent_bytes),
             ("direct_calls", self._direct.open_calls),
             ("curl_calls", self._curl.open_calls),

@@ -28,10 +28,13 @@ from gateway.accounting.reservation import reservation_of
 from gateway.admission.load import Load
 from gateway.admission.permit import may_use
 from gateway.cache.entry import NOTHING, Entry, Recall
+from gateway.cache.flights import Flights
+from gateway.cache.policy import shares_equal, tenant_of
 from gateway.cache.recorder import Recorder
 from gateway.cache.replay import replayed
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.tier import Meant
+from gateway.cache.share import Share, UnattendedReply, fingerprint_of, name_of_key, name_of_signature
 from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
@@ -88,6 +91,7 @@ class Tools:
     load: Load
     open_exchanges: set[Exchange]
     cache: ResponseCache
+    flights: Flights
 
 
 async def identify(secret: bytes, tools: Tools) -> Caller:
@@ -162,6 +166,9 @@ async def _admit(
             combo=_combo_config(inbound, head, runtime),
         )
     answer = None if recall.entry is None else replayed(recall.entry, exchange)
+    share = None
+    if inbound.idempotency_key or runtime.sharing is not None:
+        share = _share(inbound, exchange, caller, runtime, recall, tools)
     tokens, nano_usd = (0, 0) if answer else _reservation(caller, exchange, plan, note, runtime)
     taken = await tools.holds.take(caller, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
     while isinstance(taken, Caller):
@@ -169,7 +176,28 @@ async def _admit(
         tokens, nano_usd = (0, 0) if answer else _reservation(taken, exchange, plan, note, runtime)
         taken = await tools.holds.take(taken, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
     exchange.note = note
-    return _Passage(exchange, plan, note, taken, reply, tools, runtime, recall, answer)
+    return _Passage(exchange, plan, note, taken, reply, tools, runtime, recall, answer, share)
+
+
+def _share(
+    inbound: Inbound, exchange: Exchange, caller: Caller, runtime: Runtime, recall: Recall, tools: Tools
+) -> Share | None:
+    """What the request shares with equal ones, if anything. Nothing of a no-log key leaves its request."""
+    settings, flights = runtime.settings.sharing, tools.flights
+    if caller.is_no_log:
+        return None
+    flights.lease_s, flights.max_answer_bytes = settings.lease_s, runtime.settings.cache.max_answer_bytes
+    key = inbound.idempotency_key or (inbound.caller_request_id.encode() if settings.by_request_id else b"")
+    if key and settings.idempotency_window_s:
+        name = name_of_key(tenant_of(caller), key)
+        return Share(flights, name, fingerprint_of(inbound), settings.idempotency_window_s, "idempotent")
+    combo = _combo_config(inbound, exchange.head, runtime)
+    if recall.entry is not None or not shares_equal(settings, caller.single_flight, combo):
+        return None
+    cacheable = structs.replace(runtime.settings.cache, mode="on")
+    asked_at = inbound.pinned_provider
+    signature = recall.key or tools.cache.key_of(exchange, caller, cacheable, pinned_provider=asked_at)
+    return Share(flights, name_of_signature(signature), "", 0.0, "joined") if signature else None
 
 
 def _combo_config(inbound: Inbound, head: Head, runtime: Runtime) -> Mapping[str, object] | None:
@@ -245,12 +273,16 @@ class _Passage:
         runtime: Runtime,
         recall: Recall,
         answer: Committed | None,
+        share: Share | None,
     ) -> None:
         """`answer`: a kept one that is served instead of asking anybody."""
         self.exchange = exchange
         self._plan = plan
         self._note = note
         self._hold = hold
+        if share is not None:
+            reply = UnattendedReply(reply, exchange)
+        self._share = share
         self._reply = reply
         self._tools = tools
         self._early_headers_s = runtime.settings.early_headers_s
@@ -272,8 +304,9 @@ class _Passage:
     async def run(self) -> None:
         exchange = self.exchange
         try:
-            committed = self._answer or await self._meant_answer() or await self._relayed()
-            exchange.call, exchange.target = committed.call, committed.target
+            committed = await (self._asked() if self._share is None else self._shared(self._share))
+            if committed.target is not exchange.target:  # nobody was asked
+                exchange.call, exchange.target = committed.call, committed.target
             exchange.watch.nudge_due = 0.0
             exchange.committed_at = time.monotonic()
             if exchange.head.is_stream:
@@ -299,6 +332,18 @@ class _Passage:
             if not self._is_settled:  # a fault of ours, or of the server below: the row is due all the same
                 exchange.error = "internal_error"
                 await self._settle(500)
+
+    async def _asked(self) -> Committed:
+        return self._answer or await self._meant_answer() or await self._relayed()
+
+    async def _shared(self, share: Share) -> Committed:
+        """Another request's answer, or its own for others too."""
+        if self.exchange.head.is_stream:
+            self._plan_early_headers()
+        committed = await share.answer(self.exchange, self._asked, self._send_early_headers)
+        if share.joined is not None:
+            self._answer, self._recall, self._recorder = committed, Recall("", share.joined, how=share.how), None
+        return committed
 
     async def _meant_answer(self) -> Committed | None:
         """A kept answer to the same question in other words. Looked for once the request is admitted: it costs a call."""
@@ -529,11 +574,15 @@ class _Passage:
         self._is_settled = True
         self.exchange.note = None
         exchange, tools = self.exchange, self._tools
+        if self._share is not None:
+            self._share.land(is_well=status == 200 and not exchange.error)
+            if exchange.has_left_others:
+                status, exchange.error = 499, exchange.error or "caller_left"
         ended_at = time.monotonic()
         bytes_out = self._reply.bytes_out + last_bytes
         record = record_of(self._note, exchange, self._rates, status=status, ended_at=ended_at, bytes_out=bytes_out)
         if self._answer is not None and self._recall.entry is not None:
-            record = saved_of(record, self._recall.how, self._recall.entry.cost_nano_usd)
+            record = saved_of(record, self._recall.how, self._recall.entry.cost_nano_usd or record.cost_nano_usd)
         self._cost_nano_usd = record.cost_nano_usd
         if self._keeps_routing:
             record = structs.replace(record, routing=self._plan.decision())
@@ -593,6 +642,8 @@ class _Passage:
         ]
         if self._recall.key:
             headers.append((b"x-omniroute-cache", _FOUND.get(self._recall.how if self._answer else "", b"HIT")))
+        if self._share is not None:
+            headers += self._share.headers()
         if self.exchange.head.is_stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))

@@ -19,7 +19,7 @@ from gateway.config.snapshot import Connection as ConnectionEntry
 from gateway.config.snapshot import Node, RoutingSettings, Snapshot
 from gateway.dialects.first_turns import first_turns
 from gateway.dialects.registry import PROVIDERS
-from gateway.domain.caching import CacheSettings
+from gateway.domain.caching import CacheSettings, SharingSettings
 from gateway.domain.caller import Caller
 from gateway.domain.errors import Unavailable
 from gateway.domain.mend import Mend
@@ -73,6 +73,8 @@ class Runtime:
     plain_plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
     caching: CacheSettings | None = None
     """None = off."""
+    sharing: SharingSettings | None = None
+    """What equal requests share without an `Idempotency-Key`; None = nothing."""
     """Of names that leave no choice: one model at one connection, and nothing after it."""
 
     def resolve(self, pinned_provider: str, name: str) -> Resolution:
@@ -198,6 +200,7 @@ async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec],
         structs.replace(snapshot.settings, resilience=everywhere) if EVERY_KEY in profiles else snapshot.settings,
         Rates(snapshot.prices),
         caching=snapshot.settings.cache if snapshot.settings.cache.mode != "off" else None,
+        sharing=snapshot.settings.sharing if snapshot.settings.sharing.is_wide else None,
         rules={name: with_profile(everywhere, profile) for name, profile in profiles.items() if name != EVERY_KEY},
     )
 

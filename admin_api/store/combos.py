@@ -20,7 +20,6 @@ class ComboRow(msgspec.Struct, frozen=True):
     managed: bool
     created_at: float
     updated_at: float
-    version: int = 1
 
 
 combos = Collection(tables.combos, ComboRow, tables.combos.c.name)

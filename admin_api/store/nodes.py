@@ -16,7 +16,6 @@ class NodeRow(msgspec.Struct, frozen=True):
     managed: bool
     created_at: float
     updated_at: float
-    version: int = 1
 
 
 nodes = Collection(tables.provider_nodes, NodeRow)

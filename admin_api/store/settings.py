@@ -12,7 +12,6 @@ class SettingRow(msgspec.Struct, frozen=True):
     name: str
     value: Any
     managed: bool
-    version: int = 1
 
 
 settings_rows = Collection(tables.settings, SettingRow)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from gateway.domain.caching import CacheSettings, CacheSwitch
+from gateway.domain.caching import CacheSettings, CacheSwitch, SharingSettings
 from gateway.domain.caller import Caller
 from gateway.domain.chat import ChatRequest
 
@@ -25,6 +25,16 @@ def is_wanted(settings: CacheSettings, key_says: CacheSwitch, combo: Mapping[str
         return True
     combo_says = combo.get("cache") if combo else None
     return bool(combo_says) if isinstance(combo_says, bool) else settings.mode == "on"
+
+
+def shares_equal(settings: SharingSettings, key_says: CacheSwitch, combo: Mapping[str, object] | None) -> bool:
+    """Whether equal requests ask once: by the key's word, else the combo's (`single_flight: true`), else the settings'."""
+    if settings.single_flight == "off" or key_says == "off":
+        return False
+    combo_says = combo.get("single_flight") if combo else None
+    if key_says != "on" and isinstance(combo_says, bool):
+        return combo_says
+    return key_says == "on" or settings.single_flight == "on"
 
 
 def refuses_cache(headers: Sequence[tuple[bytes, bytes]]) -> bool:

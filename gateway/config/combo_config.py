@@ -19,6 +19,7 @@ def config_problems(config: Mapping[str, object]) -> list[str]:
     `account_strategy`: how connections are chosen; `sticky_limit`: requests that stay with one choice before the next
     has its turn; `affinity`: conversations keep their connection; `cache`: its answers are kept
     and served again, or not, whatever the settings say; `tiers`: true, or names of tiers with commas between;
+    `single_flight`: equal requests under way at the same time ask once (where `settings: sharing:` lets combos say so);
     `context_length_fallback`, `content_policy_fallback`: go on with another model when one refuses a request for that.
     """
     problems: list[str] = []
@@ -28,7 +29,7 @@ def config_problems(config: Mapping[str, object]) -> list[str]:
         limit = config["sticky_limit"]
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_STICKY:
             problems.append(f"`sticky_limit` must be a whole number from 1 to {MAX_STICKY}")
-    switches = ("affinity", "cache", *GOES_ON.values())
+    switches = ("affinity", "cache", "single_flight", *GOES_ON.values())
     problems += [
         f"`{name}` must be true or false" for name in switches if not isinstance(config.get(name, False), bool)
     ]

@@ -52,6 +52,7 @@ from gateway.config.snapshot import (
     Resilience,
     RetryBudget,
     SessionAffinity,
+    SharingSettings,
     Strategy,
     TierBudgets,
     Timeouts,
@@ -117,6 +118,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     timeouts: Timeouts | None = None
     waiting: Waiting | None = None
     cache: CacheSettings | None = None
+    sharing: SharingSettings | None = None
     early_headers_s: float | None = None
     progress_s: float | None = None
     explains_all: bool | None = None
@@ -342,6 +344,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         timeouts=_timeouts(shape.timeouts) if shape.timeouts else None,
         waiting=_waiting(shape.waiting) if shape.waiting else None,
         cache=shape.cache,
+        sharing=shape.sharing,
         early_headers_s=shape.early_headers_s,
         progress_s=shape.progress_s,
         explains_all=shape.explains_all,

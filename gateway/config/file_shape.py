@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.config.snapshot import AccountStrategy, SessionAffinity, Strategy, Tier
 from gateway.domain.budget import TierBudgets
-from gateway.domain.caching import CacheSettings, CacheSwitch
+from gateway.domain.caching import CacheSettings, CacheSwitch, SharingSettings
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile, Resilience
 from gateway.domain.retrying import RetryBudget
@@ -177,6 +177,7 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     timeouts: TimeoutsShape | None = None
     waiting: WaitingShape | None = None
     cache: CacheSettings | None = None
+    sharing: SharingSettings | None = None
     early_headers_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     progress_s: Limit | None = None
     explains_all: bool | None = None

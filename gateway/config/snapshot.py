@@ -13,6 +13,7 @@ import msgspec
 from gateway.domain.budget import TierBudgets as TierBudgets  # noqa: PLC0414  (as below)
 from gateway.domain.caching import CacheSettings as CacheSettings  # noqa: PLC0414  (as below)
 from gateway.domain.caching import CacheSwitch as CacheSwitch  # noqa: PLC0414  (as below)
+from gateway.domain.caching import SharingSettings as SharingSettings  # noqa: PLC0414  (as below)
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile as Profile  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)
@@ -113,6 +114,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_demo_enabled: bool = True
     resilience: Resilience = Resilience()
     cache: CacheSettings = CacheSettings()
+    sharing: SharingSettings = SharingSettings()
     profiles: dict[str, Profile] = {}
     """By provider id, and `apikey` for all of them."""
     tier_budgets: TierBudgets = TierBudgets()
@@ -160,6 +162,7 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     is_no_log: bool = False
     cache_scope: str = ""
     cache: CacheSwitch = ""
+    single_flight: CacheSwitch = ""
     expires_at: float = 0.0
 
 

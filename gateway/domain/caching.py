@@ -29,6 +29,24 @@ class SemanticSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Questions with an answer that are remembered for one system prompt, model, tools and parameters of a tenant."""
 
 
+class SharingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator sets about requests that share an upstream call (`settings: sharing:`, `/api/settings`). Times in seconds."""
+
+    idempotency_window_s: Annotated[float, Meta(ge=0, le=86_400)] = 5.0
+    """So long after its end the answer to an `Idempotency-Key` is repeated; 0 = the header means nothing."""
+    by_request_id: bool = False
+    """`X-Request-Id` counts as an `Idempotency-Key` too."""
+    single_flight: CacheMode = "off"
+    """Equal requests that are under way at the same time ask a provider once. `opt-in`: only of keys and combos that want it."""
+    lease_s: Annotated[float, Meta(ge=0.2, le=60)] = 3.0
+    """A worker that has not said for so long that it lives leads nothing any more."""
+
+    @property
+    def is_wide(self) -> bool:
+        """Requests without an `Idempotency-Key` may share too."""
+        return self.single_flight != "off" or self.by_request_id
+
+
 class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes in bytes, times in seconds."""
 

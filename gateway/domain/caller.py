@@ -33,6 +33,7 @@ class Caller(msgspec.Struct, frozen=True):
     cache_scope: str = ""
     """Keys of one scope share answers; a key without one shares them with nobody."""
     cache: CacheSwitch = ""
+    single_flight: CacheSwitch = ""
 
     @property
     def has_limits(self) -> bool:

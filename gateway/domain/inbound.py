@@ -25,3 +25,5 @@ class Inbound(msgspec.Struct, frozen=True):
     path_model: str = ""
     path_streams: bool | None = None
     wants_array: bool = False
+    idempotency_key: bytes = b""
+    """What the caller calls this request, so that a repeated one is answered once; empty = nothing."""

@@ -175,7 +175,7 @@ class Edge:
             unread = _inbound(endpoint, scope, ids, started_at, b"")
             await record_refusal(unread, caller, unread.path_model, error, self._tools)
             raise
-        inbound = _inbound(endpoint, scope, ids, started_at, body)
+        inbound = _inbound(endpoint, scope, ids, started_at, body, named.get(b"idempotency-key", b""))
         if endpoint.operation == "count_tokens":
             await run_count(inbound, caller, reply, self._tools)
             return
@@ -246,7 +246,14 @@ async def _answer_error(error: GatewayError, dialect: CallerDialect, request_id:
     await reply.whole(status, headers, body)
 
 
-def _inbound(endpoint: Endpoint, scope: Scope, ids: tuple[str, str], started_at: float, body: bytes) -> Inbound:
+def _inbound(
+    endpoint: Endpoint,
+    scope: Scope,
+    ids: tuple[str, str],
+    started_at: float,
+    body: bytes,
+    idempotency_key: bytes = b"",
+) -> Inbound:
     """`ids`: ours, and the caller's own or nothing."""
     is_gemini = endpoint.dialect == "gemini"
     return Inbound(
@@ -261,6 +268,7 @@ def _inbound(endpoint: Endpoint, scope: Scope, ids: tuple[str, str], started_at:
         path_model=endpoint.argument if is_gemini else "",
         path_streams=endpoint.streams,
         wants_array=endpoint.streams is True and b"alt=sse" not in scope["query_string"],
+        idempotency_key=idempotency_key,
     )
 
 

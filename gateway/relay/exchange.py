@@ -60,6 +60,10 @@ class Exchange:
     """Told `waits_as` when the caller leaves while it waits for a slot."""
     goes_on_after: frozenset[str] = frozenset()
     """Of the plan: refusals after which another model is tried."""
+    stays_for_others: Callable[[], bool] | None = None
+    """Of a request whose answer others share: whether it goes on for them when its caller leaves."""
+    has_left_others: bool = False
+    """Its caller has left, and it goes on for others."""
     carries_state: bool | None = None
     pictures: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Fetched for this request, by URL: (media type, base64)."""
@@ -84,7 +88,10 @@ class Exchange:
         return self._request
 
     def caller_left(self) -> None:
-        """The caller is gone: the provider's connection is closed at once, in every phase."""
+        """The caller is gone: the provider's connection is closed at once, in every phase, unless others want the answer."""
+        if self.stays_for_others is not None and self.stays_for_others():
+            self.has_left_others = True
+            return
         self.has_caller_left = True
         if self.waits_as and self.on_left is not None:
             self.on_left(self.waits_as)
@@ -93,6 +100,7 @@ class Exchange:
 
     def caller_stalled(self) -> None:
         """Nobody reads what waits to be sent; the task that sends it is stopped."""
+        self.stays_for_others = None
         self.caller_left()
         if self.task is not None:
             self.task.cancel()

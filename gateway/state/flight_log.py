@@ -52,12 +52,11 @@ class FlightLog:
         self._redis = redis
         self.worker = worker
         self.lease_s = lease_s
-        self._lease_ms = int(lease_s * 1000)
 
     async def board(self, name: str, fingerprint: str, *, budget_s: float | None = None) -> Boarded:
         """Lead the flight, or follow who leads it."""
         token = secrets.token_hex(8)
-        arguments = (token, fingerprint, self.worker, self._lease_ms, keys.FLIGHT_NEWS_PREFIX, name)
+        arguments = (token, fingerprint, self.worker, self._lease_ms(), keys.FLIGHT_NEWS_PREFIX, name)
         answer = await self._run(_BOARD, (keys.flight(name),), arguments, budget_s)
         assert isinstance(answer, list)
         if answer[0] == b"other":
@@ -67,7 +66,7 @@ class FlightLog:
     async def feed(self, name: str, token: str, parts: Sequence[tuple[str, bytes]] = ()) -> int:
         """Renew the lease and add parts, each with its number (END = how it ended). How many workers follow; -1: not ours."""
         fields = [item for part in parts for item in part]
-        arguments = (token, self._lease_ms, keys.FLIGHT_NEWS_PREFIX, name, *fields)
+        arguments = (token, self._lease_ms(), keys.FLIGHT_NEWS_PREFIX, name, *fields)
         return int(str(await self._run(_FEED, self._names(name, token), arguments, WRITE_BUDGET_S)))
 
     async def end(self, name: str, token: str, keep_s: float = 0.0) -> None:
@@ -86,8 +85,11 @@ class FlightLog:
         await self._follow(name, token, -1)
 
     async def _follow(self, name: str, token: str, first: int) -> object:
-        arguments = (token, self.worker, self._lease_ms, first, MAX_READ_BYTES, keys.FLIGHT_NEWS_PREFIX, name)
+        arguments = (token, self.worker, self._lease_ms(), first, MAX_READ_BYTES, keys.FLIGHT_NEWS_PREFIX, name)
         return await self._run(_FOLLOW, self._names(name, token), arguments, WRITE_BUDGET_S)
+
+    def _lease_ms(self) -> int:
+        return int(self.lease_s * 1000)
 
     def _names(self, name: str, token: str) -> tuple[str, str]:
         return keys.flight(name), keys.flight_parts(name, token)

@@ -71,6 +71,7 @@ class Keyring:
             is_no_log=entry.is_no_log,
             cache_scope=entry.cache_scope,
             cache=entry.cache,
+            single_flight=entry.single_flight,
         )
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))

@@ -187,9 +187,8 @@ def tier_money(tier: str, period: str) -> str:
 
 
 def flight(name: str) -> str:
-    """hash, two leases, then the idempotency window.
+    """hash, two leases, then the idempotency window: who leads it (`t` token, `l` worker, `b` fingerprint of the request).
 
-    `t` = leader's token, `b` = fingerprint of the request, `l` = leader's worker,
     `u` = unix ms until which its lease holds, `x` once it is over, `w:<worker>` = unix ms until which that worker follows.
     """
     return f"{SCHEMA}:flight:{{f:{name}}}"

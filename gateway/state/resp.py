@@ -128,12 +128,6 @@ class RespClient:
         """Begin to connect; returns at once."""
         self._reconnect_soon()
 
-    async def wait_until_up(self, limit_s: float) -> bool:
-        """Wait for the first connection, so long at most; whether there is one."""
-        if self._reconnecting is not None:
-            await asyncio.wait((self._reconnecting,), timeout=limit_s)
-        return self.is_up
-
     async def close(self) -> None:
         self._is_closed = True
         if self._reconnecting is not None:
@@ -219,7 +213,8 @@ class RespClient:
         return answer
 
     async def _within_budget(self, future: asyncio.Future[object], budget_s: float | None = None) -> object:
-        handle = future.get_loop().call_later(self._budget_s if budget_s is None else budget_s, self._give_up, future)
+        loop = future.get_loop()
+        handle = loop.call_later(self._budget_s if budget_s is None else budget_s, self._give_up_soon, future)
         try:
             answer = await future
         finally:
@@ -235,6 +230,11 @@ class RespClient:
             self._give_up(budgeted.popleft()[1])
         due_s = max(0.001, budgeted[0][0] - now) if budgeted else 0.0
         self._watchman = asyncio.get_running_loop().call_later(due_s, self._check_budgets) if budgeted else None
+
+    def _give_up_soon(self, future: asyncio.Future[object]) -> None:
+        """A loop that was held looks at its sockets once more first: the answer may be there."""
+        if not future.done():
+            future.get_loop().call_later(0.001, self._give_up, future)
 
     def _give_up(self, future: asyncio.Future[object]) -> None:
         if not future.done():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.admission.load import Load
+from gateway.cache.flights import Flights
 from gateway.cache.front import Front
 from gateway.cache.responses import ResponseCache
 from gateway.cache.store import CacheStore
@@ -81,6 +82,7 @@ class Worker:
             cache=ResponseCache(
                 CacheStore(None, self.metrics, time.time), Front(10, 0, time.time), self.metrics, time.time
             ),
+            flights=Flights(None, "", self.metrics),
             runtimes=RuntimeHolder(),
             keyring=keyring,
             holds=Holds(redis, keyring, self.spool, "w", self.metrics, asyncio.get_running_loop().time),
