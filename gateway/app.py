@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -79,6 +80,9 @@ from gateway.upstream.fetch import PictureFetcher
 
 _log = structlog.get_logger()
 
+REDIS_WAIT_S = 1.0
+"""A worker waits so long for Redis before it serves: what it admits without is no more than its share of a limit."""
+
 
 class App:
     """One worker. Everything is built when its lifespan starts, inside the loop that will run it."""
@@ -111,7 +115,7 @@ class App:
         settings, worker = self._settings, self._worker
         loop = asyncio.get_running_loop()
         metrics = Metrics()
-        self._redis = redis = RespClient(settings.redis_url)
+        self._redis = redis = RespClient(settings.redis_url, budget_s=settings.redis_budget_s)
         self._local_mode = LocalMode(redis, metrics, time.monotonic)
         self._spool = spool = Spool(settings.spool_dir, worker)
         self._keyring = keyring = Keyring(redis, settings.api_key_secret.encode(), settings.lastgood_dir)
@@ -129,6 +133,7 @@ class App:
         self._load = Load(0, 0.0)
         self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience, profiles=self._profiles)
         self._slots = slots = Slots(redis, worker, self._waiting)
+        slots.on_alone = partial(metrics.redis_errors.add, ("take_slot",))
         slots.live_workers = holds.live_workers = settings.workers
         self._lines = SlotLines(slots, self._waiting)
         self._tiers = tiers = TierMoney(redis, worker, self._tier_budgets)
@@ -190,6 +195,7 @@ class App:
             slots,
         )
         await snapshots.start_from_lastgood()
+        await redis.wait_until_up(REDIS_WAIT_S)
         start = self._runner.start
         start("watch_snapshot", snapshots.run)
         start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges, self._load.note_lag))

@@ -29,12 +29,15 @@ class ApiError(Exception):
         message: str,
         details: tuple[Detail, ...] = (),
         headers: dict[str, str] | None = None,
+        version: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.details = details
         self.headers = headers or {}
+        self.version = version
+        """Of the object as it is now, when somebody else has changed it."""
 
 
 def bad_request(*problems: tuple[str, str]) -> ApiError:
@@ -56,7 +59,10 @@ def error_body(message: str, details: tuple[Detail, ...] = ()) -> dict[str, Any]
 
 
 def answer_api_error(_request: Request[Any, Any, Any], error: ApiError) -> Response[dict[str, Any]]:
-    return Response(error_body(error.message, error.details), status_code=error.status, headers=error.headers)
+    body = error_body(error.message, error.details)
+    if error.version is not None:
+        body["error"]["version"] = error.version
+    return Response(body, status_code=error.status, headers=error.headers)
 
 
 def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

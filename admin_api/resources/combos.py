@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.combo_rules import check_names, name_problem, read_models
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
@@ -26,6 +27,7 @@ class ComboBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     strategy: Strategy | msgspec.UnsetType = msgspec.UNSET
     config: dict[str, bool | int | float | str] | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
+    version: Version | msgspec.UnsetType = msgspec.UNSET
 
 
 @get("/api/combos")
@@ -53,8 +55,9 @@ async def create_combo(data: JSONBody[ComboBody], plane: NamedDependency[Plane])
     row = _changed(blank, data, plane.now())
     async with plane.change() as change:
         await _check_among_others(plane, change.connection, row)
+        row = msgspec.structs.replace(row, version=change.revision)
         await combos.insert(change.connection, row)
-    return saved(combo_view(row), await plane.published(), status=201)
+    return saved(combo_view(row), await plane.published(), status=201, version=row.version)
 
 
 @get("/api/combos/{combo_id:str}")
@@ -68,20 +71,24 @@ async def get_combo(combo_id: FromPath[str], plane: NamedDependency[Plane]) -> d
 
 @put("/api/combos/{combo_id:str}")
 async def change_combo(
-    combo_id: FromPath[str], data: JSONBody[ComboBody], plane: NamedDependency[Plane]
+    combo_id: FromPath[str], data: JSONBody[ComboBody], plane: NamedDependency[Plane], if_match: IfMatch = None
 ) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         old = editable(await combos.get(change.connection, combo_id), "combo", combo_id)
-        row = _changed(old, data, plane.now())
+        check_version(old.version, if_match, data.version)
+        row = msgspec.structs.replace(_changed(old, data, plane.now()), version=change.revision)
         await _check_among_others(plane, change.connection, row)
         await combos.replace(change.connection, row)
-    return saved(combo_view(row), await plane.published())
+    return saved(combo_view(row), await plane.published(), version=row.version)
 
 
 @delete("/api/combos/{combo_id:str}", status_code=200)
-async def delete_combo(combo_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
+async def delete_combo(
+    combo_id: FromPath[str], plane: NamedDependency[Plane], if_match: IfMatch = None
+) -> Response[dict[str, Any]]:
     async with plane.change() as change:
-        editable(await combos.get(change.connection, combo_id), "combo", combo_id)
+        old = editable(await combos.get(change.connection, combo_id), "combo", combo_id)
+        check_version(old.version, if_match)
         await combos.delete(change.connection, combo_id)
     return saved({"success": True}, await plane.published())
 
@@ -96,6 +103,7 @@ def combo_view(row: ComboRow) -> dict[str, Any]:
         "config": row.config,
         "isActive": row.is_active,
         "managed": row.managed,
+        "version": row.version,
         "createdAt": row.created_at,
         "updatedAt": row.updated_at,
     }

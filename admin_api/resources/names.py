@@ -9,6 +9,7 @@ from litestar.params import FromQuery, JSONBody
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, not_found
+from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.combo_rules import check_names
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
@@ -24,6 +25,7 @@ class AliasBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: _Model | msgspec.UnsetType = msgspec.UNSET
     model: _Model | msgspec.UnsetType = msgspec.UNSET
     target: _Model | msgspec.UnsetType = msgspec.UNSET
+    version: Version | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChainProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +45,7 @@ class ChainBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain: Annotated[list[_Model | ChainProvider], msgspec.Meta(min_length=1, max_length=200)] | msgspec.UnsetType = (
         msgspec.UNSET
     )
+    version: Version | msgspec.UnsetType = msgspec.UNSET
 
 
 @get("/api/models/alias")
@@ -52,35 +55,44 @@ async def list_aliases(plane: NamedDependency[Plane]) -> dict[str, Any]:
     return {
         "aliases": {row.pattern: row.target for row in rows},
         "managed": [row.pattern for row in rows if row.managed],
+        "versions": {row.pattern: row.version for row in rows},
     }
 
 
 @put("/api/models/alias")
-async def set_alias(data: JSONBody[AliasBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
+async def set_alias(
+    data: JSONBody[AliasBody], plane: NamedDependency[Plane], if_match: IfMatch = None
+) -> Response[dict[str, Any]]:
     pattern, target = data.alias or data.pattern, data.model or data.target
     if not isinstance(pattern, str) or not isinstance(target, str):
         raise bad_request(*((f, "is missing") for f, v in (("alias", pattern), ("model", target)) if not v))
-    row = AliasRow(pattern, target, managed=False)
     async with plane.change() as change:
-        await check_names(plane, change.connection, row)
+        row = AliasRow(pattern, target, managed=False, version=change.revision)
         old = await aliases.get(change.connection, pattern)
+        check_version(old.version if old else 0, if_match, data.version)
+        await check_names(plane, change.connection, row)
         if old is None:
             await aliases.insert(change.connection, row)
         else:
             editable(old, "alias", pattern)
             await aliases.replace(change.connection, row)
-    return saved({"success": True, "alias": pattern, "model": target}, await plane.published())
+    answer = {"success": True, "alias": pattern, "model": target, "version": row.version}
+    return saved(answer, await plane.published(), version=row.version)
 
 
 @delete("/api/models/alias", status_code=200)
 async def delete_alias(
-    plane: NamedDependency[Plane], alias: FromQuery[str | None] = None, pattern: FromQuery[str | None] = None
+    plane: NamedDependency[Plane],
+    alias: FromQuery[str | None] = None,
+    pattern: FromQuery[str | None] = None,
+    if_match: IfMatch = None,
 ) -> Response[dict[str, Any]]:
     name = alias or pattern
     if not name:
         raise bad_request(("alias", "is missing: DELETE /api/models/alias?alias=…"))
     async with plane.change() as change:
-        editable(await aliases.get(change.connection, name), "alias", name)
+        old = editable(await aliases.get(change.connection, name), "alias", name)
+        check_version(old.version, if_match)
         await aliases.delete(change.connection, name)
     return saved({"success": True}, await plane.published())
 
@@ -92,23 +104,30 @@ async def list_chains(plane: NamedDependency[Plane]) -> dict[str, Any]:
 
 
 @post("/api/fallback/chains")
-async def set_chain(data: JSONBody[ChainBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
+async def set_chain(
+    data: JSONBody[ChainBody], plane: NamedDependency[Plane], if_match: IfMatch = None
+) -> Response[dict[str, Any]]:
     """Make a chain, or replace the one of that name."""
-    row = _chain(data)
+    given = _chain(data)
     async with plane.change() as change:
+        row = msgspec.structs.replace(given, version=change.revision)
         old = await chains.get(change.connection, row.name)
+        check_version(old.version if old else 0, if_match, data.version)
         if old is None:
             await chains.insert(change.connection, row)
         else:
             editable(old, "fallback chain", row.name)
             await chains.replace(change.connection, row)
     status = 200 if old else 201
-    return saved({"success": True, **_chain_view(row)}, await plane.published(), status=status)
+    return saved({"success": True, **_chain_view(row)}, await plane.published(), status=status, version=row.version)
 
 
 @delete("/api/fallback/chains", status_code=200)
 async def delete_chain(
-    plane: NamedDependency[Plane], name: FromQuery[str | None] = None, model: FromQuery[str | None] = None
+    plane: NamedDependency[Plane],
+    name: FromQuery[str | None] = None,
+    model: FromQuery[str | None] = None,
+    if_match: IfMatch = None,
 ) -> Response[dict[str, Any]]:
     wanted = name or model
     if not wanted:
@@ -117,7 +136,7 @@ async def delete_chain(
         row = await chains.get(change.connection, wanted)
         if row is None:
             raise not_found("fallback chain", wanted)
-        editable(row, "fallback chain", wanted)
+        check_version(editable(row, "fallback chain", wanted).version, if_match)
         await chains.delete(change.connection, wanted)
     return saved({"success": True}, await plane.published())
 
@@ -138,7 +157,7 @@ def _chain(data: ChainBody) -> ChainRow:
 
 
 def _chain_view(row: ChainRow) -> dict[str, Any]:
-    return {"name": row.name, "models": row.models, "managed": row.managed}
+    return {"name": row.name, "models": row.models, "managed": row.managed, "version": row.version}
 
 
 handlers = (list_aliases, set_alias, delete_alias, list_chains, set_chain, delete_chain)

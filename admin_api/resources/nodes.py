@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.node_rules import base_url_problem, prefix_problem
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
@@ -32,6 +33,7 @@ class NodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     type: Literal["openai-compatible", "anthropic-compatible"] | msgspec.UnsetType = msgspec.UNSET
     api_type: Literal["chat", "responses"] | msgspec.UnsetType = msgspec.UNSET
     allow_private: bool | msgspec.UnsetType = msgspec.UNSET
+    version: Version | msgspec.UnsetType = msgspec.UNSET
 
 
 @get("/api/provider-nodes")
@@ -63,8 +65,9 @@ async def create_node(data: JSONBody[NodeBody], plane: NamedDependency[Plane]) -
         if await nodes.get(change.connection, row.id):
             raise conflict(f"there is a node {row.id!r} already")
         await _check_prefix_free(change.connection, row)
+        row = msgspec.structs.replace(row, version=change.revision)
         await nodes.insert(change.connection, row)
-    return saved({"node": node_view(row)}, await plane.published(), status=201)
+    return saved({"node": node_view(row)}, await plane.published(), status=201, version=row.version)
 
 
 @get("/api/provider-nodes/{node_id:str}")
@@ -78,24 +81,28 @@ async def get_node(node_id: FromPath[str], plane: NamedDependency[Plane]) -> dic
 
 @put("/api/provider-nodes/{node_id:str}")
 async def change_node(
-    node_id: FromPath[str], data: JSONBody[NodeBody], plane: NamedDependency[Plane]
+    node_id: FromPath[str], data: JSONBody[NodeBody], plane: NamedDependency[Plane], if_match: IfMatch = None
 ) -> Response[dict[str, Any]]:
     if data.id not in (msgspec.UNSET, node_id):
         raise bad_request(("id", "cannot be changed"))
     async with plane.change() as change:
         old = editable(await nodes.get(change.connection, node_id), "node", node_id)
-        row = _changed(old, data, plane.now())
+        check_version(old.version, if_match, data.version)
+        row = msgspec.structs.replace(_changed(old, data, plane.now()), version=change.revision)
         _check(row, plane)
         await _check_prefix_free(change.connection, row)
         await nodes.replace(change.connection, row)
-    return saved({"node": node_view(row)}, await plane.published())
+    return saved({"node": node_view(row)}, await plane.published(), version=row.version)
 
 
 @delete("/api/provider-nodes/{node_id:str}", status_code=200)
-async def delete_node(node_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
+async def delete_node(
+    node_id: FromPath[str], plane: NamedDependency[Plane], if_match: IfMatch = None
+) -> Response[dict[str, Any]]:
     """Delete a node and the connections to it."""
     async with plane.change() as change:
-        editable(await nodes.get(change.connection, node_id), "node", node_id)
+        old = editable(await nodes.get(change.connection, node_id), "node", node_id)
+        check_version(old.version, if_match)
         for row in await load_connections_of(change.connection, node_id):
             editable(row, "connection", row.name)
             await connections.delete(change.connection, row.id)
@@ -115,6 +122,7 @@ def node_view(row: NodeRow) -> dict[str, Any]:
         "apiType": "responses" if row.dialect == "openai_responses" else "chat",
         "allowPrivate": row.allow_private,
         "managed": row.managed,
+        "version": row.version,
         "createdAt": row.created_at,
         "updatedAt": row.updated_at,
     }

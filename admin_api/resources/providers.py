@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.key_rules import secret_hint
 from admin_api.services.node_rules import proxy_problem
 from admin_api.services.ownership import editable
@@ -65,6 +66,8 @@ class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     rate_limit_protection: bool | msgspec.UnsetType | None = msgspec.UNSET
     auth_type: _Short | msgspec.UnsetType | None = msgspec.UNSET
 
+    version: Version | msgspec.UnsetType = msgspec.UNSET
+
     def __repr__(self) -> str:
         return f"ConnectionBody(provider={self.provider!r}, name={self.name!r})"
 
@@ -81,10 +84,10 @@ async def create_connection(data: JSONBody[ConnectionBody], plane: NamedDependen
         raise bad_request(*((n, "is missing") for n in ("provider", "name") if getattr(data, n) is msgspec.UNSET))
     async with plane.change() as change:
         provider = await _known_provider(plane, change.connection, data.provider)
-        row = _changed(plane, _blank(plane, provider, data.name), data)
+        row = _changed(plane, _blank(plane, provider, data.name), data, change.revision)
         await _check_name_free(change.connection, row)
         await connections.insert(change.connection, row)
-    return saved({"connection": connection_view(row)}, await plane.published(), status=201)
+    return saved({"connection": connection_view(row)}, await plane.published(), status=201, version=row.version)
 
 
 @get("/api/providers/{connection_id:str}")
@@ -98,24 +101,31 @@ async def get_connection(connection_id: FromPath[str], plane: NamedDependency[Pl
 
 @put("/api/providers/{connection_id:str}")
 async def change_connection(
-    connection_id: FromPath[str], data: JSONBody[ConnectionBody], plane: NamedDependency[Plane]
+    connection_id: FromPath[str],
+    data: JSONBody[ConnectionBody],
+    plane: NamedDependency[Plane],
+    if_match: IfMatch = None,
 ) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         old = editable(await connections.get(change.connection, connection_id), "connection", connection_id)
+        check_version(old.version, if_match, data.version)
         if data.provider is not msgspec.UNSET:
             provider = await _known_provider(plane, change.connection, data.provider)
             if provider != old.provider:
                 raise bad_request(("provider", "cannot be changed: make another connection"))
-        row = _changed(plane, old, data)
+        row = _changed(plane, old, data, change.revision)
         await _check_name_free(change.connection, row)
         await connections.replace(change.connection, row)
-    return saved({"connection": connection_view(row)}, await plane.published())
+    return saved({"connection": connection_view(row)}, await plane.published(), version=row.version)
 
 
 @delete("/api/providers/{connection_id:str}", status_code=200)
-async def delete_connection(connection_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
+async def delete_connection(
+    connection_id: FromPath[str], plane: NamedDependency[Plane], if_match: IfMatch = None
+) -> Response[dict[str, Any]]:
     async with plane.change() as change:
-        editable(await connections.get(change.connection, connection_id), "connection", connection_id)
+        old = editable(await connections.get(change.connection, connection_id), "connection", connection_id)
+        check_version(old.version, if_match)
         await connections.delete(change.connection, connection_id)
     answer = {"success": True, "message": "Connection deleted successfully"}
     return saved(answer, await plane.published())
@@ -140,6 +150,7 @@ def connection_view(row: ConnectionRow) -> dict[str, Any]:
         "hasProxy": bool(row.proxy),
         "isActive": row.is_active,
         "managed": row.managed,
+        "version": row.version,
         "createdAt": row.created_at,
         "updatedAt": row.updated_at,
     }
@@ -168,7 +179,7 @@ def _blank(plane: Plane, provider: str, name: str) -> ConnectionRow:
     )
 
 
-def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody) -> ConnectionRow:
+def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody, revision: int) -> ConnectionRow:
     given: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(data, name)) is not msgspec.UNSET}
     # A client that sends back what it was shown means no change.
     if data.api_key is not msgspec.UNSET and (data.api_key != row.api_key_hint or not data.api_key):
@@ -179,7 +190,7 @@ def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody) -> Connecti
             raise bad_request(("proxy", problem))
         given["proxy"] = plane.seal(data.proxy, row.id)
     extra = {_camel(name): value for name in _EXTRA if (value := getattr(data, name)) is not msgspec.UNSET}
-    return msgspec.structs.replace(row, **given, extra={**row.extra, **extra}, updated_at=plane.now())
+    return msgspec.structs.replace(row, **given, extra={**row.extra, **extra}, updated_at=plane.now(), version=revision)
 
 
 def _camel(name: str) -> str:

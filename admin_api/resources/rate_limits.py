@@ -44,7 +44,10 @@ async def enable_rate_limit(data: JSONBody[EnableBody], plane: NamedDependency[P
     async with plane.change() as change:
         old = editable(await connections.get(change.connection, data.connection_id), "connection", data.connection_id)
         extra = {**old.extra, "rateLimitProtection": data.enabled}
-        await connections.replace(change.connection, msgspec.structs.replace(old, extra=extra, updated_at=plane.now()))
+        await connections.replace(
+            change.connection,
+            msgspec.structs.replace(old, extra=extra, updated_at=plane.now(), version=change.revision),
+        )
     answer = {"success": True, "connectionId": data.connection_id, "enabled": data.enabled}
     return saved(answer, await plane.published())
 

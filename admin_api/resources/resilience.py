@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
-from admin_api.http.errors import ApiError, bad_request, conflict
+from admin_api.http.errors import ApiError, bad_request
+from admin_api.services.keep_settings import keep_settings, load_settings
 from admin_api.services.plane import Plane
 from admin_api.services.reset_rests import reset_states
 from admin_api.services.seed_profiles import profile_of_seed, seed_profile
@@ -83,7 +84,7 @@ async def reset_resilience(data: JSONBody[ResetBody], plane: NamedDependency[Pla
 
 async def _change(data: ResilienceBody, plane: Plane) -> Response[dict[str, Any]]:
     async with plane.change() as change:
-        rows = {row.name: row for row in await settings_rows.load_all(change.connection)}
+        rows = await load_settings(change.connection)
         known = {*plane.specs, *(row.id for row in await nodes.load_all(change.connection)), EVERY_KEY}
         profiles = _profiles(rows)
         base = _base(rows)
@@ -103,9 +104,9 @@ async def _change(data: ResilienceBody, plane: Plane) -> Response[dict[str, Any]
         if len(profiles) > MAX_PROFILES:
             raise bad_request(("profiles", f"at most {MAX_PROFILES}"))
         if data.profiles or data.rules:
-            await _store(change.connection, rows, "providerProfiles", msgspec.to_builtins(profiles))
+            await keep_settings(change, {"providerProfiles": msgspec.to_builtins(profiles)})
         if data.defaults is not None:
-            await _store(change.connection, rows, "rateLimitDefaults", _defaults(rows, data.defaults))
+            await keep_settings(change, {"rateLimitDefaults": _defaults(rows, data.defaults)})
         view = await _settings(change.connection)
     return saved(view, await plane.published())
 
@@ -136,13 +137,6 @@ def _defaults(rows: dict[str, SettingRow], body: DefaultsBody) -> dict[str, int]
         "max_concurrency": body.concurrent_requests,
     }
     return {**before, **{name: value for name, value in named.items() if value is not msgspec.UNSET}}
-
-
-async def _store(connection: AsyncConnection, rows: dict[str, SettingRow], name: str, value: Any) -> None:
-    if name in rows and rows[name].managed:
-        raise conflict(f"managed by the config file: {name}; change it there")
-    row = SettingRow(name, value, managed=False)
-    await (settings_rows.replace(connection, row) if name in rows else settings_rows.insert(connection, row))
 
 
 def _profiles(rows: dict[str, SettingRow]) -> dict[str, Profile]:

@@ -3,6 +3,7 @@
 Only what has an effect here is taken; anything else is refused by name, so that no setting is lost in silence.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -14,10 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.auth.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, is_password
 from admin_api.auth.sessions import hash_token
 from admin_api.http.answers import saved
-from admin_api.http.errors import ApiError, bad_request, conflict
+from admin_api.http.errors import ApiError, bad_request
+from admin_api.http.versions import IfMatch, Version, check_version
+from admin_api.services.keep_settings import keep_settings, load_settings, version_of
 from admin_api.services.plane import Plane
 from admin_api.store.credentials import delete_sessions, get_password_hash, set_password_hash
-from admin_api.store.settings import SettingRow, settings_rows
+from admin_api.store.database import Change
+from admin_api.store.settings import SettingRow
 from gateway.config.settings import REFUSED_LITERALS
 from gateway.config.snapshot import AccountStrategy, RoutingSettings, SessionAffinity
 from gateway.domain.budget import TierBudgets
@@ -83,6 +87,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
     current_password: str | msgspec.UnsetType = msgspec.UNSET
     new_password: str | msgspec.UnsetType = msgspec.UNSET
+    version: Version | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         return "SettingsBody()"
@@ -114,32 +119,42 @@ async def get_settings(plane: NamedDependency[Plane]) -> dict[str, Any]:
 
 @patch("/api/settings")
 async def patch_settings(
-    data: JSONBody[dict[str, Any]], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
+    data: JSONBody[dict[str, Any]],
+    request: Request[Any, Any, Any],
+    plane: NamedDependency[Plane],
+    if_match: IfMatch = None,
 ) -> Response[dict[str, Any]]:
-    return await _change(data, request, plane)
+    return await _change(data, request, plane, if_match)
 
 
 @put("/api/settings")
 async def put_settings(
-    data: JSONBody[dict[str, Any]], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
+    data: JSONBody[dict[str, Any]],
+    request: Request[Any, Any, Any],
+    plane: NamedDependency[Plane],
+    if_match: IfMatch = None,
 ) -> Response[dict[str, Any]]:
     """The documents of the seed say PUT where its code says PATCH: both change only what is given."""
-    return await _change(data, request, plane)
+    return await _change(data, request, plane, if_match)
 
 
-async def _change(data: dict[str, Any], request: Request[Any, Any, Any], plane: Plane) -> Response[dict[str, Any]]:
+async def _change(
+    data: dict[str, Any], request: Request[Any, Any, Any], plane: Plane, if_match: str | None
+) -> Response[dict[str, Any]]:
     body = _read(data)
     if body.require_login is False:
         raise bad_request(("requireLogin", "cannot be switched off: the admin API always asks who you are"))
     password_hash = await _checked_new_password(body, plane)
     async with plane.change() as change:
-        await _store(change.connection, body, data)
+        rows = await load_settings(change.connection)
+        check_version(version_of(rows), if_match, body.version)
+        await _store(change, rows, body, data)
         if password_hash:
             await set_password_hash(change.connection, password_hash, plane.now())
             token = request.scope["state"]["session_token"]
             await delete_sessions(change.connection, but=hash_token(token) if token else "")
         view = await _view(change.connection)
-    return saved(view, await plane.published())
+    return saved(view, await plane.published(), version=view["version"])
 
 
 def _read(data: dict[str, Any]) -> SettingsBody:
@@ -173,8 +188,7 @@ async def _checked_new_password(body: SettingsBody, plane: Plane) -> str:
         return await hash_password(body.new_password)
 
 
-async def _store(connection: AsyncConnection, body: SettingsBody, data: dict[str, Any]) -> None:
-    rows = {row.name: row for row in await settings_rows.load_all(connection)}
+async def _store(change: Change, rows: Mapping[str, SettingRow], body: SettingsBody, data: dict[str, Any]) -> None:
     given: dict[str, Any] = {
         name: value for name, field in _ROUTING.items() if (value := getattr(body, field)) is not msgspec.UNSET
     }
@@ -204,18 +218,13 @@ async def _store(connection: AsyncConnection, body: SettingsBody, data: dict[str
     if body.sharing is not msgspec.UNSET:
         before = rows["sharing"].value if "sharing" in rows else {}
         given["sharing"] = {**before, **{name: getattr(body.sharing, name) for name in data["sharing"]}}
-    managed = [name for name in given if name in rows and rows[name].managed]
-    if managed:
-        raise conflict(f"managed by the config file: {', '.join(managed)}; change them there")
-    for name, value in given.items():
-        row = SettingRow(name, value, managed=False)
-        await (settings_rows.replace(connection, row) if name in rows else settings_rows.insert(connection, row))
+    await keep_settings(change, given)
 
 
 async def _view(connection: AsyncConnection) -> dict[str, Any]:
-    rows = await settings_rows.load_all(connection)
+    rows = await load_settings(connection)
     default = RoutingSettings()
-    stored = {row.name: row.value for row in rows}
+    stored = {row.name: row.value for row in rows.values() if row.name in _KNOWN}
     return {
         "fallbackStrategy": default.account_strategy,
         "stickyRoundRobinLimit": default.sticky_limit,
@@ -234,7 +243,8 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "retryBudget": {**msgspec.structs.asdict(RetryBudget()), **stored.get("retryBudget", {})},
         "cache": _cache_view(stored.get("cache", {})),
         "sharing": {**msgspec.to_builtins(SharingSettings()), **stored.get("sharing", {})},
-        "managed": [row.name for row in rows if row.managed],
+        "managed": [row.name for row in rows.values() if row.managed],
+        "version": version_of(rows),
     }
 
 

@@ -158,7 +158,11 @@ class _Application:
         existing = {name_of(row): row for row in await collection.load_all(self._connection)}
         built = {name_in_file(item): build(item, existing.get(name_in_file(item))) for item in wanted}
         gone = [row for name, row in existing.items() if row.managed and name not in built]  # type: ignore[attr-defined]  # every row has it
-        changed = {name: row for name, row in built.items() if not _is_same(row, existing.get(name))}
+        changed = {
+            name: _at(row, self._change.revision)
+            for name, row in built.items()
+            if not _is_same(row, existing.get(name))
+        }
         stale = [existing[name] for name in changed if name in existing]
         await self._exchange(collection, [*gone, *stale], list(changed.values()))
         return bool(gone or changed)
@@ -315,6 +319,11 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "blockedProviders": None if given.blocked_providers is None else list(given.blocked_providers),
     }
     return [SettingRow(name, value, managed=True) for name, value in values.items() if value is not None]
+
+
+def _at(row: Row, revision: int) -> Row:
+    """The row as of a revision of the configuration, which is the version of what it describes."""
+    return msgspec.structs.replace(row, version=revision) if "version" in row.__struct_fields__ else row
 
 
 def _is_same(row: msgspec.Struct, other: msgspec.Struct | None) -> bool:

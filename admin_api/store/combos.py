@@ -20,6 +20,7 @@ class ComboRow(msgspec.Struct, frozen=True):
     managed: bool
     created_at: float
     updated_at: float
+    version: int = 1
 
 
 combos = Collection(tables.combos, ComboRow, tables.combos.c.name)

@@ -30,6 +30,7 @@ class ConnectionRow(msgspec.Struct, frozen=True):
     extra: dict[str, Any]
     created_at: float
     updated_at: float
+    version: int = 1
 
     def __repr__(self) -> str:
         return f"ConnectionRow(id={self.id!r}, provider={self.provider!r}, name={self.name!r})"

@@ -10,12 +10,14 @@ class AliasRow(msgspec.Struct, frozen=True):
     pattern: str
     target: str
     managed: bool
+    version: int = 1
 
 
 class ChainRow(msgspec.Struct, frozen=True):
     name: str
     models: list[str]
     managed: bool
+    version: int = 1
 
 
 aliases = Collection(tables.aliases, AliasRow)

@@ -16,6 +16,7 @@ class NodeRow(msgspec.Struct, frozen=True):
     managed: bool
     created_at: float
     updated_at: float
+    version: int = 1
 
 
 nodes = Collection(tables.provider_nodes, NodeRow)

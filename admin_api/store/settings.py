@@ -12,6 +12,7 @@ class SettingRow(msgspec.Struct, frozen=True):
     name: str
     value: Any
     managed: bool
+    version: int = 1
 
 
 settings_rows = Collection(tables.settings, SettingRow)

@@ -13,6 +13,7 @@ settings = sa.Table(
     sa.Column("name", sa.String(100), primary_key=True),
     sa.Column("value", sa.JSON, nullable=False),
     sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
 )
 
 provider_nodes = sa.Table(
@@ -27,6 +28,7 @@ provider_nodes = sa.Table(
     sa.Column("managed", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
 )
 
 provider_connections = sa.Table(
@@ -50,6 +52,7 @@ provider_connections = sa.Table(
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
     sa.UniqueConstraint("provider", "name", name="provider_connections_natural"),
 )
 
@@ -65,6 +68,7 @@ combos = sa.Table(
     sa.Column("managed", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
 )
 
 aliases = sa.Table(
@@ -73,6 +77,7 @@ aliases = sa.Table(
     sa.Column("pattern", sa.String(400), primary_key=True),
     sa.Column("target", sa.String(400), nullable=False),
     sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
 )
 
 fallback_chains = sa.Table(
@@ -81,6 +86,7 @@ fallback_chains = sa.Table(
     sa.Column("name", sa.String(400), primary_key=True),
     sa.Column("models", sa.JSON, nullable=False),
     sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
 )
 
 api_keys = sa.Table(
@@ -108,6 +114,34 @@ api_keys = sa.Table(
     sa.Column("managed", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
+)
+
+custom_models = sa.Table(
+    "custom_models",
+    metadata,
+    sa.Column("id", sa.String(600), primary_key=True),
+    sa.Column("provider", sa.String(100), nullable=False, index=True),
+    sa.Column("model", sa.String(400), nullable=False),
+    sa.Column("name", sa.String(400), nullable=False),
+    sa.Column("source", sa.String(40), nullable=False),
+    sa.Column("context", sa.BigInteger, nullable=False),
+    sa.Column("max_output", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
+)
+
+connection_tests = sa.Table(
+    "connection_tests",
+    metadata,
+    sa.Column("connection_id", sa.String(100), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("is_valid", sa.Boolean, nullable=False),
+    sa.Column("type", sa.String(40), nullable=False),
+    sa.Column("source", sa.String(20), nullable=False),
+    sa.Column("code", sa.String(40), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("latency_ms", sa.Double, nullable=False),
 )
 
 key_tombstones = sa.Table(

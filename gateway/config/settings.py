@@ -46,6 +46,8 @@ class Settings:
     """Where sockets and the like live when the data dir's path is too long for one (the supervisor sets it)."""
     redis_url: str = ""
     redis_cache_url: str = ""
+    redis_budget_s: float = 0.05
+    """A trip of the request path to Redis that takes longer is given up."""
     database_url: str = ""
     config_file: Path | None = None
     initial_password: str = ""
@@ -126,6 +128,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         run_dir_override=Path(values["OMNIROUTE_RUN_DIR"]).absolute() if values.get("OMNIROUTE_RUN_DIR") else None,
         redis_url=values.get("REDIS_URL", ""),
         redis_cache_url=values.get("REDIS_CACHE_URL", ""),
+        redis_budget_s=_integer(values, "OMNIROUTE_REDIS_BUDGET_MS", 50, low=1, high=60_000) / 1000,
         database_url=values.get("DATABASE_URL", ""),
         config_file=Path(values["OMNIROUTE_CONFIG"]).expanduser().absolute()
         if values.get("OMNIROUTE_CONFIG")

@@ -128,6 +128,12 @@ class RespClient:
         """Begin to connect; returns at once."""
         self._reconnect_soon()
 
+    async def wait_until_up(self, limit_s: float) -> bool:
+        """Wait for the first connection, so long at most; whether there is one."""
+        if self._reconnecting is not None:
+            await asyncio.wait((self._reconnecting,), timeout=limit_s)
+        return self.is_up
+
     async def close(self) -> None:
         self._is_closed = True
         if self._reconnecting is not None:

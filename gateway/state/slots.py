@@ -123,6 +123,8 @@ class Slots:
         self._learned: dict[str, _Learned] = {}
         self.live_workers = 1
         """As last seen while Redis was up."""
+        self.on_alone: Callable[[], None] = lambda: None
+        """Called for each request that this worker had to decide alone."""
 
     @property
     def accounts(self) -> int:
@@ -171,6 +173,7 @@ class Slots:
                  start, keys.OPEN_TTL_S),
             )  # fmt: skip
         except StateAway:
+            self.on_alone()
             taken = self._take_locally(connection, account, hold_id)
             if isinstance(taken, NoSlot):
                 self._send_leave(Slot(connection.id, hold_id), "")  # the server may have given it all the same

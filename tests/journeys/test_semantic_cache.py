@@ -1,6 +1,6 @@
 """Answers to the same question in other words, through the started product: two workers, one cache store."""
 
-import json
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,12 +9,13 @@ import httpx
 import pytest
 
 from tests.support.embedding_server import EmbeddingServer, running_embeddings
-from tests.support.real_gateway import RealGateway, running_gateway
+from tests.support.product import wait_for
+from tests.support.real_gateway import NARROW_KEY, RealGateway, content_of
+from tests.support.semantic_gateway import VECTOR_KEY, ask, found, running_semantic_gateway, switch
 
 pytestmark = pytest.mark.process
 
-PATIENT_MS = 5000
-"""For machines that are busy; where a test is about lateness it says so."""
+ONE, OTHER = "What is the capital of {}?", "Please tell me the capital of {}."
 
 
 @pytest.fixture(scope="module")
@@ -25,56 +26,208 @@ def vectors() -> Iterator[EmbeddingServer]:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory, vectors: EmbeddingServer) -> Iterator[RealGateway]:
-    with running_gateway(tmp_path_factory.mktemp("semantic")) as gateway:
-        config = json.loads(gateway.config.read_text())
-        config["nodes"].append(
-            {
-                "id": "vec",
-                "prefix": "vec",
-                "dialect": "openai_chat",
-                "base_url": vectors.base_url,
-                "allow_private": True,
-            }
-        )
-        config["connections"].append({"provider": "vec", "name": "vec", "api_key": "sk-vectors-0001"})
-        config["prices"] = [*config.get("prices", ()), {"model": "vec/small", "input": 2.0}]
-        gateway.reload(json.dumps(config))
+    with running_semantic_gateway(tmp_path_factory.mktemp("semantic"), vectors) as gateway:
+        switch(gateway)
         yield gateway
 
 
 @pytest.fixture
-def gateway(started: RealGateway, vectors: EmbeddingServer) -> RealGateway:
-    vectors.delay_s, vectors.status, vectors.body = 0.0, 200, None
-    switch(
-        started,
-        mode="on",
-        semantic={"mode": "on", "embeddings": "vec/small", "budget_ms": PATIENT_MS, "min_similarity": 0.2},
-    )
-    return started
-
-
-def switch(gateway: RealGateway, **cache: Any) -> None:
-    """Change the settings, and wait until every worker obeys them."""
-    answer = gateway.admin.patch("/api/settings", json={"cache": cache})
-    assert answer.status_code == 200, answer.text
-    time.sleep(1.0)
-
-
-def ask(gateway: RealGateway, text: str, *, system: str = "", **fields: Any) -> httpx.Response:
-    before = [{"role": "system", "content": system}] if system else []
-    return gateway.chat(messages=[*before, {"role": "user", "content": text}], **{"temperature": 0, **fields})
-
-
-def found(answer: httpx.Response) -> str:
-    assert answer.status_code == 200, answer.text
-    return answer.headers.get("x-omniroute-cache", "")
+def gateway(started: RealGateway, vectors: EmbeddingServer) -> Iterator[RealGateway]:
+    yield started
+    if vectors.delay_s or vectors.status != 200 or vectors.body is not None:
+        vectors.delay_s, vectors.status, vectors.body = 0.0, 200, None
 
 
 def test_the_same_question_in_other_words_is_answered_without_the_provider(gateway: RealGateway) -> None:
-    first = ask(gateway, "What is the capital of France?")
+    first = ask(gateway, ONE.format("France"))
     mark = gateway.mark
-    second = ask(gateway, "Please tell me the capital of France.")
+    second = ask(gateway, OTHER.format("France"))
     assert (found(first), found(second)) == ("MISS", "SEMANTIC")
     assert second.headers["x-omniroute-attempts"] == "0"
     assert second.json()["choices"] == first.json()["choices"]
     assert gateway.seen(mark) == []
+
+
+def test_both_workers_know_of_it_at_once(gateway: RealGateway) -> None:
+    ask(gateway, ONE.format("Spain"))
+    for _ in range(8):  # each on a connection of its own, so both workers are asked
+        with httpx.Client(base_url=gateway.url, headers=gateway.client.headers) as client:
+            messages = [{"role": "user", "content": OTHER.format("Spain")}]
+            answer = client.post(
+                "/v1/chat/completions", json={"model": "local/m1", "temperature": 0, "messages": messages}
+            )
+            assert found(answer) == "SEMANTIC"
+
+
+def test_a_near_miss_asks_the_provider(gateway: RealGateway) -> None:
+    ask(gateway, "Which birds can fly?")
+    mark = gateway.mark
+    assert found(ask(gateway, "Which birds can't fly?")) == "MISS"
+    assert len(gateway.seen(mark)) == 1
+
+
+@pytest.mark.parametrize(
+    ("land", "change"),
+    [
+        ("Italy", {"model": "local/m2"}),
+        ("Greece", {"max_tokens": 50}),
+        ("Malta", {"seed": 7}),
+        ("Egypt", {"system": "You are a pirate."}),
+        ("Peru", {"tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]}),
+        ("Chile", {"response_format": {"type": "json_object"}}),
+        ("Cuba", {"key": NARROW_KEY}),
+    ],
+)
+def test_what_else_differs_is_another_scope(gateway: RealGateway, land: str, change: dict[str, Any]) -> None:
+    ask(gateway, ONE.format(land))
+    assert found(ask(gateway, OTHER.format(land), **change)) == "MISS"
+    assert found(ask(gateway, OTHER.format(land))) == "SEMANTIC"
+
+
+def test_a_conversation_has_no_part_in_it(gateway: RealGateway, vectors: EmbeddingServer) -> None:
+    ask(gateway, ONE.format("Norway"))
+    asked = len(vectors.asked)
+    before = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+    answer = gateway.chat(
+        "local/m1", temperature=0, messages=[*before, {"role": "user", "content": OTHER.format("Norway")}]
+    )
+    assert found(answer) == "MISS"
+    assert len(vectors.asked) == asked
+
+
+def test_a_system_prompt_about_words_has_no_part_in_it(gateway: RealGateway, vectors: EmbeddingServer) -> None:
+    asked = len(vectors.asked)
+    for text in (ONE, OTHER):
+        assert found(ask(gateway, text.format("Sweden"), system="Translate what the user says into French.")) == "MISS"
+    assert len(vectors.asked) == asked
+
+
+def test_what_the_cache_does_not_keep_is_not_looked_for(gateway: RealGateway, vectors: EmbeddingServer) -> None:
+    asked = len(vectors.asked)
+    assert found(ask(gateway, ONE.format("Ghana"), temperature=1)) == ""
+    answer = gateway.chat(
+        "local/m1", temperature=0, messages=[{"role": "user", "content": ONE.format("Ghana")}],
+        headers={"x-omniroute-no-cache": "true"},
+    )  # fmt: skip
+    assert found(answer) == ""
+    assert len(vectors.asked) == asked
+
+
+def test_a_whole_answer_is_given_as_a_stream_to_who_asks_for_one(gateway: RealGateway) -> None:
+    first = ask(gateway, ONE.format("Kenya"))
+    second = ask(gateway, OTHER.format("Kenya"), stream=True)
+    assert found(second) == "SEMANTIC"
+    assert content_of(second.content) == first.json()["choices"][0]["message"]["content"]
+
+
+def test_a_caller_of_another_dialect_is_answered_in_its_own(gateway: RealGateway) -> None:
+    first = ask(gateway, ONE.format("Nepal"), max_tokens=100)
+    answer = gateway.client.post(
+        "/v1/messages",
+        json={
+            "model": "local/m1", "temperature": 0, "max_tokens": 100,
+            "messages": [{"role": "user", "content": OTHER.format("Nepal")}],
+        },
+    )  # fmt: skip
+    assert found(answer) == "SEMANTIC"
+    assert answer.json()["content"][0]["text"] == first.json()["choices"][0]["message"]["content"]
+
+
+def test_the_record_says_what_was_saved_and_the_vector_has_one_of_its_own(gateway: RealGateway) -> None:
+    ask(gateway, ONE.format("Laos"))
+    name = gateway.new_id()
+    messages = [{"role": "user", "content": OTHER.format("Laos")}]
+    answer = gateway.chat("local/m1", temperature=0, messages=messages, headers={"x-request-id": name})
+    assert found(answer) == "SEMANTIC"
+    row = gateway.row(name)
+    assert (row["cache"], row["cost_nano_usd"], row["input_tokens"], row["output_tokens"]) == ("semantic", 0, 0, 0)
+    assert row["saved_nano_usd"] > 0
+    own = gateway.row(row["id"])
+    assert (own["endpoint"], own["provider"], own["model"]) == ("semantic_embeddings", "vec", "small")
+    assert own["input_tokens"] == 7
+    assert own["cost_nano_usd"] == 7 * 2000
+    assert own["key_name"] == row["key_name"]
+
+
+def test_the_vector_is_asked_for_with_the_connections_key(gateway: RealGateway, vectors: EmbeddingServer) -> None:
+    ask(gateway, ONE.format("Oman"))
+    assert vectors.asked[-1] == ONE.format("Oman")
+    assert vectors.headers[-1]["authorization"] == f"Bearer {VECTOR_KEY}"
+
+
+def test_in_shadow_mode_the_provider_answers_and_the_would_be_hit_is_told_without_its_text(
+    gateway: RealGateway,
+) -> None:
+    switch(gateway, mode="shadow")
+    try:
+        ask(gateway, ONE.format("Iceland"))
+        mark = gateway.mark
+        assert found(ask(gateway, OTHER.format("Iceland"))) == "MISS"
+        assert len(gateway.seen(mark)) == 1
+        wait_for(lambda: "semantic_would_hit" in gateway.product.errors + gateway.product.output, 5)
+        said = gateway.product.errors + gateway.product.output
+        assert "Iceland" not in said
+    finally:
+        switch(gateway)
+
+
+def test_switched_off_it_asks_for_no_vectors(gateway: RealGateway, vectors: EmbeddingServer) -> None:
+    switch(gateway, mode="off")
+    try:
+        asked = len(vectors.asked)
+        for text in (ONE, OTHER):
+            assert found(ask(gateway, text.format("Angola"))) == "MISS"
+        assert len(vectors.asked) == asked
+    finally:
+        switch(gateway)
+
+
+def test_after_the_cache_was_emptied_nothing_is_found(gateway: RealGateway) -> None:
+    ask(gateway, ONE.format("Bhutan"))
+    assert found(ask(gateway, OTHER.format("Bhutan"))) == "SEMANTIC"
+    assert gateway.admin.delete("/api/cache").status_code == 200
+    time.sleep(1.5)  # all workers forget within a second
+    assert found(ask(gateway, OTHER.format("Bhutan"))) == "MISS"
+
+
+def test_a_vector_that_is_late_is_a_miss_and_soon_nobody_is_asked(
+    gateway: RealGateway, vectors: EmbeddingServer
+) -> None:
+    switch(gateway, budget_ms=50)
+    try:
+        vectors.delay_s = 1.0
+        for number in range(12):
+            assert found(ask(gateway, ONE.format(f"Land {number}"))) == "MISS"
+        asked = len(vectors.asked)
+        for number in range(12):
+            assert found(ask(gateway, OTHER.format(f"Land {number}"))) == "MISS"
+        assert len(vectors.asked) <= asked + 2  # one more at most of each worker
+    finally:
+        vectors.delay_s = 0.0
+        switch(gateway)
+
+
+def test_a_provider_of_vectors_that_is_well_again_is_asked_again(
+    gateway: RealGateway, vectors: EmbeddingServer
+) -> None:
+    vectors.status = 500
+    for number in range(8):
+        assert found(ask(gateway, ONE.format(f"Isle {number}"))) == "MISS"
+    vectors.status = 200
+    numbers = itertools.count()
+
+    def is_found() -> bool:
+        number = next(numbers)
+        ask(gateway, ONE.format(f"Cape {number}"))
+        return found(ask(gateway, OTHER.format(f"Cape {number}"))) == "SEMANTIC"
+
+    wait_for(is_found, 15)
+
+
+def test_a_model_of_vectors_that_nobody_has_is_a_miss(gateway: RealGateway) -> None:
+    switch(gateway, embeddings="nowhere/none")
+    try:
+        for text in (ONE, OTHER):
+            assert found(ask(gateway, text.format("Brazil"))) == "MISS"
+    finally:
+        switch(gateway)

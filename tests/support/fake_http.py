@@ -43,11 +43,15 @@ class RequestRecord:
     body_size: int
     body_sha256: str
     received_at: float
+    arrived_at: float = 0.0
+    """The same instant as `received_at`, in unix seconds: the clock by which Valkey counts."""
     behaviour: str = ""
     status: int = 0
     bytes_accepted: int = 0
     """Bytes of the answer that the socket has taken; stands still while the client does not read."""
     chunks_sent: int = 0
+    last_chunk_at: float | None = None
+    """When the latest chunk began to be sent: before that no client can have known what it holds."""
     finished_at: float | None = None
     closed_at: float | None = None
     """When the peer closed the connection, whether or not this answer was complete by then."""
@@ -140,6 +144,7 @@ class Exchange:
         await self.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
 
     async def chunk(self, data: bytes) -> None:
+        self.record.last_chunk_at = time.monotonic()
         await self.send(b"%x\r\n%b\r\n" % (len(data), data))
         self.record.chunks_sent += 1
 
@@ -183,7 +188,7 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         return None
     except asyncio.LimitOverrunError as error:
         raise BadRequestError("headers too long") from error
-    received_at = time.monotonic()
+    received_at, arrived_at = time.monotonic(), time.time()
     request_line, *lines = head[:-4].decode("latin-1").split("\r\n")
     method, _, rest = request_line.partition(" ")
     path, _, version = rest.rpartition(" ")
@@ -201,6 +206,7 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         body_size=len(body),
         body_sha256=hashlib.sha256(body).hexdigest(),
         received_at=received_at,
+        arrived_at=arrived_at,
     )
 
 

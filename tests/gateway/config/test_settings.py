@@ -44,18 +44,20 @@ def test_every_variable_reaches_its_setting(tmp_path):
     settings = load(
         tmp_path, PORT="1000", OMNIROUTE_HOST="0.0.0.0", OMNIROUTE_WORKERS="3", OMNIROUTE_TRUSTED_PROXIES="10.0.0.0/8, ::1",
         OMNIROUTE_CONFIG=str(tmp_path / "c.yaml"), SHUTDOWN_DELAY_S="1.5", LOG_LEVEL="DEBUG", OMNIROUTE_DEMO="off",
-        REDIS_URL="redis://r", OMNIROUTE_NO_OPEN="1", API_PORT="7",
+        REDIS_URL="redis://r", OMNIROUTE_REDIS_BUDGET_MS="250", OMNIROUTE_NO_OPEN="1", API_PORT="7",
     )  # fmt: skip
     assert (settings.port, settings.metrics_port, settings.workers, settings.api_port) == (1000, 1001, 3, 7)
     assert settings.trusted_proxies == (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128"))
     assert (settings.config_file, settings.log_level) == (tmp_path / "c.yaml", "debug")
     assert (settings.shutdown_delay_s, settings.is_demo_enabled, settings.no_open) == (1.5, False, True)
+    assert settings.redis_budget_s == 0.25
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("PORT", "65536"), ("PORT", "-1"), ("PORT", "http"), ("OMNIROUTE_WORKERS", "0"), ("OMNIROUTE_WORKERS", "257"),
+        ("OMNIROUTE_REDIS_BUDGET_MS", "0"), ("OMNIROUTE_REDIS_BUDGET_MS", "60001"), ("OMNIROUTE_REDIS_BUDGET_MS", "1.5"),
         ("SHUTDOWN_TIMEOUT_S", "-1"), ("SHUTDOWN_DELAY_S", "nan"), ("SHUTDOWN_DELAY_S", "inf"), ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"), ("REQUIRE_API_KEY", "maybe"), ("OMNIROUTE_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("OMNIROUTE_TRUSTED_PROXIES", "proxy"), ("SEMANTIC_CACHE_MAX_SIZE", "1e9"), ("OMNIROUTE_GRAMMAR_SAMPLE", "1.5"),

@@ -67,6 +67,22 @@ async def test_a_script_that_the_server_has_lost_is_loaded_again(valkey: RealVal
     assert await client.call("SCRIPT", "EXISTS", script.sha) == [1]
 
 
+async def test_who_waits_for_the_first_connection_can_make_trips_at_once(valkey: RealValkey) -> None:
+    client = RespClient(valkey.url)
+    assert not await client.wait_until_up(0.0)
+    client.start()
+    assert await client.wait_until_up(10.0)
+    assert await client.call("PING") == b"PONG"
+    await client.close()
+
+
+async def test_nobody_waits_longer_than_wished_for_a_server_that_is_away() -> None:
+    client = RespClient("redis://127.0.0.1:1/0")
+    client.start()
+    assert not await client.wait_until_up(0.05)
+    await client.close()
+
+
 async def test_without_a_server_a_trip_fails_at_once() -> None:
     client = RespClient("unix:///tmp/no-such-server.sock")
     client.start()

@@ -317,6 +317,15 @@ class TestWithoutRedis:
         self.now += 0.25
         assert await slots.take(where, "b") == NoSlot("gap", 0.75)
 
+    async def test_what_was_decided_alone_is_told(self) -> None:
+        slots, alone = self.slots(), []
+        slots.on_alone = lambda: alone.append(1)
+        await slots.take(connection(rpm=1), "a")
+        await slots.take(connection(rpm=1), "b")
+        assert len(alone) == 2, "what was refused too"
+        await slots.take(connection(), "c")
+        assert len(alone) == 2, "where nothing is limited nothing was decided"
+
     async def test_what_was_started_is_charged_when_redis_is_back(self, own_valkey: RealValkey, connect: Any) -> None:
         client = await connect(own_valkey.url)
         slots = Slots(client, "w", Waiting)
