@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.combos import combos
-from admin_api.store.connections import connections
+from admin_api.store.connections import ConnectionRow, connections
 from admin_api.store.database import Database, get_origin, get_revision, raise_revision
 from admin_api.store.keys import (
     KeyRow,
@@ -31,7 +31,7 @@ from admin_api.store.keys import (
 )
 from admin_api.store.limit_defaults import LimitDefaults
 from admin_api.store.names import aliases, chains
-from admin_api.store.nodes import nodes
+from admin_api.store.nodes import NodeRow, nodes
 from admin_api.store.prices import prices
 from admin_api.store.settings import settings_rows
 from gateway.config.snapshot import (
@@ -278,28 +278,9 @@ async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, 
         schema=SCHEMA,
         revision=await get_revision(connection),
         published_at=now,
-        nodes=tuple(
-            Node(row.id, row.prefix, row.dialect, row.base_url, row.name, row.allow_private)  # type: ignore[arg-type]  # checked when decoded
-            for row in await nodes.load_all(connection)
-        ),
+        nodes=tuple(node_entry(row) for row in await nodes.load_all(connection)),
         connections=tuple(
-            limits.applied(
-                row,
-                Connection(
-                    id=row.id,
-                    provider=row.provider,
-                    name=row.name,
-                    api_key=row.api_key,
-                    priority=row.priority,
-                    tier=row.tier,  # type: ignore[arg-type]  # checked when decoded
-                    rpm=row.rpm,
-                    min_gap_ms=row.min_gap_ms,
-                    max_concurrency=row.max_concurrency,
-                    models=tuple(row.models),
-                    fingerprint=row.fingerprint,
-                    proxy=row.proxy,
-                ),
-            )
+            limits.applied(row, connection_entry(row))
             for row in await connections.load_all(connection)
             if row.is_active
         ),
@@ -349,6 +330,29 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         return msgspec.convert(document, RoutingSettings)
     except msgspec.ValidationError as error:
         raise InvalidSnapshot(f"settings: {error}") from error
+
+
+def node_entry(row: NodeRow) -> Node:
+    """A node as workers see it."""
+    return Node(row.id, row.prefix, row.dialect, row.base_url, row.name, row.allow_private)  # type: ignore[arg-type]  # checked when decoded
+
+
+def connection_entry(row: ConnectionRow) -> Connection:
+    """A connection as workers see it, with its own limits."""
+    return Connection(
+        id=row.id,
+        provider=row.provider,
+        name=row.name,
+        api_key=row.api_key,
+        priority=row.priority,
+        tier=row.tier,  # type: ignore[arg-type]  # checked when decoded
+        rpm=row.rpm,
+        min_gap_ms=row.min_gap_ms,
+        max_concurrency=row.max_concurrency,
+        models=tuple(row.models),
+        fingerprint=row.fingerprint,
+        proxy=row.proxy,
+    )
 
 
 def key_entry(row: KeyRow) -> KeyEntry:

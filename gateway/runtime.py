@@ -232,6 +232,14 @@ def _built_in(spec: ProviderSpec) -> Connection:
     )
 
 
+def compile_connection(
+    entry: ConnectionEntry, node: Node | None, specs: Mapping[str, ProviderSpec], encryption_key: bytes
+) -> Connection:
+    """One connection alone, as requests use it. Raises KeyError (no such provider), ValueError (its secret does not open)."""
+    nodes = {} if node is None else {node.id: node}
+    return _compile(entry, nodes, specs, encryption_key, {}, adapts_concurrency=False)
+
+
 def _compile(
     entry: ConnectionEntry,
     nodes: Mapping[str, Node],

@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
 from admin_api.http.versions import IfMatch, Version, check_version
+from admin_api.services.connection_view import connection_view
 from admin_api.services.key_rules import secret_hint
 from admin_api.services.node_rules import proxy_problem
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
-from admin_api.store.connections import ConnectionRow, connections, load_connections_of
+from admin_api.store.connection_tests import TestRow, forget_test, load_tests
+from admin_api.store.connections import ConnectionRow, blank_connection, connections, load_connections_of
 from admin_api.store.nodes import nodes
 from gateway.config.snapshot import Tier
 
@@ -31,7 +33,7 @@ _PLAIN = (
     "name", "priority", "tier", "rpm", "min_gap_ms", "max_concurrency", "models", "fingerprint", "is_active",
 )  # fmt: skip
 _EXTRA = (
-    "global_priority", "default_model", "test_status", "provider_specific_data", "display_name", "email",
+    "global_priority", "default_model", "provider_specific_data", "display_name", "email",
     "health_check_interval", "rate_limit_protection", "auth_type",
 )  # fmt: skip
 
@@ -39,8 +41,9 @@ _EXTRA = (
 class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """Limits of 0 mean none, empty `models` any.
 
-    Of the last block `rateLimitProtection` says whether the default limits count here; the rest is kept for the seed's
-    users and obeyed by nothing.
+    Of the last block `rateLimitProtection` says whether the default limits count here, and `defaultModel` is the model
+    that a test asks; the rest is kept for the seed's users and obeyed by nothing. `testStatus` is taken and ignored: only
+    a test says it.
     """
 
     provider: str | msgspec.UnsetType = msgspec.UNSET
@@ -75,7 +78,8 @@ class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 @get("/api/providers")
 async def list_connections(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
-        return {"connections": [connection_view(row) for row in await connections.load_all(connection)]}
+        rows, tests = await connections.load_all(connection), await load_tests(connection)
+    return {"connections": [connection_view(row, tests.get(row.id)) for row in rows]}
 
 
 @post("/api/providers")
@@ -84,7 +88,7 @@ async def create_connection(data: JSONBody[ConnectionBody], plane: NamedDependen
         raise bad_request(*((n, "is missing") for n in ("provider", "name") if getattr(data, n) is msgspec.UNSET))
     async with plane.change() as change:
         provider = await _known_provider(plane, change.connection, data.provider)
-        row = _changed(plane, _blank(plane, provider, data.name), data, change.revision)
+        row = _changed(plane, blank_connection(plane.new_id(), provider, data.name, plane.now()), data, change.revision)
         await _check_name_free(change.connection, row)
         await connections.insert(change.connection, row)
     return saved({"connection": connection_view(row)}, await plane.published(), status=201, version=row.version)
@@ -94,9 +98,10 @@ async def create_connection(data: JSONBody[ConnectionBody], plane: NamedDependen
 async def get_connection(connection_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         row = await connections.get(connection, connection_id)
+        tests = await load_tests(connection, connection_id)
     if row is None:
         raise not_found("connection", connection_id)
-    return {"connection": connection_view(row)}
+    return {"connection": connection_view(row, tests.get(row.id))}
 
 
 @put("/api/providers/{connection_id:str}")
@@ -116,7 +121,8 @@ async def change_connection(
         row = _changed(plane, old, data, change.revision)
         await _check_name_free(change.connection, row)
         await connections.replace(change.connection, row)
-    return saved({"connection": connection_view(row)}, await plane.published(), version=row.version)
+        test = await _test_that_still_counts(change.connection, old, row)
+    return saved({"connection": connection_view(row, test)}, await plane.published(), version=row.version)
 
 
 @delete("/api/providers/{connection_id:str}", status_code=200)
@@ -127,56 +133,9 @@ async def delete_connection(
         old = editable(await connections.get(change.connection, connection_id), "connection", connection_id)
         check_version(old.version, if_match)
         await connections.delete(change.connection, connection_id)
+        await forget_test(change.connection, connection_id)
     answer = {"success": True, "message": "Connection deleted successfully"}
     return saved(answer, await plane.published())
-
-
-def connection_view(row: ConnectionRow) -> dict[str, Any]:
-    """A connection as the API shows it. `extra` fields stand beside the others, as the seed has them."""
-    return {
-        **row.extra,
-        "id": row.id,
-        "provider": row.provider,
-        "authType": row.extra.get("authType", "apikey"),
-        "name": row.name,
-        "apiKey": row.api_key_hint,
-        "priority": row.priority,
-        "tier": row.tier,
-        "rpm": row.rpm,
-        "minGapMs": row.min_gap_ms,
-        "maxConcurrency": row.max_concurrency,
-        "models": row.models,
-        "fingerprint": row.fingerprint,
-        "hasProxy": bool(row.proxy),
-        "isActive": row.is_active,
-        "managed": row.managed,
-        "version": row.version,
-        "createdAt": row.created_at,
-        "updatedAt": row.updated_at,
-    }
-
-
-def _blank(plane: Plane, provider: str, name: str) -> ConnectionRow:
-    return ConnectionRow(
-        id=plane.new_id(),
-        provider=provider,
-        name=name,
-        api_key="",
-        api_key_hint="",
-        priority=1,
-        tier="api-key",
-        rpm=0,
-        min_gap_ms=0,
-        max_concurrency=0,
-        models=[],
-        fingerprint="",
-        proxy="",
-        is_active=True,
-        managed=False,
-        extra={},
-        created_at=plane.now(),
-        updated_at=plane.now(),
-    )
 
 
 def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody, revision: int) -> ConnectionRow:
@@ -191,6 +150,15 @@ def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody, revision: i
         given["proxy"] = plane.seal(data.proxy, row.id)
     extra = {_camel(name): value for name in _EXTRA if (value := getattr(data, name)) is not msgspec.UNSET}
     return msgspec.structs.replace(row, **given, extra={**row.extra, **extra}, updated_at=plane.now(), version=revision)
+
+
+async def _test_that_still_counts(
+    connection: AsyncConnection, old: ConnectionRow, row: ConnectionRow
+) -> TestRow | None:
+    """With another credential, or on another way, nothing is known of a connection."""
+    if (old.api_key, old.proxy, old.fingerprint) != (row.api_key, row.proxy, row.fingerprint):
+        await forget_test(connection, row.id)
+    return (await load_tests(connection, row.id)).get(row.id)
 
 
 def _camel(name: str) -> str:

@@ -14,6 +14,7 @@ from admin_api.auth.throttle import LoginThrottle
 from admin_api.publish import Publisher
 from admin_api.services.audit import write_trail
 from admin_api.services.job_status import JobStatus
+from admin_api.services.provider_calls import ProviderCalls
 from admin_api.store.database import Change, Database
 from gateway.config.envelope import parse_encryption_key, seal
 from gateway.config.settings import Settings
@@ -58,6 +59,7 @@ class Plane:
         self.config_file = ConfigFileState()
         self.unreadable_secrets = 0
         self.jobs: dict[str, JobStatus] = {}
+        self.provider_calls = ProviderCalls()
         self.password_slots = asyncio.Semaphore(_HASHES_AT_ONCE)
 
     @property

@@ -44,3 +44,27 @@ connections = Collection(
 
 async def load_connections_of(connection: AsyncConnection, provider: str) -> list[ConnectionRow]:
     return await connections.load_all(connection, _columns.provider == provider)
+
+
+def blank_connection(row_id: str, provider: str, name: str, now: float) -> ConnectionRow:
+    """A connection without credential and without limits."""
+    return ConnectionRow(
+        id=row_id,
+        provider=provider,
+        name=name,
+        api_key="",
+        api_key_hint="",
+        priority=1,
+        tier="api-key",
+        rpm=0,
+        min_gap_ms=0,
+        max_concurrency=0,
+        models=[],
+        fingerprint="",
+        proxy="",
+        is_active=True,
+        managed=False,
+        extra={},
+        created_at=now,
+        updated_at=now,
+    )

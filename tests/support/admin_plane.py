@@ -67,6 +67,7 @@ async def make_plane(settings):
 
 
 async def close_plane(plane):
+    await plane.provider_calls.close()
     await plane.redis.aclose()
     await plane.database.close()
 

@@ -49,6 +49,9 @@ class FakeProvider:
     def __init__(self, *, port: int = 0, ssl_context: ssl.SSLContext | None = None) -> None:
         self.port = port
         self.requests: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
+        self.list_keys: frozenset[str] | None = None
+        """Credentials that are shown the list of models; None = everybody is."""
+        self.has_list = True
         self.connections_total = 0
         self.connections_open = 0
         self._ssl = ssl_context
@@ -182,6 +185,11 @@ class FakeProvider:
         return "ok"
 
     async def _answer_models(self, exchange: Exchange) -> None:
+        if not self.has_list:
+            return await exchange.whole(404, json.dumps(error_body("no such path", "invalid_request_error")).encode())
+        if self.list_keys is not None and exchange.credential not in self.list_keys:
+            said = error_body(f"Incorrect API key provided: {exchange.credential}", "invalid_request_error")
+            return await exchange.whole(401, json.dumps(said).encode())
         listed = [{"id": name, "object": "model", "created": 1, "owned_by": "fake"} for name in LISTED_MODELS]
         if exchange.record.path.partition("?")[0].endswith("/models"):
             return await exchange.whole(200, json.dumps({"object": "list", "data": listed}).encode())
