@@ -1,7 +1,7 @@
 """The signature of a request: equal only for requests that may have the same answer. Pure.
 
 It is made of the tenant, the name asked for, and the request in no dialect, so a request asked in another dialect finds
-the answer. The hub does not hold all that a wire format can say: a body with anything in it that is not on the list of
+the answer. The hub does not hold all that a wire format can say (nor what a picture claims to be): a body with anything in it that is not on the list of
 its dialect below is known by its bytes instead, and shares answers only with its own dialect and kind (stream or whole).
 """
 
@@ -26,7 +26,7 @@ _OPENAI_CHAT: _Shape = {
     "model": _SAID, "stream": _SAID, "stream_options": {"include_usage": _SAID},
     "messages": {
         "role": _SAID,
-        "content": {"type": _SAID, "text": _SAID, "image_url": {"url": _SAID, "detail": _SAID}},
+        "content": {"type": _SAID, "text": _SAID},
         "tool_calls": _OPENAI_CALL, "tool_call_id": _SAID,
     },
     "tools": {"type": _SAID, "function": {"name": _SAID, "description": _SAID, "parameters": _SAID, "strict": _SAID}},
@@ -43,7 +43,7 @@ _RESPONSES: _Shape = {
     "model": _SAID, "stream": _SAID, "instructions": _SAID, "store": _SAID,
     "input": {
         "type": _SAID, "role": _SAID,
-        "content": {"type": _SAID, "text": _SAID, "image_url": _SAID, "detail": _SAID},
+        "content": {"type": _SAID, "text": _SAID},
     },
     "tools": {"type": _SAID, "name": _SAID, "description": _SAID, "parameters": _SAID, "strict": _SAID},
     "tool_choice": {"type": _SAID, "name": _SAID},
@@ -57,13 +57,12 @@ _MARK = {"type": _SAID, "ttl": _SAID}
 _CLAUDE_PART = {
     "type": _SAID, "text": _SAID, "cache_control": _MARK, "id": _SAID, "name": _SAID, "input": _SAID,
     "tool_use_id": _SAID, "is_error": _SAID,
-    "source": {"type": _SAID, "media_type": _SAID, "data": _SAID, "url": _SAID},
 }  # fmt: skip
 _MESSAGES: _Shape = {
     "model": _SAID, "stream": _SAID,
     "system": {"type": _SAID, "text": _SAID, "cache_control": _MARK},
     "messages": {"role": _SAID, "content": _CLAUDE_PART | {
-        "content": {"type": _SAID, "text": _SAID, "source": _CLAUDE_PART["source"]},
+        "content": {"type": _SAID, "text": _SAID},
     }},
     "tools": {"name": _SAID, "description": _SAID, "input_schema": _SAID, "cache_control": _MARK},
     "tool_choice": {"type": _SAID, "name": _SAID, "disable_parallel_tool_use": _SAID},
@@ -72,8 +71,7 @@ _MESSAGES: _Shape = {
 }  # fmt: skip
 _GEMINI: _Shape = {
     "contents": {"role": _SAID, "parts": {
-        "text": _SAID, "inlineData": {"mimeType": _SAID, "data": _SAID},
-        "functionCall": {"id": _SAID, "name": _SAID, "args": _SAID},
+        "text": _SAID, "functionCall": {"id": _SAID, "name": _SAID, "args": _SAID},
     }},
     "systemInstruction": {"role": _SAID, "parts": {"text": _SAID}},
     "tools": {"functionDeclarations": {"name": _SAID, "description": _SAID, "parametersJsonSchema": _SAID}},
