@@ -30,7 +30,12 @@ class ResponseCache:
     """`wall` gives unix seconds."""
 
     def __init__(
-        self, store: CacheStore, front: Front, metrics: Metrics, wall: Callable[[], float], semantic: SemanticTier
+        self,
+        store: CacheStore,
+        front: Front,
+        metrics: Metrics,
+        wall: Callable[[], float],
+        semantic: SemanticTier | None = None,
     ) -> None:
         self.store = store
         self.semantic = semantic
@@ -63,7 +68,7 @@ class ResponseCache:
                 self.front.put(key, entry)
         if entry is None:
             self._count_lookup("miss")
-            if settings.semantic.mode == "off":
+            if settings.semantic.mode == "off" or self.semantic is None:
                 return Recall(key)
             return Recall(key, meant=_asked(exchange, caller, pinned_provider))
         self._count_lookup(where)
@@ -93,6 +98,8 @@ class ResponseCache:
 
     async def recall_meant(self, asked: Asked, settings: CacheSettings) -> tuple[Meant | None, Entry | None]:
         """The kept answer to the same question in other words, with what was looked for. Raises nothing."""
+        if self.semantic is None:
+            return None, None
         meant = await self.semantic.look(asked, settings.semantic)
         if meant is None or not meant.answer:
             return meant, None
@@ -107,7 +114,7 @@ class ResponseCache:
         """
         if not _ended_well(entry):
             return
-        if meant is not None:
+        if meant is not None and self.semantic is not None:
             self.semantic.learn(meant, key, entry.expires_at - self._wall())
         self.front.put(key, entry)
         kept = self.store.put(key, entry)
