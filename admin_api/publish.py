@@ -321,6 +321,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "sharing": values.get("sharing", {}),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
         "profiles": values.get("providerProfiles", {}),
+        "shaping": values.get("shaping", {}),
         "progress_s": values.get("progressS", default.progress_s),
         "explains_all": values.get("explainsAll", default.explains_all),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
@@ -372,6 +373,7 @@ def key_entry(row: KeyRow) -> KeyEntry:
         is_no_log=row.is_no_log,
         cache_scope=row.cache_scope,
         cache=row.cache,
+        unshaped=tuple(row.unshaped),  # type: ignore[arg-type]  # checked when it was stored
         expires_at=row.expires_at,
     )
 

@@ -44,17 +44,21 @@ from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES, closed
 from gateway.dialects.translation import Translation
 from gateway.domain.caller import ANONYMOUS, Caller
-from gateway.domain.errors import CallerGone, GatewayError, Unauthorized, UpstreamFailed
+from gateway.domain.errors import BadRequest, CallerGone, GatewayError, Unauthorized, UpstreamFailed
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
 from gateway.domain.reply import Headers, Reply
+from gateway.domain.shaping import Pii
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
 from gateway.relay.loop import Traffic, relay
 from gateway.relay.progress import Progress
+from gateway.relay.shape import count_pii, redact_whole, shape
 from gateway.routing.plan import Plan
 from gateway.routing.strategies import Tickets
 from gateway.runtime import Runtime, RuntimeHolder
+from gateway.shaping.pii import Redactor, StreamRedactor
+from gateway.shaping.shaper import Shaped
 from gateway.state.holds import NO_HOLD, Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
@@ -122,7 +126,13 @@ async def run_chat(
     try:
         head = CALLERS[inbound.dialect].read_head(inbound.body, arrival)
         asked = head.model
-        passage = await _admit(inbound, arrival, head, caller, reply, tools)
+        runtime, shaped = tools.runtimes.current(), None
+        if runtime.shaper is not None:
+            shaped = await _shaped(inbound, head, caller, runtime, tools)
+            if shaped.body is not inbound.body:
+                inbound = structs.replace(inbound, body=shaped.body)
+                head = CALLERS[inbound.dialect].read_head(inbound.body, arrival)
+        passage = await _admit(inbound, arrival, head, caller, reply, tools, runtime, shaped)
     except GatewayError as error:
         await record_refusal(inbound, caller, asked, error, tools)
         raise
@@ -137,11 +147,24 @@ async def run_chat(
         tools.attempts.wheel.release(exchange.watch)
 
 
+async def _shaped(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools: Tools) -> Shaped:
+    """What the operator has done to the caller's own bytes, before anything else reads them."""
+    assert runtime.shaper is not None
+    asked = runtime.asked(inbound.dialect, inbound.pinned_provider, head.model, caller.unshaped)
+    return await shape(runtime.shaper, inbound.body, asked, inbound.request_id, tools.metrics)
+
+
 async def _admit(
-    inbound: Inbound, arrival: Arrival, head: Head, caller: Caller, reply: Reply, tools: Tools
+    inbound: Inbound,
+    arrival: Arrival,
+    head: Head,
+    caller: Caller,
+    reply: Reply,
+    tools: Tools,
+    runtime: Runtime,
+    shaped: Shaped | None,
 ) -> "_Passage":
     """Rooms 2 and 4: where can it go, and may it; then the hold is taken."""
-    runtime = tools.runtimes.current()
     plan = _plan(inbound, head, caller, runtime, tools)
     exchange = Exchange(
         request_id=inbound.request_id,
@@ -155,6 +178,12 @@ async def _admit(
         started_at=inbound.started_at,
         task=asyncio.current_task(),
     )
+    if shaped is not None:
+        exchange.guard, exchange.redacts = shaped.guard, shaped.output
+        if shaped.output is not None and head.is_stream and exchange.request().n > 1:
+            raise BadRequest(
+                "personal data is taken out of answers here: several at once cannot be streamed", param="n"
+            )
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
     recall = NOTHING
     if runtime.caching is not None:
@@ -289,6 +318,7 @@ class _Passage:
         self._rates = runtime.rates
         self._keeps_routing = exchange.explains or runtime.settings.explains_all
         self._is_settled = False
+        self._found: Redactor | None = None
         self._progress: Progress | None = None
         head_wants = exchange.head.is_stream and exchange.caller.progress
         if head_wants and asks_progress(exchange.headers) and not exchange.arrival.wants_array:
@@ -379,6 +409,8 @@ class _Passage:
             answer = with_usage(committed.answer, exchange.request(), committed.asking.codec.dialect)
             exchange.usage = answer.usage
             body = exchange.caller.encode_response(answer, self._stamp(committed))
+        if exchange.redacts is not None:
+            body = await redact_whole(body, exchange.caller.dialect, exchange.redacts, self._tools.metrics)
         await self._settle(200, len(body))
         await self._reply.whole(200, self._headers(committed, b"application/json"), body)
         if self._recorder is not None:
@@ -482,7 +514,7 @@ class _Passage:
     def _tap(self, committed: Committed) -> Tap:
         """What looks at the stream on its way: a watcher of bytes that pass, or a translator."""
         exchange, asking = self.exchange, committed.asking
-        if not asking.is_native:
+        if not asking.is_native or exchange.redacts is not None:
             origin = Origin(committed.target.connection.provider, exchange.request_id)
             estimated = estimated_tokens(exchange.request(), asking.codec.dialect)
             encoder = exchange.caller.make_encoder(self._stamp(committed, estimated))
@@ -496,9 +528,14 @@ class _Passage:
                 asking.names,
                 estimated,
                 grammar() if grammar and has_events else None,
+                self._redactor(exchange.redacts) if exchange.redacts is not None else None,
             )
         tap = asking.codec.make_tap(hides_usage_chunk=committed.hides_usage_chunk)
         return ArrayTap(tap) if exchange.arrival.wants_array else tap
+
+    def _redactor(self, rule: Pii) -> StreamRedactor:
+        self._found = Redactor(rule.kinds)
+        return StreamRedactor(rule, self._found)
 
     def _stamp(self, committed: Committed, input_tokens: int = 0) -> Stamp:
         exchange = self.exchange
@@ -587,6 +624,8 @@ class _Passage:
         if self._keeps_routing:
             record = structs.replace(record, routing=self._plan.decision())
         _measure(record, tools.metrics)
+        if self._found is not None:
+            count_pii(self._found.found, "output", tools.metrics)
         self._let_go(record)
         tiers = tools.traffic.tiers
         if record.cost_nano_usd and tiers is not None and tiers.has_budgets and exchange.target is not None:
@@ -649,6 +688,8 @@ class _Passage:
             headers.append((b"x-accel-buffering", b"no"))
         if self.exchange.explains:
             headers.append((b"x-omniroute-explain", explained_header(self._plan.decision(), self.exchange.attempts)))
+        if self.exchange.guard:
+            headers.append((b"x-omniroute-guard", self.exchange.guard.encode("ascii", "replace")))
         if asking.notes:
             headers.append((b"x-omniroute-dropped", _header_value("; ".join(asking.notes))[:MAX_DROPPED_BYTES]))
         return headers

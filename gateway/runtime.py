@@ -21,6 +21,7 @@ from gateway.dialects.first_turns import first_turns
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.caching import CacheSettings, SharingSettings
 from gateway.domain.caller import Caller
+from gateway.domain.dialect import CallerDialect
 from gateway.domain.errors import Unavailable
 from gateway.domain.mend import Mend
 from gateway.domain.rest import EVERY_KEY, Resilience, with_profile
@@ -45,6 +46,7 @@ from gateway.routing.plan import Plan, lay_plan
 from gateway.routing.resolve import Resolution, resolve, resolve_at
 from gateway.routing.strategies import Tickets
 from gateway.routing.view import View
+from gateway.shaping.shaper import Asked, Shaper, compile_shaping
 
 _log = structlog.get_logger()
 
@@ -53,6 +55,8 @@ _SLICE = 50
 
 
 MAX_RESOLUTIONS = 10_000
+MAX_ASKED_MODELS = 20
+"""Of a name, at whose limits shaping looks."""
 MAX_SEARCHED_BYTES = 256 * 1024
 """Longer bodies are not searched for what they need of a model: it would hold the loop."""
 MAX_TURNED_BYTES = 8 * 1024 * 1024
@@ -77,6 +81,9 @@ class Runtime:
     """What equal requests share without an `Idempotency-Key`; None = nothing."""
     """Of names that leave no choice: one model at one connection, and nothing after it."""
 
+    shaper: Shaper | None = None
+    """None while nothing of requests is to be changed or looked at."""
+
     def resolve(self, pinned_provider: str, name: str) -> Resolution:
         """What a model's name stands for; an error is raised anew each time. Raises as `routing.resolve` does."""
         found = self.resolutions.get((pinned_provider, name))
@@ -87,6 +94,23 @@ class Runtime:
                 del self.resolutions[next(iter(self.resolutions))]
             self.resolutions[pinned_provider, name] = found
         return found
+
+    def asked(self, dialect: CallerDialect, pinned_provider: str, model: str, spared: tuple[str, ...]) -> Asked:
+        """What shaping must know of a request. Raises as `resolve` does."""
+        found = self.resolve(pinned_provider, model)
+        outputs = [
+            account.max_outputs.get(one.model, 0)
+            for one in found.models[:MAX_ASKED_MODELS]
+            for account in self.catalog.offers_of.of(one.provider, one.model).accounts[:1]
+        ]
+        return Asked(
+            dialect,
+            model,
+            spared,
+            found.combo.config.get("system_prompt") if found.combo is not None else None,
+            tuple({one.provider: None for one in found.models[:MAX_ASKED_MODELS]}),
+            min((most for most in outputs if most), default=0),
+        )
 
     def plain_plan(self, pinned_provider: str, name: str) -> Plan | None:
         """The plan of a name that leaves no choice, if it is such a one; bounded as `resolutions` is."""
@@ -201,6 +225,7 @@ async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec],
         Rates(snapshot.prices),
         caching=snapshot.settings.cache if snapshot.settings.cache.mode != "off" else None,
         sharing=snapshot.settings.sharing if snapshot.settings.sharing.is_wide else None,
+        shaper=compile_shaping(snapshot.settings.shaping, {combo.name: combo.config for combo in snapshot.combos}),
         rules={name: with_profile(everywhere, profile) for name, profile in profiles.items() if name != EVERY_KEY},
     )
 

@@ -14,6 +14,7 @@ from admin_api.services.plane import Plane
 from admin_api.store.keys import KeyRow, bury_key, keys
 from gateway.config.file_shape import BudgetPeriod, KeyPriority
 from gateway.config.keys import new_key_secret
+from gateway.config.snapshot import ShapingStep
 from gateway.domain.caching import CacheSwitch
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -39,6 +40,7 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     strict: bool | msgspec.UnsetType = msgspec.UNSET
     cache_scope: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
     cache: CacheSwitch | msgspec.UnsetType = msgspec.UNSET
+    unshaped: Annotated[list[ShapingStep], msgspec.Meta(max_length=10)] | msgspec.UnsetType = msgspec.UNSET
     expires_at: _Instant | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -108,6 +110,7 @@ def key_view(row: KeyRow) -> dict[str, Any]:
         "strict": row.is_strict,
         "cacheScope": row.cache_scope,
         "cache": row.cache,
+        "unshaped": row.unshaped,
         "expiresAt": row.expires_at,
         "isActive": row.is_active,
         "managed": row.managed,
@@ -151,6 +154,7 @@ _COLUMNS = {
     "strict": "is_strict",
     "cache_scope": "cache_scope",
     "cache": "cache",
+    "unshaped": "unshaped",
     "expires_at": "expires_at",
     "is_active": "is_active",
 }

@@ -28,6 +28,7 @@ from gateway.domain.budget import TierBudgets
 from gateway.domain.caching import CacheSettings, SharingSettings
 from gateway.domain.rest import Resilience
 from gateway.domain.retrying import RetryBudget
+from gateway.domain.shaping import Shaping
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.waiting import Waiting
 
@@ -74,6 +75,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     cache: CacheSettings | msgspec.UnsetType = msgspec.UNSET
     sharing: SharingSettings | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
+    shaping: Shaping | msgspec.UnsetType = msgspec.UNSET
     progress_s: _Limit | msgspec.UnsetType = msgspec.UNSET
     explains_all: bool | msgspec.UnsetType = msgspec.UNSET
     blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
@@ -218,6 +220,12 @@ async def _store(change: Change, rows: Mapping[str, SettingRow], body: SettingsB
     if body.sharing is not msgspec.UNSET:
         before = rows["sharing"].value if "sharing" in rows else {}
         given["sharing"] = {**before, **{name: getattr(body.sharing, name) for name in data["sharing"]}}
+    if body.shaping is not msgspec.UNSET:
+        before = rows["shaping"].value if "shaping" in rows else {}
+        given["shaping"] = {
+            **before,
+            **{name: value for name, value in msgspec.to_builtins(body.shaping).items() if name in data["shaping"]},
+        }
     await keep_settings(change, given)
 
 
@@ -243,6 +251,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "retryBudget": {**msgspec.structs.asdict(RetryBudget()), **stored.get("retryBudget", {})},
         "cache": _cache_view(stored.get("cache", {})),
         "sharing": {**msgspec.to_builtins(SharingSettings()), **stored.get("sharing", {})},
+        "shaping": {**msgspec.to_builtins(Shaping()), **stored.get("shaping", {})},
         "managed": [row.name for row in rows.values() if row.managed],
         "version": version_of(rows),
     }

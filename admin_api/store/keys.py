@@ -31,6 +31,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     is_no_log: bool
     cache_scope: str
     cache: CacheSwitch
+    unshaped: list[str]
     expires_at: float
     is_active: bool
     managed: bool

@@ -109,6 +109,7 @@ api_keys = sa.Table(
     sa.Column("is_no_log", sa.Boolean, nullable=False),
     sa.Column("cache_scope", sa.String(100), nullable=False),
     sa.Column("cache", sa.String(10), nullable=False, server_default=""),
+    sa.Column("unshaped", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False),
     sa.Column("managed", sa.Boolean, nullable=False),

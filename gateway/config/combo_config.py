@@ -6,6 +6,7 @@ from typing import get_args
 from gateway.config.snapshot import AccountStrategy, Tier
 
 MAX_STICKY = 1_000_000
+MAX_PROMPT_CHARS = 50_000
 GOES_ON: Mapping[str, str] = {
     "context_length": "context_length_fallback",
     "content_policy": "content_policy_fallback",
@@ -20,7 +21,8 @@ def config_problems(config: Mapping[str, object]) -> list[str]:
     has its turn; `affinity`: conversations keep their connection; `cache`: its answers are kept
     and served again, or not, whatever the settings say; `tiers`: true, or names of tiers with commas between;
     `single_flight`: equal requests under way at the same time ask once (where `settings: sharing:` lets combos say so);
-    `context_length_fallback`, `content_policy_fallback`: go on with another model when one refuses a request for that.
+    `context_length_fallback`, `content_policy_fallback`: go on with another model when one refuses a request for that;
+    `system_prompt`: put before the caller's own.
     """
     problems: list[str] = []
     if "account_strategy" in config and config["account_strategy"] not in get_args(AccountStrategy):
@@ -29,6 +31,9 @@ def config_problems(config: Mapping[str, object]) -> list[str]:
         limit = config["sticky_limit"]
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_STICKY:
             problems.append(f"`sticky_limit` must be a whole number from 1 to {MAX_STICKY}")
+    prompt = config.get("system_prompt", "")
+    if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT_CHARS:
+        problems.append(f"`system_prompt` must be a text of at most {MAX_PROMPT_CHARS} characters")
     switches = ("affinity", "cache", "single_flight", *GOES_ON.values())
     problems += [
         f"`{name}` must be true or false" for name in switches if not isinstance(config.get(name, False), bool)

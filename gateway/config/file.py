@@ -52,6 +52,8 @@ from gateway.config.snapshot import (
     Resilience,
     RetryBudget,
     SessionAffinity,
+    Shaping,
+    ShapingStep,
     SharingSettings,
     Strategy,
     TierBudgets,
@@ -104,6 +106,7 @@ class FileKey(msgspec.Struct, frozen=True):
     no_log: bool = False
     cache_scope: str = ""
     cache: CacheSwitch = ""
+    unshaped: tuple[ShapingStep, ...] = ()
     expires: float = 0.0
 
     def __repr__(self) -> str:
@@ -120,6 +123,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     cache: CacheSettings | None = None
     sharing: SharingSettings | None = None
     early_headers_s: float | None = None
+    shaping: Shaping | None = None
     progress_s: float | None = None
     explains_all: bool | None = None
     blocked_providers: tuple[str, ...] | None = None
@@ -333,6 +337,7 @@ def _key(shape: KeyShape) -> FileKey:
         no_log=shape.no_log,
         cache_scope=shape.cache_scope,
         cache=shape.cache,
+        unshaped=shape.unshaped,
         expires=expiry_seconds(shape.expires),
     )
 
@@ -346,6 +351,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         cache=shape.cache,
         sharing=shape.sharing,
         early_headers_s=shape.early_headers_s,
+        shaping=shape.shaping,
         progress_s=shape.progress_s,
         explains_all=shape.explains_all,
         blocked_providers=shape.blocked_providers,

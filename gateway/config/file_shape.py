@@ -13,6 +13,7 @@ from gateway.domain.caching import CacheSettings, CacheSwitch, SharingSettings
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile, Resilience
 from gateway.domain.retrying import RetryBudget
+from gateway.domain.shaping import Shaping, ShapingStep
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 
@@ -120,6 +121,7 @@ class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
     no_log: bool = False
     cache_scope: Annotated[str, Meta(max_length=100)] = ""
     cache: CacheSwitch = ""
+    unshaped: tuple[ShapingStep, ...] = ()
     expires: str | None = None
 
     def __repr__(self) -> str:
@@ -179,6 +181,7 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     cache: CacheSettings | None = None
     sharing: SharingSettings | None = None
     early_headers_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+    shaping: Shaping | None = None
     progress_s: Limit | None = None
     explains_all: bool | None = None
     blocked_providers: tuple[Name, ...] | None = None

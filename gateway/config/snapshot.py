@@ -18,6 +18,8 @@ from gateway.domain.dialect import ProviderDialect
 from gateway.domain.rest import Profile as Profile  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)
 from gateway.domain.retrying import RetryBudget as RetryBudget  # noqa: PLC0414  (as below)
+from gateway.domain.shaping import Shaping as Shaping  # noqa: PLC0414
+from gateway.domain.shaping import ShapingStep as ShapingStep  # noqa: PLC0414
 from gateway.domain.timeouts import Timeouts as Timeouts  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.waiting import Waiting as Waiting  # noqa: PLC0414
 
@@ -120,6 +122,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tier_budgets: TierBudgets = TierBudgets()
     session_affinity: SessionAffinity = "named"
     retry_budget: RetryBudget = RetryBudget()
+    shaping: Shaping = Shaping()
     progress_s: float = 2.0
     """Between two progress events of a stream whose caller asked for them."""
     explains_all: bool = False
@@ -163,6 +166,8 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_scope: str = ""
     cache: CacheSwitch = ""
     single_flight: CacheSwitch = ""
+    unshaped: tuple[ShapingStep, ...] = ()
+    """Steps of request shaping that the key is spared."""
     expires_at: float = 0.0
 
 

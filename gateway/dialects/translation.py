@@ -1,12 +1,21 @@
 """A streamed answer from one dialect to another, with the face of a tap: bytes of the provider in, bytes of the caller out."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from gateway.dialects.codec import Grammar, StreamDecoder, StreamEncoder, ToolName
 from gateway.dialects.sse import EventSplitter
 from gateway.dialects.tool_names import NameRestorer
 from gateway.domain.events import Event, Finished, Started, StreamFailed, UsageTold
 from gateway.domain.usage import Usage
+
+
+class EventFilter(Protocol):
+    """Changes events on their way; may hold some back until `end`."""
+
+    def feed(self, events: list[Event]) -> list[Event]: ...
+
+    def end(self) -> list[Event]: ...
 
 
 class Translation:
@@ -22,12 +31,14 @@ class Translation:
         names: Mapping[str, ToolName],
         input_tokens: int,
         grammar: Grammar | None = None,
+        filtered: EventFilter | None = None,
     ) -> None:
         """`input_tokens` is an estimate, for a provider that tells no usage: some clients cannot do without."""
         self._decoder = decoder
         self._encoder = encoder
         self._input_tokens = input_tokens
         self._grammar = grammar
+        self._filter = filtered
         self._written = EventSplitter()
         self._restorer = NameRestorer(names) if names else None
         self.usage: Usage | None = None
@@ -43,7 +54,12 @@ class Translation:
         return self._checked(self._translate(self._decoder.feed(data)))
 
     def take_rest(self) -> bytes:
-        return b"" if self.is_done else self._checked(self._translate(self._decoder.end()))
+        if self.is_done:
+            return b""
+        out = self._translate(self._decoder.end())
+        if self._filter is not None and not self.is_done:
+            out += self._encoder.feed(self._filter.end())
+        return self._checked(out)
 
     def violations(self) -> list[str]:
         """What the grammar has found in all that was written; empty without one."""
@@ -67,6 +83,8 @@ class Translation:
             return b""
         if self._restorer is not None:
             events = self._restorer.feed(events)
+        if self._filter is not None:
+            events = self._filter.feed(events)
         failed: StreamFailed | None = None
         for event in events:
             if isinstance(event, UsageTold):

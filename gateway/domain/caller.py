@@ -3,6 +3,7 @@
 import msgspec
 
 from gateway.domain.caching import CacheSwitch
+from gateway.domain.shaping import ShapingStep
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -25,6 +26,8 @@ class Caller(msgspec.Struct, frozen=True):
     tpm: int = 0
     budget_nano_usd: int = 0
     budget_period: str = ""
+    unshaped: tuple[ShapingStep, ...] = ()
+    """Steps of request shaping that the key is spared."""
     priority: str = "interactive"
     """The class of the key: which requests an overloaded worker refuses first (`admission/load.py`)."""
 

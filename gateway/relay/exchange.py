@@ -13,6 +13,7 @@ from gateway.dialects.turns import check_calls
 from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import CallerGone
 from gateway.domain.record import AttemptRecord, RequestRecord
+from gateway.domain.shaping import Pii
 from gateway.domain.target import Target
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.usage import Usage
@@ -64,6 +65,10 @@ class Exchange:
     """Of a request whose answer others share: whether it goes on for them when its caller leaves."""
     has_left_others: bool = False
     """Its caller has left, and it goes on for others."""
+    guard: str = ""
+    """What the guard says of the request, for the header."""
+    redacts: Pii | None = None
+    """How personal data is taken out of the answer."""
     carries_state: bool | None = None
     pictures: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Fetched for this request, by URL: (media type, base64)."""

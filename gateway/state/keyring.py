@@ -72,6 +72,7 @@ class Keyring:
             cache_scope=entry.cache_scope,
             cache=entry.cache,
             single_flight=entry.single_flight,
+            unshaped=entry.unshaped,
         )
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))

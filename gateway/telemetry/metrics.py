@@ -46,6 +46,9 @@ DEFINITIONS = (
     Definition("omniroute_auth_refusals", "counter", ("reason",), "Requests refused before they had a valid key."),
     Definition("omniroute_shed_requests", "counter", ("class", "reason"), "Requests refused because a worker had too much to do."),
     Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault."),
+    Definition("omniroute_guard_findings", "counter", ("sign", "action"), "Signs of prompt injection, and what was done."),
+    Definition("omniroute_pii_found", "counter", ("kind", "side"), "Personal data found, by kind, in input or output."),
+    Definition("omniroute_shaping_skipped", "counter", ("reason",), "Requests that went on unshaped: too_large or unreadable."),
     Definition("omniroute_grammar_violations", "counter", ("dialect",), "Sampled translated streams out of order."),
     Definition("omniroute_records", "counter", ("path",), "Usage records handed over: stream, spool or lost."),
     Definition("omniroute_snapshot_failures", "counter", ("reason",), "Published snapshots that could not be used."),
@@ -131,6 +134,9 @@ class Metrics:
         self.auth_refusals = Counter()
         self.shed_requests = Counter()
         self.streams_interrupted = Counter()
+        self.guard_findings = Counter()
+        self.pii_found = Counter()
+        self.shaping_skipped = Counter()
         self.grammar_violations = Counter()
         self.records = Counter()
         self.snapshot_failures = Counter()

@@ -143,6 +143,14 @@ async def paced(x: Exchange, seconds: str) -> None:
     await ok(x)
 
 
+async def says(x: Exchange, text: str) -> None:
+    """These very words, in a stream three characters a piece."""
+    if not _streamed(x):
+        return await x.whole(200, _completion(x, {"content": text}, "stop", 5))
+    await _sse(x)
+    return await _text_stream(x, [text[i : i + 3] for i in range(0, len(text), 3)])
+
+
 async def slow_headers(x: Exchange, seconds: str) -> None:
     await x.pause(float(seconds))
     await ok(x)
@@ -357,6 +365,7 @@ async def reject_stream_options(x: Exchange, _: str) -> None:
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": ok,
     "paced": paced,
+    "says": says,
     "slow-headers": slow_headers,
     "slow-first": slow_first,
     "split": split,
