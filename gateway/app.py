@@ -288,6 +288,7 @@ class App:
             ("flights", len(self._flights)),
             ("flight_joiners", self._flights.joiners),
             ("flight_bytes", self._flights.held_bytes),
+            ("untold_questions", self._semantic.index.unsent),
             ("unsent_cache_bytes", self._cache.store.unsent_bytes),
             ("direct_calls", self._direct.open_calls),
             ("curl_calls", self._curl.open_calls),

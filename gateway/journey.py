@@ -27,6 +27,7 @@ from gateway.accounting.record import note_of, record_of, record_of_embedding, r
 from gateway.accounting.reservation import reservation_of
 from gateway.admission.load import Load
 from gateway.admission.permit import may_use
+from gateway.cache.asked import Asked
 from gateway.cache.entry import NOTHING, Entry, Recall
 from gateway.cache.flights import Flights
 from gateway.cache.policy import shares_equal, tenant_of
@@ -364,7 +365,10 @@ class _Passage:
                 await self._settle(500)
 
     async def _asked(self) -> Committed:
-        return self._answer or await self._meant_answer() or await self._relayed()
+        if self._answer is not None:
+            return self._answer
+        meant = None if self._recall.meant is None else await self._meant_answer(self._recall.meant)
+        return meant or await self._relayed()
 
     async def _shared(self, share: Share) -> Committed:
         """Another request's answer, or its own for others too."""
@@ -375,11 +379,8 @@ class _Passage:
             self._answer, self._recall, self._recorder = committed, Recall("", share.joined, how=share.how), None
         return committed
 
-    async def _meant_answer(self) -> Committed | None:
+    async def _meant_answer(self, asked: Asked) -> Committed | None:
         """A kept answer to the same question in other words. Looked for once the request is admitted: it costs a call."""
-        asked = self._recall.meant
-        if asked is None:
-            return None
         tools, exchange = self._tools, self.exchange
         self._meant, entry = await tools.cache.recall_meant(asked, self._caching)
         if self._meant is not None and self._meant.embedded.target is not None:

@@ -19,7 +19,7 @@ _Days = Annotated[int, Parameter(ge=1, le=3660)]
 
 @get(["/api/cache", "/api/cache/stats"])
 async def cache_stats(plane: NamedDependency[Plane], days: FromQuery[_Days] = 30) -> dict[str, Any]:
-    """Look-ups since all was forgotten last; what was saved, and what prompt caches gave, in the last `days`."""
+    """Look-ups since all was forgotten last (hits by meaning are among the misses); what was saved, and what prompt caches gave, in the last `days`."""
     since = plane.now() - days * 86_400
     async with plane.database.read() as connection:
         saved = await load_saved(connection, since)
@@ -57,10 +57,17 @@ async def _lookups(plane: Plane) -> dict[str, Any]:
     try:
         counts = await read_counts(plane.redis)
     except (RedisError, OSError):
-        return {"hits": None, "misses": None, "hitRate": None, "kept": None}
+        return dict.fromkeys(("hits", "misses", "hitRate", "kept", "semanticHits", "shadowHits"))
     hits, misses = counts.get("front", 0) + counts.get("store", 0), counts.get("miss", 0)
     rate = hits / (hits + misses) if hits + misses else None
-    return {"hits": hits, "misses": misses, "hitRate": rate, "kept": counts.get("kept", 0)}
+    return {
+        "hits": hits,
+        "misses": misses,
+        "hitRate": rate,
+        "kept": counts.get("kept", 0),
+        "semanticHits": counts.get("semantic", 0),
+        "shadowHits": counts.get("shadow", 0),
+    }
 
 
 def _prompt_view(row: dict[str, Any]) -> dict[str, Any]:

@@ -103,8 +103,14 @@ class ResponseCache:
         meant = await self.semantic.look(asked, settings.semantic)
         if meant is None or not meant.answer:
             return meant, None
-        entry = self.front.get(meant.answer) or await self.store.get(meant.answer)
+        entry = self.front.get(meant.answer)
+        if entry is None:
+            entry = await self.store.get(meant.answer)
+            if entry is not None:
+                self.front.put(meant.answer, entry)
         self.semantic.confirm(meant, is_there=entry is not None)
+        if entry is not None:
+            self._count_lookup("shadow" if meant.is_shadow else "semantic")
         return meant, None if meant.is_shadow else entry
 
     def keep(self, key: str, entry: Entry, meant: Meant | None = None) -> None:

@@ -38,6 +38,17 @@ async def read_store(url: str) -> dict[str, Any]:
     }
 
 
+async def _sweep(client: Redis, prefix: str) -> None:
+    batch: list[bytes] = []
+    async for name in client.scan_iter(match=f"{prefix}*", count=1000):
+        batch.append(name)
+        if len(batch) == 1000:
+            await client.unlink(*batch)
+            batch.clear()
+    if batch:
+        await client.unlink(*batch)
+
+
 async def forget_answers(redis: Redis, url: str) -> None:
     """No worker finds an answer kept before this any more, within a second. Raises RedisError when the state store is away."""
     await redis.incr(keys.CACHE_GENERATION)
@@ -47,13 +58,7 @@ async def forget_answers(redis: Redis, url: str) -> None:
     client = make_client(url, socket_connect_timeout=STORE_S, socket_timeout=STORE_S)
     try:
         async with client, asyncio.timeout(SWEEP_S):
-            batch: list[bytes] = []
-            async for name in client.scan_iter(match=f"{keys.CACHED_ANSWERS}*", count=1000):
-                batch.append(name)
-                if len(batch) == 1000:
-                    await client.unlink(*batch)
-                    batch.clear()
-            if batch:
-                await client.unlink(*batch)
+            for prefix in (keys.CACHED_QUESTIONS, keys.CACHED_ANSWERS):
+                await _sweep(client, prefix)
     except (RedisError, OSError, TimeoutError):
         return  # what the workers go by is the generation

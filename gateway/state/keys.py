@@ -99,7 +99,7 @@ CACHE_GENERATION = f"{SCHEMA}:cache:generation"
 CACHE_COUNTS = f"{SCHEMA}:cache:counts"
 """hash, no expiry, in the state store: `front`, `store`, `miss` -> look-ups that ended so; `kept` -> answers. Set to nothing with the rest."""
 
-CACHED_ANSWERS = f"{SCHEMA}:cache:answer:"
+CACHED_ANSWERS, CACHED_QUESTIONS = f"{SCHEMA}:cache:answer:", f"{SCHEMA}:cache:questions:"
 
 
 def cached_answer(generation: str, signature: str) -> str:
@@ -112,7 +112,7 @@ def questions(generation: str, scope: str) -> str:
 
     Trimmed to the setting's number of entries; one field `q`, msgpack of (answer's signature, text, vector, its length).
     """
-    return f"{SCHEMA}:cache:questions:{generation}:{scope}"
+    return f"{CACHED_QUESTIONS}{generation}:{scope}"
 
 
 # What rests: one small table for all, so its keys share one tag (`rests.py`, `scripts/rests.lua`).

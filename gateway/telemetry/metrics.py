@@ -56,7 +56,7 @@ DEFINITIONS = (
     Definition("omniroute_redis_outages", "counter", ("cause",), "Times that a worker entered local mode: Redis was lost or slow."),
     Definition("omniroute_local_mode_seconds", "counter", (), "Seconds that workers were on their own."),
     Definition("omniroute_relayed_requests", "counter", ("status",), "Requests relayed to the admin process."),
-    Definition("omniroute_cache_lookups", "counter", ("found",), "Cacheable requests by where their answer was: front, store or miss."),
+    Definition("omniroute_cache_lookups", "counter", ("found",), "Cacheable requests by where their answer was: front, store or miss; of the misses, semantic or shadow."),
     Definition("omniroute_cache_answers", "counter", ("kept",), "Answers of cacheable requests, by whether they were kept."),
     Definition("omniroute_cache_failures", "counter", ("operation",), "Trips to the cache store that failed or ran out of time."),
     Definition("omniroute_cache_store_up", "gauge", (), "1 while every worker reaches the cache store.", "livemin"),

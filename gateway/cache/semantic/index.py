@@ -4,6 +4,7 @@ A scope is a stream in the store, trimmed to its bound; a worker reads what is n
 there, or here, is found no more: a miss.
 """
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ from gateway.cache.semantic.vectors import Vector, nearest, unpacked
 from gateway.state import keys
 from gateway.state.resp import RespClient, StateAway
 from gateway.telemetry.metrics import Metrics
+
+MAX_UNSENT = 1000
+"""Commands on their way to the store; beyond it no more questions are told."""
 
 MAX_SCOPES, MAX_QUESTIONS = 256, 4096
 """That a worker remembers; the scope used longest ago goes first."""
@@ -69,6 +73,7 @@ class Index:
         self._generation = generation
         self._scopes: OrderedDict[tuple[str, str], _Scope] = OrderedDict()
         self.questions = 0
+        self.unsent = 0
 
     def __len__(self) -> int:
         return self.questions
@@ -102,13 +107,18 @@ class Index:
 
     def add(self, question: Question, vector: Vector, answer: str, *, most: int, ttl_s: float) -> None:
         """Tell all workers that this question has an answer. Waits for nothing."""
-        if self._redis is None:
+        if self._redis is None or self.unsent >= MAX_UNSENT:
             return
         key = keys.questions(self._generation(), question.scope)
         line = _encode(_Line(answer, question.text, vector.data, vector.norm))
         try:
-            self._redis.send("XADD", key, "MAXLEN", most, "*", "q", line)
-            self._redis.send("PEXPIRE", key, int(ttl_s * 1000))
+            for command in (
+                ("XADD", key, "MAXLEN", most, "*", "q", line),
+                ("PEXPIRE", key, max(1, int(ttl_s * 1000))),
+            ):
+                sent = self._redis.send(*command)
+                self.unsent += 1
+                sent.add_done_callback(self._arrived)
         except StateAway:
             self._metrics.cache_failures.add(("questions",))
 
@@ -118,6 +128,11 @@ class Index:
         if held is not None and known in held.known:
             held.known.remove(known)
             self.questions -= 1
+
+    def _arrived(self, sent: "asyncio.Future[object]") -> None:
+        self.unsent -= 1
+        if sent.cancelled() or sent.exception() is not None or isinstance(sent.result(), hiredis.ReplyError):
+            self._metrics.cache_failures.add(("questions",))
 
     def _held(self, generation: str, scope: str, most: int) -> _Scope:
         name = (generation, scope)

@@ -9,7 +9,9 @@ from msgspec import structs
 from gateway.cache.asked import Asked
 from gateway.cache.canonical import signature
 from gateway.cache.semantic.reading import MAX_CHARACTERS, Reading, read
-from gateway.domain.chat import ChatRequest, Text, Turn
+from gateway.domain.chat import ChatRequest, Part, Text, Turn
+
+MAX_SYSTEM_CHARACTERS = 20_000
 
 _WORKS_ON_WORDS = re.compile(
     r"translat|rewrit|rephras|paraphras|proofread|correct|edit|gramm|spell|repeat|echo|quot|verbatim|word|\btone|style|"
@@ -54,8 +56,12 @@ def _only_text(request: ChatRequest) -> str | None:
     [part] = last.parts
     if not isinstance(part, Text) or part.citations or part.signature is not None:
         return None
-    for turn in before:
-        for said in turn.parts:
-            if not isinstance(said, Text) or _WORKS_ON_WORDS.search(said.text):
-                return None
-    return part.text
+    said = [part for turn in before for part in turn.parts]
+    return None if any(_may_work_on_words(part) for part in said) else part.text
+
+
+def _may_work_on_words(part: Part) -> bool:
+    """Of a system prompt. A long one is not searched: it would hold up others, and says something of words anyway."""
+    if not isinstance(part, Text) or len(part.text) > MAX_SYSTEM_CHARACTERS:
+        return True
+    return _WORKS_ON_WORDS.search(part.text) is not None
