@@ -1,15 +1,20 @@
 """Requests that share one upstream call, through the started product: repeated ones, and equal ones at the same time."""
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.real_gateway import KEY, RealGateway, running_gateway
+from tests.support.product import wait_for
+from tests.support.real_gateway import KEY, RealGateway, content_of, final_error, running_gateway
 
 pytestmark = pytest.mark.process
 
@@ -47,12 +52,15 @@ async def ask(
     return await client.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers)
 
 
-async def ask_many(gateway: RealGateway, count: int, body: dict[str, Any], **headers: str) -> list[httpx.Response]:
+async def ask_many(gateway: RealGateway, ids: list[str], body: dict[str, Any]) -> list[httpx.Response]:
     """Each on a connection of its own, so that all workers get some."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    named = {"authorization": f"Bearer {KEY}", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    async with httpx.AsyncClient(limits=limits, headers=named, timeout=60) as client:
-        return list(await asyncio.gather(*(ask(client, gateway, body) for _ in range(count))))
+    async with httpx.AsyncClient(limits=limits, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as client:
+        return list(await asyncio.gather(*(ask(client, gateway, body, {"x-request-id": one}) for one in ids)))
+
+
+def new_ids(gateway: RealGateway, count: int) -> list[str]:
+    return [gateway.new_id() for _ in range(count)]
 
 
 def test_a_repeated_request_gets_the_same_answer_and_the_provider_is_asked_once(gateway: RealGateway) -> None:
@@ -104,7 +112,9 @@ def test_a_failure_is_not_kept(gateway: RealGateway) -> None:
 def test_a_thousand_equal_calls_over_four_workers_are_one_upstream_call(gateway: RealGateway, is_stream: bool) -> None:
     mark = gateway.mark
     user = json.dumps({"fake": "slow-first:2", "chunks": 40, "gap": 0.02})
-    answers = asyncio.run(ask_many(gateway, CALLS, body_of(f"many {is_stream}", stream=is_stream, user=user)))
+    answers = asyncio.run(
+        ask_many(gateway, new_ids(gateway, CALLS), body_of(f"many {is_stream}", stream=is_stream, user=user))
+    )
     assert [answer.status_code for answer in answers] == [200] * CALLS
     assert len(gateway.seen(mark)) == 1
     assert len({answer.content for answer in answers}) == 1
@@ -112,3 +122,177 @@ def test_a_thousand_equal_calls_over_four_workers_are_one_upstream_call(gateway:
         assert answers[0].content.rstrip().endswith(b"[DONE]")
     led = [answer for answer in answers if answer.headers["x-omniroute-attempts"] == "1"]
     assert len(led) == 1
+
+
+def test_the_rows_of_those_that_joined_cost_nothing_and_the_one_that_led_has_the_usage(gateway: RealGateway) -> None:
+    ids = new_ids(gateway, 20)
+    asyncio.run(ask_many(gateway, ids, body_of("rows", stream=True, user=slowly(10, 0.05))))
+    wait_for(lambda: len(gateway.rows(*ids)) == 20, 5)
+    rows = gateway.rows(*ids)
+    assert sorted(row["cache"] for row in rows) == [""] + ["joined"] * 19
+    assert sorted(row["output_tokens"] > 0 for row in rows) == [False] * 19 + [True]
+    assert all(row["saved_output_tokens"] > 0 for row in rows if row["cache"])
+
+
+def test_callers_of_all_dialects_whole_and_streamed_share_one_call(gateway: RealGateway) -> None:
+    gateway.fake.plan("slow-first:1", model="mixed")
+    mark = gateway.mark
+
+    async def run() -> list[httpx.Response]:
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=30) as client:
+            chat = {"model": "local/mixed", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0}
+            gemini = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": {"temperature": 0}}
+            calls = [
+                client.post("/v1/chat/completions", json={**chat, "max_tokens": 99, "stream": True}),
+                client.post("/v1/chat/completions", json={**chat, "max_tokens": 99}),
+                client.post("/v1/messages", json={**chat, "max_tokens": 99, "stream": True}),
+                client.post("/v1/messages", json={**chat, "max_tokens": 99}),
+            ]
+            gemini["generationConfig"]["maxOutputTokens"] = 99
+            calls.append(client.post("/v1beta/models/local/mixed:generateContent", json=gemini))
+            calls.append(client.post("/v1beta/models/local/mixed:streamGenerateContent?alt=sse", json=gemini))
+            return list(await asyncio.gather(*calls))
+
+    answers = asyncio.run(run())
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert len(gateway.seen(mark)) == 1
+    text = content_of(answers[0].content)
+    assert answers[1].json()["choices"][0]["message"]["content"] == text
+    assert answers[3].json()["content"][0]["text"] == text
+    assert answers[4].json()["candidates"][0]["content"]["parts"][0]["text"] == text
+    assert b"message_stop" in answers[2].content
+
+
+async def read_some(gateway: RealGateway, count: int, body: dict[str, Any], act: Any) -> list[bytes]:
+    """So many streams; `act` is called once each has got something. All that each got."""
+    got: list[bytes] = [b""] * count
+    headers = {"authorization": f"Bearer {KEY}"}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+
+    async def one(client: httpx.AsyncClient, at: int) -> None:
+        try:
+            async with client.stream("POST", f"{gateway.url}/v1/chat/completions", json=body) as answer:
+                async for data in answer.aiter_raw():
+                    got[at] += data
+        except httpx.HTTPError:
+            got[at] += b"(broken off)"
+
+    async with httpx.AsyncClient(limits=limits, headers=headers, timeout=30) as client:
+        tasks = [asyncio.create_task(one(client, at)) for at in range(count)]
+        async with asyncio.timeout(20):
+            while not all(b"content" in data for data in got):
+                await asyncio.sleep(0.02)
+        await asyncio.to_thread(act)
+        await asyncio.gather(*tasks)
+    return got
+
+
+def leader_of(gateway: RealGateway) -> int:
+    """The worker whose connection the provider answers just now: its process id."""
+    [peer] = [
+        record.peer_port for record in gateway.fake.requests if record.finished_at is None and not record.closed_at
+    ]
+    for pid in gateway.product.workers():
+        for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            inode = f"socket:[{fields[9]}]"
+            if int(fields[1].split(":")[1], 16) == peer and inode in open_files(pid):
+                return pid
+    raise AssertionError("no worker holds that connection")
+
+
+def open_files(pid: int) -> set[str]:
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(file.readlink()))
+    return found
+
+
+def test_when_the_leader_is_killed_those_that_sent_something_end_honestly(gateway: RealGateway) -> None:
+    body = body_of("killed", stream=True, user=slowly(60, 0.1))
+    mark = gateway.mark
+    leader: list[int] = []
+
+    def kill() -> None:
+        leader.append(leader_of(gateway))
+        os.kill(leader[0], signal.SIGKILL)
+
+    got = asyncio.run(read_some(gateway, 40, body, kill))
+    broken = [data for data in got if data.endswith(b"(broken off)")]
+    told = [data for data in got if not data.endswith(b"(broken off)")]
+    assert told, "all 40 connections were of the worker that died"
+    assert len(broken) < 40
+    for data in told:
+        assert final_error(data)["code"] == "upstream_cut"
+    assert len(gateway.seen(mark)) == 1
+    wait_for(lambda: len(gateway.product.workers()) == WORKERS, 20)
+
+
+def test_when_the_leader_is_killed_before_it_answers_another_leads(gateway: RealGateway) -> None:
+    gateway.fake.plan("slow-first:2", model="killed-early")
+    mark = gateway.mark
+
+    async def run() -> list[httpx.Response | BaseException]:
+        headers = {"authorization": f"Bearer {KEY}"}
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        async with httpx.AsyncClient(limits=limits, headers=headers, timeout=30) as client:
+            body = body_of("early") | {"model": "local/killed-early"}
+            tasks = [asyncio.create_task(ask(client, gateway, body)) for _ in range(40)]
+            async with asyncio.timeout(10):
+                while not gateway.seen(mark):
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(lambda: os.kill(leader_of(gateway), signal.SIGKILL))
+            return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+    answers = asyncio.run(run())
+    whole = [answer for answer in answers if isinstance(answer, httpx.Response)]
+    assert whole, "all 40 connections were of the worker that died"
+    assert {answer.status_code for answer in whole} == {200}
+    assert len(gateway.seen(mark)) == 2
+    wait_for(lambda: len(gateway.product.workers()) == WORKERS, 20)
+
+
+def test_when_the_leading_caller_leaves_the_others_get_the_whole_answer(gateway: RealGateway) -> None:
+    mark, first_id = gateway.mark, gateway.new_id()
+    fields = body_of("left", stream=True, user=slowly(30, 0.1))
+    first = gateway.raw_chat(fields.pop("model"), first_id, **fields)
+    wait_for(lambda: gateway.seen(mark), 5)
+
+    async def run() -> list[httpx.Response]:
+        asking = asyncio.create_task(
+            ask_many(gateway, new_ids(gateway, 12), body_of("left", stream=True, user=slowly(30, 0.1)))
+        )
+        await asyncio.sleep(1.0)
+        first.close()
+        return await asking
+
+    answers = asyncio.run(run())
+    assert len(gateway.seen(mark)) == 1
+    assert all(answer.content.rstrip().endswith(b"[DONE]") for answer in answers)
+    row = gateway.row(first_id)
+    assert (row["status"], row["error"]) == (499, "caller_left")
+    assert row["output_tokens"] == 30
+
+
+def test_a_leader_that_leaves_alone_is_cancelled_as_always(gateway: RealGateway) -> None:
+    mark, first_id = gateway.mark, gateway.new_id()
+    fields = body_of("alone", stream=True, user=slowly(100, 0.1))
+    first = gateway.raw_chat(fields.pop("model"), first_id, **fields)
+    wait_for(lambda: gateway.seen(mark), 5)
+    time.sleep(0.5)
+    first.close()
+    [record] = gateway.seen(mark)
+    wait_for(lambda: record.closed_at is not None, 5)
+    assert gateway.row(first_id)["status"] == 499
+
+
+def test_without_the_cache_store_every_request_is_answered(gateway: RealGateway) -> None:
+    gateway.product.kill("cache")
+    answers = [gateway.chat(headers={"idempotency-key": f"away-{number}"}) for number in range(8)]
+    assert {answer.status_code for answer in answers} == {200}
+    answers = asyncio.run(ask_many(gateway, new_ids(gateway, 40), body_of("away", stream=True)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.content.rstrip().endswith(b"[DONE]") for answer in answers)

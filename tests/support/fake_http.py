@@ -56,6 +56,7 @@ class RequestRecord:
     closed_at: float | None = None
     """When the peer closed the connection, whether or not this answer was complete by then."""
     closed_mid_answer: bool = False
+    peer_port: int = 0
     asked: dict[str, Any] | None = None
     """What a scenario of `fake_dialects` understood of it."""
 
@@ -207,6 +208,7 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         body_sha256=hashlib.sha256(body).hexdigest(),
         received_at=received_at,
         arrived_at=arrived_at,
+        peer_port=writer.get_extra_info("peername")[1],
     )
 
 
