@@ -1,6 +1,6 @@
 """Owns the worker's background tasks: starts them, restarts what breaks with backoff, stops them in order.
 
-The only place, beside the edge's watch on a caller, where tasks are made.
+The only place, beside the edge's watch on a caller and shared calls (`cache/flights.py`), where tasks are made.
 """
 
 import asyncio
