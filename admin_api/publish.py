@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.combos import combos
 from admin_api.store.connections import ConnectionRow, connections
+from admin_api.store.custom_models import custom_models
 from admin_api.store.database import Database, get_origin, get_revision, raise_revision
 from admin_api.store.keys import (
     KeyRow,
@@ -40,6 +41,7 @@ from gateway.config.snapshot import (
     Combo,
     ComboModel,
     Connection,
+    CustomModel,
     FallbackChain,
     KeyEntry,
     Node,
@@ -300,6 +302,10 @@ async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, 
         prices=tuple(
             Price(row.model, row.input, row.output, row.cache_read, row.cache_write, row.reasoning)
             for row in await prices.load_all(connection)
+        ),
+        models=tuple(
+            CustomModel(row.provider, row.model, row.context, row.max_output)
+            for row in await custom_models.load_all(connection)
         ),
         settings=routing_settings(values, is_demo_enabled=is_demo_enabled),
     )

@@ -40,7 +40,7 @@ from gateway.providers.spec import (
     WriteAs,
 )
 from gateway.routing.affinity import Session, keeps_turns, session_of_name, session_of_turns
-from gateway.routing.catalog import Catalog, compile_catalog
+from gateway.routing.catalog import Catalog, compile_catalog, known_models
 from gateway.routing.eligible import NO_NEEDS, Needs, needs_in
 from gateway.routing.plan import Plan, lay_plan
 from gateway.routing.resolve import Resolution, resolve, resolve_at
@@ -207,13 +207,18 @@ async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec],
     """Build a Runtime aside. A connection whose secret does not open is left out and logged; the rest serve."""
     nodes = {node.id: node for node in snapshot.nodes}
     models: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of accounts may list the same
+    known = known_models(snapshot, specs)
+    outputs = {
+        provider: {model.id: model.max_output for model in found if model.max_output}
+        for provider, found in known.items()
+    }
     connections = [_built_in(spec) for spec in specs.values() if _is_built_in(spec, snapshot.settings)]
     for index, entry in enumerate(snapshot.connections):
         if index % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
         try:
             adapts = _adapts(snapshot.settings, entry.provider)
-            connections.append(_compile(entry, nodes, specs, encryption_key, models, adapts))
+            connections.append(_compile(entry, nodes, specs, encryption_key, models, adapts, outputs))
         except (KeyError, ValueError) as error:
             _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
     profiles = snapshot.settings.profiles
@@ -262,7 +267,7 @@ def compile_connection(
 ) -> Connection:
     """One connection alone, as requests use it. Raises KeyError (no such provider), ValueError (its secret does not open)."""
     nodes = {} if node is None else {node.id: node}
-    return _compile(entry, nodes, specs, encryption_key, {}, adapts_concurrency=False)
+    return _compile(entry, nodes, specs, encryption_key, {}, adapts_concurrency=False, outputs={})
 
 
 def _compile(
@@ -272,6 +277,7 @@ def _compile(
     encryption_key: bytes,
     known: dict[tuple[str, ...], frozenset[str]],
     adapts_concurrency: bool,
+    outputs: Mapping[str, dict[str, int]],
 ) -> Connection:
     models = known.get(entry.models)
     if models is None:
@@ -301,7 +307,7 @@ def _compile(
         speaks={dialect: _whole_url(spec.base_url, path) for dialect, path in spec.speaks.items()},
         written_as=tuple((frozenset(one.names), one.models) for one in quirks if isinstance(one, WriteAs)),
         mend=_mend_of(quirks),
-        max_outputs={model.id: model.max_output for model in spec.models if model.max_output},
+        max_outputs=outputs.get(entry.provider, {}),
         rpm=entry.rpm,
         min_gap_ms=entry.min_gap_ms,
         max_concurrency=entry.max_concurrency,

@@ -63,6 +63,11 @@ async def list_aliases(plane: NamedDependency[Plane]) -> dict[str, Any]:
 async def set_alias(
     data: JSONBody[AliasBody], plane: NamedDependency[Plane], if_match: IfMatch = None
 ) -> Response[dict[str, Any]]:
+    return await store_alias(data, plane, if_match)
+
+
+async def store_alias(data: AliasBody, plane: Plane, if_match: str | None) -> Response[dict[str, Any]]:
+    """Make an alias, or have one lead elsewhere."""
     pattern, target = data.alias or data.pattern, data.model or data.target
     if not isinstance(pattern, str) or not isinstance(target, str):
         raise bad_request(*((f, "is missing") for f, v in (("alias", pattern), ("model", target)) if not v))

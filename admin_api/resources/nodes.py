@@ -14,7 +14,9 @@ from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.node_rules import base_url_problem, prefix_problem
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
+from admin_api.store.connection_tests import forget_test
 from admin_api.store.connections import connections, load_connections_of
+from admin_api.store.custom_models import custom_models, load_models_of
 from admin_api.store.nodes import NodeRow, nodes
 from gateway.domain.dialect import ProviderDialect
 
@@ -99,13 +101,16 @@ async def change_node(
 async def delete_node(
     node_id: FromPath[str], plane: NamedDependency[Plane], if_match: IfMatch = None
 ) -> Response[dict[str, Any]]:
-    """Delete a node and the connections to it."""
+    """Delete a node, the connections to it and the models that were added to it."""
     async with plane.change() as change:
         old = editable(await nodes.get(change.connection, node_id), "node", node_id)
         check_version(old.version, if_match)
         for row in await load_connections_of(change.connection, node_id):
             editable(row, "connection", row.name)
             await connections.delete(change.connection, row.id)
+            await forget_test(change.connection, row.id)
+        for model in await load_models_of(change.connection, node_id):
+            await custom_models.delete(change.connection, model.id)
         await nodes.delete(change.connection, node_id)
     return saved({"success": True}, await plane.published())
 

@@ -9,10 +9,10 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, not_found
+from admin_api.services.find_provider import find_provider
 from admin_api.services.keep_tests import probe_all, probe_and_keep
 from admin_api.services.node_rules import base_url_problem, proxy_problem
 from admin_api.services.ownership import editable
@@ -94,7 +94,7 @@ async def validate_connection(data: JSONBody[ValidateBody], plane: NamedDependen
     if data.proxy and (problem := proxy_problem(data.proxy)):
         raise bad_request(("proxy", problem))
     async with plane.database.read() as connection:
-        provider, node = await _provider(plane, connection, data.provider)
+        provider, node = await find_provider(plane, connection, data.provider)
     row = _unkept(plane, provider, data.api_key, data.proxy, data.fingerprint)
     return _probe_view(await probe(plane, row, node, data.model))
 
@@ -153,7 +153,7 @@ async def list_provider_models(connection_id: FromPath[str], plane: NamedDepende
 @post("/api/providers/reorder", status_code=200)
 async def reorder_connections(data: JSONBody[OrderBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     async with plane.change() as change:
-        provider, _ = await _provider(plane, change.connection, data.provider)
+        provider, _ = await find_provider(plane, change.connection, data.provider)
         rows = {row.id: row for row in await load_connections_of(change.connection, provider)}
         if sorted(data.ids) != sorted(rows):
             raise bad_request(("ids", f"must be all {len(rows)} connections of {provider!r}, each once"))
@@ -177,17 +177,6 @@ async def _connection(plane: Plane, connection_id: str) -> tuple[ConnectionRow, 
         if row is None:
             raise not_found("connection", connection_id)
         return row, await nodes.get(connection, row.provider)
-
-
-async def _provider(plane: Plane, connection: AsyncConnection, name: str) -> tuple[str, NodeRow | None]:
-    """The id of a built-in provider, or of a node with the node, also when its prefix was given."""
-    for spec in plane.specs.values():
-        if name in (spec.id, *spec.prefixes):
-            return spec.id, None
-    for row in await nodes.load_all(connection):
-        if name in (row.id, row.prefix):
-            return row.id, row
-    raise bad_request(("provider", f"there is no provider {name!r}: make a node for it first"))
 
 
 def _unkept(plane: Plane, provider: str, api_key: str, proxy: str = "", fingerprint: str = "") -> ConnectionRow:

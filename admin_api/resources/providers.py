@@ -12,13 +12,13 @@ from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.connection_view import connection_view
+from admin_api.services.find_provider import find_provider
 from admin_api.services.key_rules import secret_hint
 from admin_api.services.node_rules import proxy_problem
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
 from admin_api.store.connection_tests import TestRow, forget_test, load_tests
 from admin_api.store.connections import ConnectionRow, blank_connection, connections, load_connections_of
-from admin_api.store.nodes import nodes
 from gateway.config.snapshot import Tier
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -87,7 +87,7 @@ async def create_connection(data: JSONBody[ConnectionBody], plane: NamedDependen
     if data.provider is msgspec.UNSET or data.name is msgspec.UNSET:
         raise bad_request(*((n, "is missing") for n in ("provider", "name") if getattr(data, n) is msgspec.UNSET))
     async with plane.change() as change:
-        provider = await _known_provider(plane, change.connection, data.provider)
+        provider, _ = await find_provider(plane, change.connection, data.provider)
         row = _changed(plane, blank_connection(plane.new_id(), provider, data.name, plane.now()), data, change.revision)
         await _check_name_free(change.connection, row)
         await connections.insert(change.connection, row)
@@ -115,7 +115,7 @@ async def change_connection(
         old = editable(await connections.get(change.connection, connection_id), "connection", connection_id)
         check_version(old.version, if_match, data.version)
         if data.provider is not msgspec.UNSET:
-            provider = await _known_provider(plane, change.connection, data.provider)
+            provider, _ = await find_provider(plane, change.connection, data.provider)
             if provider != old.provider:
                 raise bad_request(("provider", "cannot be changed: make another connection"))
         row = _changed(plane, old, data, change.revision)
@@ -164,17 +164,6 @@ async def _test_that_still_counts(
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
-
-
-async def _known_provider(plane: Plane, connection: AsyncConnection, name: str) -> str:
-    """The id of a built-in provider or a node, also when its prefix was given."""
-    for spec in plane.specs.values():
-        if name in (spec.id, *spec.prefixes):
-            return spec.id
-    for row in await nodes.load_all(connection):
-        if name in (row.id, row.prefix):
-            return row.id
-    raise bad_request(("provider", f"there is no provider {name!r}: make a node for it first"))
 
 
 async def _check_name_free(connection: AsyncConnection, row: ConnectionRow) -> None:

@@ -18,6 +18,7 @@ _KINDS = {
     "provider_connections": "connection",
     "provider_nodes": "node",
     "combos": "combo",
+    "custom_models": "model",
     "aliases": "alias",
     "fallback_chains": "fallback_chain",
     "api_keys": "key",

@@ -88,6 +88,15 @@ class Alias(msgspec.Struct, frozen=True):
     target: str
 
 
+class CustomModel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A model that an operator says a provider has. `context` and `max_output` are tokens, 0 = not known."""
+
+    provider: str
+    id: str
+    context: int = 0
+    max_output: int = 0
+
+
 class FallbackChain(msgspec.Struct, frozen=True):
     name: str
     models: tuple[str, ...]
@@ -141,6 +150,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     aliases: tuple[Alias, ...] = ()
     fallback_chains: tuple[FallbackChain, ...] = ()
     prices: tuple[Price, ...] = ()
+    models: tuple[CustomModel, ...] = ()
     settings: RoutingSettings = RoutingSettings()
 
 

@@ -73,7 +73,8 @@ def compile_catalog(
         provider: tuple(sorted(accounts, key=lambda connection: (connection.priority, connection.name)))
         for provider, accounts in by_provider.items()
     }
-    models = {provider: _models_of(accounts, specs.get(provider)) for provider, accounts in ordered.items()}
+    known = known_models(snapshot, specs)
+    models = {provider: _models_of(accounts, known.get(provider, ())) for provider, accounts in ordered.items()}
     return Catalog(
         combos={combo.name: combo for combo in snapshot.combos},
         prefixes=_prefixes(snapshot, specs),
@@ -82,9 +83,7 @@ def compile_catalog(
         connections=ordered,
         offers=_offers(models),
         listed=_listed(snapshot, specs, models),
-        facts={
-            (provider, model.id): model for provider in ordered if provider in specs for model in specs[provider].models
-        },
+        facts={(provider, model.id): model for provider in ordered for model in known.get(provider, ())},
         chains=_chains(snapshot.fallback_chains),
         mains=tuple(
             (provider, names[0])
@@ -94,6 +93,18 @@ def compile_catalog(
         prices=Prices(snapshot.prices, _names_of(snapshot, specs), _free(ordered)),
         offers_of=Offers(ordered),
     )
+
+
+def known_models(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, tuple[ModelSpec, ...]]:
+    """By provider: what the data files know of it, and what the operator says, which counts more."""
+    known = {spec.id: {model.id: model for model in spec.models} for spec in specs.values()}
+    for one in snapshot.models:
+        models = known.setdefault(one.provider, {})
+        before = models.get(one.id, ModelSpec(one.id))
+        models[one.id] = ModelSpec(
+            one.id, one.context or before.context, one.max_output or before.max_output, before.capabilities
+        )
+    return {provider: tuple(models.values()) for provider, models in known.items()}
 
 
 def _is_wildcard(alias: Alias) -> bool:
@@ -140,9 +151,9 @@ def _prefixes(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str
     return prefixes
 
 
-def _models_of(accounts: Iterable[Connection], spec: ProviderSpec | None) -> tuple[str, ...]:
-    """What a provider's connections list; one without a list offers what the provider's data file knows."""
-    known = tuple(model.id for model in spec.models) if spec else ()
+def _models_of(accounts: Iterable[Connection], models: Iterable[ModelSpec]) -> tuple[str, ...]:
+    """What a provider's connections list; one without a list offers what is known of the provider."""
+    known = tuple(model.id for model in models)
     lists = dict.fromkeys(account.models for account in accounts)  # thousands of accounts may have the same
     return tuple(dict.fromkeys(model for models in lists for model in (sorted(models) or known)))
 
