@@ -15,7 +15,7 @@ failure ends the answer with the dialect's own error event. One record for every
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -335,7 +335,10 @@ class _Passage:
     async def run(self) -> None:
         exchange = self.exchange
         try:
-            committed = await (self._asked() if self._share is None else self._shared(self._share))
+            if self._share is None and self._recall is NOTHING:  # no further step for most
+                committed = await self._relayed()
+            else:
+                committed = await (self._asked() if self._share is None else self._shared(self._share))
             if committed.target is not exchange.target:  # nobody was asked
                 exchange.call, exchange.target = committed.call, committed.target
             exchange.watch.nudge_due = 0.0
@@ -393,13 +396,11 @@ class _Passage:
             self._recall = structs.replace(self._recall, entry=entry, how="semantic")
         return answer
 
-    async def _relayed(self) -> Committed:
+    def _relayed(self) -> Awaitable[Committed]:
         if self.exchange.head.is_stream:
             self._plan_early_headers()
         tools = self._tools
-        return await relay(
-            self.exchange, self._plan, tools.attempts, tools.metrics, tools.traffic, self._send_early_headers
-        )
+        return relay(self.exchange, self._plan, tools.attempts, tools.metrics, tools.traffic, self._send_early_headers)
 
     async def _forward_whole(self, committed: Committed) -> None:
         exchange = self.exchange

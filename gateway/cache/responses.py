@@ -22,7 +22,7 @@ from gateway.relay.exchange import Exchange
 from gateway.telemetry.metrics import Metrics
 
 _GOOD_ENDS = frozenset({"stop", "stop_sequence", "length", "tool_calls"})
-_SUSPICIOUS = (b"content_filter", b'"refusal"', b"pause_turn", b"incomplete")
+_SUSPICIOUS = (b"content_filter", b':"refusal"', b': "refusal"', b"pause_turn", b"incomplete")
 """One of these stands in every answer of OpenAI's and Anthropic's dialects that ended for another reason."""
 
 
