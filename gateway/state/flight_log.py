@@ -8,8 +8,10 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import hiredis
+
 from gateway.state import keys
-from gateway.state.resp import Argument, RespClient, Script
+from gateway.state.resp import Argument, RespClient, Script, StateAway
 
 LEASE_S = 3.0
 GRACE_S = 10.0
@@ -97,4 +99,7 @@ class FlightLog:
     async def _run(
         self, script: Script, names: Sequence[Argument], arguments: Sequence[Argument], budget_s: float | None
     ) -> object:
-        return await self._redis.run(script, names, arguments, budget_s=budget_s)
+        try:
+            return await self._redis.run(script, names, arguments, budget_s=budget_s)
+        except hiredis.ReplyError as error:  # a user that may not run scripts, a key of another type
+            raise StateAway(str(error)) from error

@@ -4,10 +4,12 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
 from redis import Redis
 
 from gateway.state import keys
 from gateway.state.flight_log import END, FlightLog
+from gateway.state.resp import StateAway
 from tests.support.real_valkey import RealValkey
 
 
@@ -137,3 +139,10 @@ async def test_a_server_that_lost_its_scripts_is_given_them_again(
     leader: FlightLog = await log_of(connect, valkey.url, "w1")
     sync.script_flush()
     assert (await leader.board("f", "a")).leads
+
+
+async def test_a_server_that_refuses_counts_as_away(valkey: RealValkey, sync: Redis, connect: Any) -> None:
+    leader: FlightLog = await log_of(connect, valkey.url, "w1")
+    sync.set(keys.flight("f"), "of another type")
+    with pytest.raises(StateAway):
+        await leader.board("f", "a")
