@@ -7,7 +7,7 @@ one of them.
 from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple
 
-SLICE = 16_384
+SLICE = 4_096
 OVERLAP = 1_024
 
 

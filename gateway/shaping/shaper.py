@@ -15,11 +15,11 @@ from gateway.shaping.access import Access, Json
 from gateway.shaping.anthropic_messages import AnthropicMessages
 from gateway.shaping.defaults import Compiled, compile_defaults, set_defaults
 from gateway.shaping.gemini import Gemini
-from gateway.shaping.guard import Finding, judge
+from gateway.shaping.guard import Finding, judge, signs
 from gateway.shaping.ollama import Ollama
 from gateway.shaping.openai_chat import OpenAiChat
 from gateway.shaping.openai_responses import OpenAiResponses
-from gateway.shaping.pii import Redactor, redact
+from gateway.shaping.pii import Redactor, kinds, redact
 from gateway.shaping.scan import Meter
 from gateway.shaping.system_prompt import add_prompt, prompt_of
 from gateway.shaping.thinking import set_thinking
@@ -67,6 +67,10 @@ class Shaper:
     def __init__(self, rules: Shaping) -> None:
         self.rules = rules
         self._defaults: Compiled = compile_defaults(rules.defaults)
+        if rules.guard.mode != "off":
+            signs()  # compiled now, once a process: 15 ms that no request should wait for
+        if rules.pii != Pii():
+            kinds()
 
     def shape(self, body: bytes, asked: Asked) -> Generator[None, None, Shaped]:
         """Raises BadRequest for what the guard blocks."""
