@@ -171,6 +171,24 @@ def test_in_shadow_mode_the_provider_answers_and_the_would_be_hit_is_told_withou
         switch(gateway)
 
 
+def test_one_setting_changed_leaves_the_others_as_they_are(gateway: RealGateway) -> None:
+    before = gateway.admin.get("/api/settings").json()["cache"]["semantic"]
+    try:
+        answer = gateway.admin.patch("/api/settings", json={"cache": {"semantic": {"mode": "shadow"}}})
+        assert answer.status_code == 200, answer.text
+        after = gateway.admin.get("/api/settings").json()["cache"]["semantic"]
+        assert after == before | {"mode": "shadow"}
+    finally:
+        switch(gateway)
+
+
+def test_what_was_found_is_counted(gateway: RealGateway) -> None:
+    before = gateway.admin.get("/api/cache/stats").json()["semanticHits"]
+    ask(gateway, ONE.format("Benin"))
+    assert found(ask(gateway, OTHER.format("Benin"))) == "SEMANTIC"
+    wait_for(lambda: gateway.admin.get("/api/cache/stats").json()["semanticHits"] > before, 5)
+
+
 def test_switched_off_it_asks_for_no_vectors(gateway: RealGateway, vectors: EmbeddingServer) -> None:
     switch(gateway, mode="off")
     try:
