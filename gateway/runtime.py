@@ -1,13 +1,14 @@
 """A snapshot compiled into what requests look up, and the holder that swaps it.
 
 A request takes `current()` once, so a swap never changes the rules under its feet. Compiling gives the loop back
-every few connections: opening envelopes of thousands of accounts must not stall streams.
+every millisecond or so of work: thousands of accounts, models and patterns must not stall streams.
 """
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from msgspec import UNSET, structs
@@ -25,6 +26,7 @@ from gateway.domain.dialect import CallerDialect
 from gateway.domain.errors import Unavailable
 from gateway.domain.mend import Mend
 from gateway.domain.rest import EVERY_KEY, Resilience, with_profile
+from gateway.domain.steps import Steps
 from gateway.domain.target import Connection, Target
 from gateway.providers.spec import (
     BearerAuth,
@@ -40,7 +42,7 @@ from gateway.providers.spec import (
     WriteAs,
 )
 from gateway.routing.affinity import Session, keeps_turns, session_of_name, session_of_turns
-from gateway.routing.catalog import Catalog, compile_catalog, known_models
+from gateway.routing.catalog import Catalog, compiling_catalog, known_models
 from gateway.routing.eligible import NO_NEEDS, Needs, needs_in
 from gateway.routing.plan import Plan, lay_plan
 from gateway.routing.resolve import Resolution, resolve, resolve_at
@@ -50,9 +52,12 @@ from gateway.shaping.shaper import Asked, Shaper, compile_shaping
 
 _log = structlog.get_logger()
 
-_SLICE = 50
-"""Connections compiled before the loop gets its turn: about 1 ms."""
+_SLICE = 1_000
+"""Units of work (`domain/steps.py`) before the loop gets its turn: about 1 ms."""
+_CONNECTION_UNITS, _MODELS_A_UNIT = 30, 6
+"""Units of compiling a connection: its own, and of the models it lists."""
 
+_T = TypeVar("_T")
 
 MAX_RESOLUTIONS = 10_000
 MAX_ASKED_MODELS = 20
@@ -205,34 +210,61 @@ class RuntimeHolder:
 
 async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes) -> Runtime:
     """Build a Runtime aside. A connection whose secret does not open is left out and logged; the rest serve."""
-    nodes = {node.id: node for node in snapshot.nodes}
-    models: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of accounts may list the same
-    known = known_models(snapshot, specs)
-    outputs = {
-        provider: {model.id: model.max_output for model in found if model.max_output}
-        for provider, found in known.items()
-    }
-    connections = [_built_in(spec) for spec in specs.values() if _is_built_in(spec, snapshot.settings)]
-    for index, entry in enumerate(snapshot.connections):
-        if index % _SLICE == _SLICE - 1:
-            await asyncio.sleep(0)
+    return await _driven(compiling_runtime(snapshot, specs, encryption_key))
+
+
+async def _driven(steps: Steps[_T]) -> _T:
+    """Take all steps, and give the loop its turn between them."""
+    done = 0
+    while True:
         try:
-            adapts = _adapts(snapshot.settings, entry.provider)
-            connections.append(_compile(entry, nodes, specs, encryption_key, models, adapts, outputs))
-        except (KeyError, ValueError) as error:
-            _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
+            done += next(steps)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+        if done >= _SLICE:
+            done = 0
+            await asyncio.sleep(0)
+
+
+def compiling_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes) -> Steps[Runtime]:
+    """`compile_runtime` in steps."""
+    connections = yield from _connections(snapshot, specs, encryption_key)
     profiles = snapshot.settings.profiles
     everywhere = with_profile(snapshot.settings.resilience, profiles.get(EVERY_KEY))
+    catalog = yield from compiling_catalog(snapshot, specs, connections)
+    rates = yield from Rates.making(snapshot.prices)
     return Runtime(
         snapshot.revision,
-        compile_catalog(snapshot, specs, connections),
+        catalog,
         structs.replace(snapshot.settings, resilience=everywhere) if EVERY_KEY in profiles else snapshot.settings,
-        Rates(snapshot.prices),
+        rates,
         caching=snapshot.settings.cache if snapshot.settings.cache.mode != "off" else None,
         sharing=snapshot.settings.sharing if snapshot.settings.sharing.is_wide else None,
         shaper=compile_shaping(snapshot.settings.shaping, {combo.name: combo.config for combo in snapshot.combos}),
         rules={name: with_profile(everywhere, profile) for name, profile in profiles.items() if name != EVERY_KEY},
     )
+
+
+def _connections(
+    snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes
+) -> Steps[list[Connection]]:
+    nodes = {node.id: node for node in snapshot.nodes}
+    models: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of accounts may list the same
+    known = yield from known_models(snapshot, specs)
+    outputs = {
+        provider: {model.id: model.max_output for model in found if model.max_output}
+        for provider, found in known.items()
+    }
+    connections = [_built_in(spec) for spec in specs.values() if _is_built_in(spec, snapshot.settings)]
+    for entry in snapshot.connections:
+        try:
+            adapts = _adapts(snapshot.settings, entry.provider)
+            connections.append(_compile(entry, nodes, specs, encryption_key, models, adapts, outputs))
+        except (KeyError, ValueError) as error:
+            _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
+        yield _CONNECTION_UNITS + len(entry.models) // _MODELS_A_UNIT
+    return connections
 
 
 def _adapts(settings: RoutingSettings, provider: str) -> bool:

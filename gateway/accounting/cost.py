@@ -6,11 +6,13 @@ costs 0 and is said so.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
 from gateway.config.snapshot import Price
+from gateway.domain.steps import Steps, each, each_pattern, finished, in_order
 from gateway.domain.usage import Usage
 from gateway.routing.patterns import compile_pattern, is_pattern, literal_length
 
@@ -18,6 +20,8 @@ MAX_KNOWN = 20_000
 """Targets whose price has been looked up; the oldest is forgotten."""
 
 _NANO_PER_USD_PER_MILLION = 1000
+_RATE_UNITS = 40
+"""Of work, to read one price."""
 
 
 class Cost(NamedTuple):
@@ -65,7 +69,7 @@ def cost_of(usage: Usage, rate: Rate | None) -> Cost:
     cache_write = min(usage.cache_write, usage.input - cache_read)
     reasoning = min(usage.reasoning, usage.output)
     total = 0
-    for count, each in (
+    for count, price in (
         (usage.input - cache_read - cache_write, rate.input),
         (cache_read, rate.cache_read),
         (cache_write, rate.cache_write),
@@ -73,9 +77,9 @@ def cost_of(usage: Usage, rate: Rate | None) -> Cost:
         (reasoning, rate.reasoning),
     ):
         if count:
-            if each is None:
+            if price is None:
                 return NOTHING_KNOWN
-            total += count * each
+            total += count * price
     return Cost(_rounded(total, rate.parts), is_known=True)
 
 
@@ -104,15 +108,29 @@ class Rates:
 
     def __init__(self, prices: Iterable[Price]) -> None:
         self._exact: dict[str, Rate] = {}
+        self._patterns: list[tuple[re.Pattern[str], Rate]] = []
+        self._known: dict[tuple[str, str, str], Rate | None] = {}
+        finished(self._take(prices))
+
+    @classmethod
+    def making(cls, prices: Iterable[Price]) -> Steps["Rates"]:
+        """The same in steps."""
+        made = cls(())
+        yield from made._take(prices)
+        return made
+
+    def _take(self, prices: Iterable[Price]) -> Steps[None]:
         patterns: list[tuple[str, Rate]] = []
-        for price in prices:
+
+        def sort_out(price: Price) -> None:
             if is_pattern(price.model):
                 patterns.append((price.model, rate_of(price)))
             else:
                 self._exact[price.model] = rate_of(price)
-        patterns.sort(key=lambda one: (-literal_length(one[0]), one[0]))
-        self._patterns = [(compile_pattern(pattern), rate) for pattern, rate in patterns]
-        self._known: dict[tuple[str, str, str], Rate | None] = {}
+
+        yield from each(prices, sort_out, _RATE_UNITS)
+        ordered = yield from in_order(patterns, lambda one: (-literal_length(one[0]), one[0]))
+        yield from each_pattern(ordered, lambda one: self._patterns.append((compile_pattern(one[0]), one[1])))
 
     def __len__(self) -> int:
         return len(self._exact) + len(self._patterns)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.config.snapshot import Alias, Combo, FallbackChain, Snapshot
+from gateway.config.snapshot import Alias, Combo, CustomModel, FallbackChain, Snapshot
+from gateway.domain.steps import Steps, each, each_pattern, finished, in_order
 from gateway.domain.target import Connection
 from gateway.providers.spec import ModelSpec, ProviderSpec
 from gateway.routing.offers import Offers
@@ -64,60 +65,92 @@ def compile_catalog(
     snapshot: Snapshot, specs: Mapping[str, ProviderSpec], connections: Sequence[Connection]
 ) -> Catalog:
     """Build the tables. `connections` are those of the snapshot that could be opened, and the built-in ones."""
-    blocked = frozenset(snapshot.settings.blocked_providers)
-    by_provider: dict[str, list[Connection]] = {}
-    for connection in connections:
-        if connection.provider not in blocked:
-            by_provider.setdefault(connection.provider, []).append(connection)
-    ordered = {
-        provider: tuple(sorted(accounts, key=lambda connection: (connection.priority, connection.name)))
-        for provider, accounts in by_provider.items()
-    }
-    known = known_models(snapshot, specs)
-    models = {provider: _models_of(accounts, known.get(provider, ())) for provider, accounts in ordered.items()}
+    return finished(compiling_catalog(snapshot, specs, connections))
+
+
+def compiling_catalog(
+    snapshot: Snapshot, specs: Mapping[str, ProviderSpec], connections: Sequence[Connection]
+) -> Steps[Catalog]:
+    """The same in steps: thousands of connections, models and patterns take long."""
+    ordered = yield from _by_provider(connections, frozenset(snapshot.settings.blocked_providers))
+    known = yield from known_models(snapshot, specs)
+    models: dict[str, tuple[str, ...]] = {}
+    for provider, accounts in ordered.items():
+        models[provider] = yield from _models_of(accounts, known.get(provider, ()))
+    exact: dict[str, str] = {}
+    yield from each(
+        snapshot.aliases, lambda one: None if _is_wildcard(one) else exact.update({one.pattern: one.target})
+    )
+    wildcards = yield from _wildcards(snapshot.aliases)
+    offers = yield from _offers(models)
+    listed = yield from _listed(snapshot, specs, models)
+    chains = yield from _chains(snapshot.fallback_chains)
+    prices = yield from Prices.making(snapshot.prices, _names_of(snapshot, specs), _free(ordered))
     return Catalog(
         combos={combo.name: combo for combo in snapshot.combos},
         prefixes=_prefixes(snapshot, specs),
-        exact_aliases={alias.pattern: alias.target for alias in snapshot.aliases if not _is_wildcard(alias)},
-        wildcard_aliases=_wildcards(snapshot.aliases),
+        exact_aliases=exact,
+        wildcard_aliases=wildcards,
         connections=ordered,
-        offers=_offers(models),
-        listed=_listed(snapshot, specs, models),
+        offers=offers,
+        listed=listed,
         facts={(provider, model.id): model for provider in ordered for model in known.get(provider, ())},
-        chains=_chains(snapshot.fallback_chains),
+        chains=chains,
         mains=tuple(
             (provider, names[0])
             for provider, names in models.items()
             if names and any(one.transport != "demo" for one in ordered[provider])
         ),
-        prices=Prices(snapshot.prices, _names_of(snapshot, specs), _free(ordered)),
+        prices=prices,
         offers_of=Offers(ordered),
     )
 
 
-def known_models(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, tuple[ModelSpec, ...]]:
+def known_models(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> Steps[dict[str, tuple[ModelSpec, ...]]]:
     """By provider: what the data files know of it, and what the operator says, which counts more."""
     known = {spec.id: {model.id: model for model in spec.models} for spec in specs.values()}
-    for one in snapshot.models:
+
+    def add(one: CustomModel) -> None:
         models = known.setdefault(one.provider, {})
         before = models.get(one.id, ModelSpec(one.id))
         models[one.id] = ModelSpec(
             one.id, one.context or before.context, one.max_output or before.max_output, before.capabilities
         )
+
+    yield from each(snapshot.models, add, 2)
     return {provider: tuple(models.values()) for provider, models in known.items()}
+
+
+def _by_provider(
+    connections: Iterable[Connection], blocked: frozenset[str]
+) -> Steps[dict[str, tuple[Connection, ...]]]:
+    found: dict[str, list[Connection]] = {}
+    yield from each(connections, lambda one: found.setdefault(one.provider, []).append(one))
+    ordered: dict[str, tuple[Connection, ...]] = {}
+    for provider, accounts in found.items():
+        if provider not in blocked:
+            in_turn = yield from in_order(accounts, lambda connection: (connection.priority, connection.name))
+            ordered[provider] = tuple(in_turn)
+    return ordered
 
 
 def _is_wildcard(alias: Alias) -> bool:
     return is_pattern(alias.pattern)
 
 
-def _chains(chains: Iterable[FallbackChain]) -> tuple[Chain, ...]:
+def _chains(chains: Iterable[FallbackChain]) -> Steps[tuple[Chain, ...]]:
     """Plain names first, then patterns with the most literal text first."""
-    found = [
-        Chain(chain.name, compile_pattern(chain.name) if is_pattern(chain.name) else None, chain.models)
-        for chain in chains
-    ]
-    return tuple(sorted(found, key=lambda chain: (chain.matches is not None, -literal_length(chain.name), chain.name)))
+    found: list[Chain] = []
+
+    def add(chain: FallbackChain) -> None:
+        matches = compile_pattern(chain.name) if is_pattern(chain.name) else None
+        found.append(Chain(chain.name, matches, chain.models))
+
+    yield from each_pattern(chains, add)
+    ordered = yield from in_order(
+        found, lambda chain: (chain.matches is not None, -literal_length(chain.name), chain.name)
+    )
+    return tuple(ordered)
 
 
 def _names_of(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, tuple[str, ...]]:
@@ -133,14 +166,16 @@ def _free(connections: Mapping[str, Sequence[Connection]]) -> frozenset[str]:
     )
 
 
-def _wildcards(aliases: Iterable[Alias]) -> tuple[WildcardAlias, ...]:
+def _wildcards(aliases: Iterable[Alias]) -> Steps[tuple[WildcardAlias, ...]]:
     """Most literal text first: among `claude-*` and `claude-sonnet-*` the second wins."""
-    found = [
-        WildcardAlias(alias.pattern, compile_pattern(alias.pattern), alias.target)
-        for alias in aliases
-        if _is_wildcard(alias)
-    ]
-    return tuple(sorted(found, key=lambda alias: (-literal_length(alias.pattern), alias.pattern)))
+    found: list[WildcardAlias] = []
+
+    def add(alias: Alias) -> None:
+        found.append(WildcardAlias(alias.pattern, compile_pattern(alias.pattern), alias.target))
+
+    yield from each_pattern(filter(_is_wildcard, aliases), add)
+    ordered = yield from in_order(found, lambda alias: (-literal_length(alias.pattern), alias.pattern))
+    return tuple(ordered)
 
 
 def _prefixes(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, str]:
@@ -151,32 +186,47 @@ def _prefixes(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str
     return prefixes
 
 
-def _models_of(accounts: Iterable[Connection], models: Iterable[ModelSpec]) -> tuple[str, ...]:
+def _models_of(accounts: Iterable[Connection], models: Iterable[ModelSpec]) -> Steps[tuple[str, ...]]:
     """What a provider's connections list; one without a list offers what is known of the provider."""
     known = tuple(model.id for model in models)
-    lists = dict.fromkeys(account.models for account in accounts)  # thousands of accounts may have the same
-    return tuple(dict.fromkeys(model for models in lists for model in (sorted(models) or known)))
+    lists: dict[frozenset[str], None] = {}  # thousands of accounts may have the same
+    yield from each(accounts, lambda one: lists.setdefault(one.models), 5)
+    found: dict[str, None] = {}
+    for listed in lists:
+        names = yield from in_order([*(listed - found.keys())], str) if listed else _as_they_are(known)
+        yield len(listed) // 10
+        yield from each(names, found.setdefault)
+    return tuple(found)
 
 
-def _offers(models: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    offers: dict[str, tuple[str, ...]] = {}
+def _as_they_are(names: Iterable[str]) -> Steps[list[str]]:
+    yield 0
+    return [*names]
+
+
+def _offers(models: Mapping[str, tuple[str, ...]]) -> Steps[dict[str, tuple[str, ...]]]:
+    offers: dict[str, list[str]] = {}
     for provider, names in models.items():
-        for name in names:
-            offers[name] = (*offers.get(name, ()), provider)
-    return offers
+        yield from each(names, lambda name, provider=provider: offers.setdefault(name, []).append(provider))  # type: ignore[misc]
+    found: dict[str, tuple[str, ...]] = {}
+    yield from each(offers, lambda name: found.update({name: tuple(offers[name])}))
+    return found
 
 
 def _listed(
     snapshot: Snapshot, specs: Mapping[str, ProviderSpec], models: Mapping[str, tuple[str, ...]]
-) -> tuple[tuple[str, str], ...]:
+) -> Steps[tuple[tuple[str, str], ...]]:
     """Combos, then each connected provider's models under the prefix that people write."""
     written = {node.id: node.prefix for node in snapshot.nodes}
     written.update({spec.id: spec.id for spec in specs.values()})
-    names = [(combo.name, "combo") for combo in snapshot.combos if combo.is_active]
-    names += [
-        (f"{written.get(provider, provider)}/{model}", provider) for provider, ids in models.items() for model in ids
-    ]
-    names += [
-        (pattern, "alias") for pattern in (alias.pattern for alias in snapshot.aliases if not _is_wildcard(alias))
-    ]
-    return tuple(dict.fromkeys(names))
+    found: dict[tuple[str, str], None] = {}
+    yield from each(
+        (combo.name for combo in snapshot.combos if combo.is_active), lambda n: found.setdefault((n, "combo"))
+    )
+    for provider, ids in models.items():
+        prefix = written.get(provider, provider)
+        names = ((f"{prefix}/{model}", provider) for model in ids)
+        yield from each(names, found.setdefault)
+    plain = (alias.pattern for alias in snapshot.aliases if not _is_wildcard(alias))
+    yield from each(plain, lambda name: found.setdefault((name, "alias")))
+    return tuple(found)

@@ -1,8 +1,10 @@
 """What models cost, compared as one number. Pure. (What an answer cost is the ledger's: `admin_api/services/cost.py`.)"""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from gateway.config.snapshot import Price
+from gateway.domain.steps import Steps, each, each_pattern, finished, in_order
 from gateway.routing.patterns import compile_pattern, is_pattern, literal_length
 
 MAX_REMEMBERED = 10_000
@@ -17,12 +19,34 @@ class Prices:
     """
 
     def __init__(self, prices: Sequence[Price], names: Mapping[str, Sequence[str]], free: Collection[str]) -> None:
-        self._exact = {price.model: price for price in prices if not is_pattern(price.model)}
-        patterns = sorted((p for p in prices if is_pattern(p.model)), key=lambda price: -literal_length(price.model))
-        self._patterns = [(compile_pattern(price.model), price) for price in patterns]
+        self._exact: dict[str, Price] = {}
+        self._patterns: list[tuple[re.Pattern[str], Price]] = []
         self._names = names
         self._free = free
         self._found: dict[tuple[str, str], float | None] = {}
+        finished(self._take(prices))
+
+    @classmethod
+    def making(
+        cls, prices: Sequence[Price], names: Mapping[str, Sequence[str]], free: Collection[str]
+    ) -> Steps["Prices"]:
+        """The same in steps."""
+        made = cls((), names, free)
+        yield from made._take(prices)
+        return made
+
+    def _take(self, prices: Sequence[Price]) -> Steps[None]:
+        patterns: list[Price] = []
+
+        def sort_out(price: Price) -> None:
+            if is_pattern(price.model):
+                patterns.append(price)
+            else:
+                self._exact[price.model] = price
+
+        yield from each(prices, sort_out)
+        ordered = yield from in_order(patterns, lambda price: -literal_length(price.model))
+        yield from each_pattern(ordered, lambda price: self._patterns.append((compile_pattern(price.model), price)))
 
     def of(self, provider: str, model: str) -> float | None:
         """USD per 1,000,000 tokens of a usual mix; None = not known."""

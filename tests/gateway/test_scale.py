@@ -3,16 +3,29 @@
 import asyncio
 import random
 
+import msgspec
 import pytest
 
 from gateway.config.envelope import seal
-from gateway.config.snapshot import SCHEMA, Combo, ComboModel, Connection, Node, RoutingSettings, Snapshot
+from gateway.config.snapshot import (
+    SCHEMA,
+    Alias,
+    Combo,
+    ComboModel,
+    Connection,
+    FallbackChain,
+    Node,
+    Price,
+    RoutingSettings,
+    Snapshot,
+)
+from gateway.domain.steps import MOST
 from gateway.domain.target import Connection as Compiled
 from gateway.routing.plan import MAX_TARGETS, lay_plan
 from gateway.routing.speed import Speed
 from gateway.routing.strategies import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, MAX_COMPARED
 from gateway.routing.view import Beliefs
-from gateway.runtime import Runtime, compile_runtime
+from gateway.runtime import Runtime, compile_runtime, compiling_runtime
 
 KEY = bytes(32)
 PROVIDERS, ACCOUNTS, MODELS = 10, 1_000, 500
@@ -100,3 +113,51 @@ def test_equal_lists_of_models_are_kept_once(runtimes: tuple[Runtime, Runtime]) 
     connections = [one for accounts in runtimes[1].catalog.connections.values() for one in accounts]
     assert len(connections) == PROVIDERS * ACCOUNTS
     assert len({id(one.models) for one in connections}) == 1
+
+
+def own_lists(number: int, one: Connection) -> Connection:
+    return msgspec.structs.replace(one, models=tuple(f"model-{(number * 7 + each * 3) % 2_000}" for each in range(500)))
+
+
+def shaped(shape: str) -> Snapshot:
+    """A configuration that is large in another way."""
+    plain = snapshot(100)
+    match shape:
+        case "own lists":
+            return msgspec.structs.replace(plain, connections=tuple(map(own_lists, range(1_000), plain.connections)))
+        case "one provider":
+            accounts = tuple(
+                msgspec.structs.replace(one, provider="n0", name=f"{number * 7_919 % 10_007}")
+                for number, one in enumerate(plain.connections)
+            )
+            return msgspec.structs.replace(plain, connections=accounts)
+        case "patterns":
+            return msgspec.structs.replace(
+                plain,
+                aliases=tuple(Alias(f"a{number}-*", "n0/model-1") for number in range(500)),
+                fallback_chains=tuple(FallbackChain(f"c{number}-*", ("n0/model-1",)) for number in range(500)),
+                prices=tuple(Price(f"n0/m{number}" + "*" * (number % 2), 1.0, 2.0) for number in range(1_000)),
+            )
+    return plain
+
+
+SHAPES = ["plain", "own lists", "one provider", "patterns"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_compiling_goes_in_short_steps_whatever_is_large(shape: str) -> None:
+    large = shaped(shape)
+    steps = [*compiling_runtime(large, {}, KEY)]
+    assert max(steps) <= MOST + 150
+    assert sum(steps) >= 30 * len(large.connections)
+    assert sum(steps) > 100_000 or shape in ("plain", "one provider")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_the_loop_gets_its_turn_while_a_large_configuration_is_compiled(shape: str) -> None:
+    large = shaped(shape)
+    turns, compiling = 0, asyncio.create_task(compile_runtime(large, {}, KEY))
+    while not compiling.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= sum(compiling_runtime(large, {}, KEY)) / 2_000

@@ -1,6 +1,7 @@
 """A published configuration reaches the worker at once, or at the next poll; a bad one changes nothing."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,20 @@ async def test_a_published_revision_is_swapped_in_at_once_and_kept_on_disk(
     await successor.watch.start_from_lastgood()
     assert successor.holder.revision == 2
     assert successor.holder.is_ready
+
+
+async def test_what_a_revision_holds_is_never_looked_at_by_the_collector(
+    server: RealValkey, make: Callable[[str], Bench]
+) -> None:
+    gc.unfreeze()
+    bench = make(server.url)
+    with server.client() as sync:
+        publish(sync, 1)
+        await until(lambda: bench.holder.revision == 1, within=1.0)
+        publish(sync, 2, data=b"no snapshot")
+        await until(lambda: ("unreadable",) in bench.metrics.snapshot_failures.pending, within=1.0)
+    assert gc.isenabled(), "after one that failed too"
+    assert id(bench.holder.current()) not in {id(one) for one in gc.get_objects()}
 
 
 async def test_news_that_was_lost_is_found_by_polling(
