@@ -262,7 +262,7 @@ def _reservation(
     targets = [
         (
             target.connection.max_outputs.get(target.model, 0),
-            runtime.rates.rate(target.connection.provider, target.connection.prefix, target.model),
+            runtime.rates.rate(target.connection.provider, target.model, note.at),
         )
         for target in plan.targets
     ]

@@ -45,6 +45,7 @@ from gateway.routing.affinity import Session, keeps_turns, session_of_name, sess
 from gateway.routing.catalog import Catalog, compiling_catalog, known_models
 from gateway.routing.eligible import NO_NEEDS, Needs, needs_in
 from gateway.routing.plan import Plan, lay_plan
+from gateway.routing.prices import NO_PRICES
 from gateway.routing.resolve import Resolution, resolve, resolve_at
 from gateway.routing.strategies import Tickets
 from gateway.routing.view import View
@@ -75,7 +76,7 @@ class Runtime:
     revision: int
     catalog: Catalog
     settings: RoutingSettings
-    rates: Rates = field(default_factory=lambda: Rates(()))
+    rates: Rates = field(default_factory=lambda: Rates(NO_PRICES.book))
     resolutions: dict[tuple[str, str], Resolution] = field(default_factory=dict)
     rules: Mapping[str, Resilience] = field(default_factory=dict)
     """Of providers with a profile of their own: how long what fails there rests."""
@@ -233,12 +234,11 @@ def compiling_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], enc
     profiles = snapshot.settings.profiles
     everywhere = with_profile(snapshot.settings.resilience, profiles.get(EVERY_KEY))
     catalog = yield from compiling_catalog(snapshot, specs, connections)
-    rates = yield from Rates.making(snapshot.prices)
     return Runtime(
         snapshot.revision,
         catalog,
         structs.replace(snapshot.settings, resilience=everywhere) if EVERY_KEY in profiles else snapshot.settings,
-        rates,
+        Rates(catalog.prices.book),
         caching=snapshot.settings.cache if snapshot.settings.cache.mode != "off" else None,
         sharing=snapshot.settings.sharing if snapshot.settings.sharing.is_wide else None,
         shaper=compile_shaping(snapshot.settings.shaping, {combo.name: combo.config for combo in snapshot.combos}),

@@ -6,22 +6,19 @@ costs 0 and is said so.
 """
 
 import math
-import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from gateway.config.snapshot import Price
-from gateway.domain.steps import Steps, each, each_pattern, finished, in_order
 from gateway.domain.usage import Usage
-from gateway.routing.patterns import compile_pattern, is_pattern, literal_length
+from gateway.routing.prices import PriceBook
 
 MAX_KNOWN = 20_000
 """Targets whose price has been looked up; the oldest is forgotten."""
 
 _NANO_PER_USD_PER_MILLION = 1000
-_RATE_UNITS = 40
-"""Of work, to read one price."""
 
 
 class Cost(NamedTuple):
@@ -32,6 +29,7 @@ class Cost(NamedTuple):
 
 
 NOTHING_KNOWN = Cost(0, is_known=False)
+NOTHING_USED = Cost(0, is_known=True)
 
 
 class Rate(NamedTuple):
@@ -64,12 +62,12 @@ def rate_of(price: Price) -> Rate:
 def cost_of(usage: Usage, rate: Rate | None) -> Cost:
     """What an answer cost, rounded once to the nearest nano-dollar (half to even)."""
     if rate is None:
-        return NOTHING_KNOWN if usage.input or usage.output else Cost(0, is_known=True)
+        return NOTHING_KNOWN if usage.input or usage.output else NOTHING_USED
     cache_read = min(usage.cache_read, usage.input)
     cache_write = min(usage.cache_write, usage.input - cache_read)
     reasoning = min(usage.reasoning, usage.output)
     total = 0
-    for count, price in (
+    for count, each in (
         (usage.input - cache_read - cache_write, rate.input),
         (cache_read, rate.cache_read),
         (cache_write, rate.cache_write),
@@ -77,9 +75,9 @@ def cost_of(usage: Usage, rate: Rate | None) -> Cost:
         (reasoning, rate.reasoning),
     ):
         if count:
-            if price is None:
+            if each is None:
                 return NOTHING_KNOWN
-            total += count * price
+            total += count * each
     return Cost(_rounded(total, rate.parts), is_known=True)
 
 
@@ -100,64 +98,50 @@ def most_it_may_cost(input_tokens: int, output_tokens: int, rate: Rate | None) -
 
 
 class Rates:
-    """The prices of one snapshot. A `Price.model` is `<provider or prefix>/<model>` or `<model>`, with `*` and `?`.
+    """The prices of one snapshot in whole numbers, as `routing.prices.PriceBook` finds them. Bounded by MAX_KNOWN."""
 
-    One without wildcards counts before all others: under the provider's name or prefix first, then the bare model.
-    Of patterns the one with the most literal text counts; of equals the first in the alphabet.
-    """
-
-    def __init__(self, prices: Iterable[Price]) -> None:
-        self._exact: dict[str, Rate] = {}
-        self._patterns: list[tuple[re.Pattern[str], Rate]] = []
-        self._known: dict[tuple[str, str, str], Rate | None] = {}
-        finished(self._take(prices))
-
-    @classmethod
-    def making(cls, prices: Iterable[Price]) -> Steps["Rates"]:
-        """The same in steps."""
-        made = cls(())
-        yield from made._take(prices)
-        return made
-
-    def _take(self, prices: Iterable[Price]) -> Steps[None]:
-        patterns: list[tuple[str, Rate]] = []
-
-        def sort_out(price: Price) -> None:
-            if is_pattern(price.model):
-                patterns.append((price.model, rate_of(price)))
-            else:
-                self._exact[price.model] = rate_of(price)
-
-        yield from each(prices, sort_out, _RATE_UNITS)
-        ordered = yield from in_order(patterns, lambda one: (-literal_length(one[0]), one[0]))
-        yield from each_pattern(ordered, lambda one: self._patterns.append((compile_pattern(one[0]), one[1])))
+    def __init__(self, book: PriceBook) -> None:
+        self._book = book
+        self._known: dict[tuple[str, str], Rate | _Dated | None] = {}
 
     def __len__(self) -> int:
-        return len(self._exact) + len(self._patterns)
+        return len(self._book)
 
     @property
     def known(self) -> int:
         """Targets whose price has been looked up."""
         return len(self._known)
 
-    def rate(self, provider: str, prefix: str, model: str) -> Rate | None:
-        """The price of a target; None when there is none."""
-        target = (provider, prefix, model)
-        if target in self._known:
-            return self._known[target]
+    def rate(self, provider: str, model: str, at: float) -> Rate | None:
+        """The price of a target that was valid at `at` (unix seconds); None when there was none."""
+        try:
+            found = self._known[provider, model]
+        except KeyError:
+            found = self._find(provider, model)
+        return found.at(at) if type(found) is _Dated else found  # type: ignore[return-value]  # told apart by its type
+
+    def _find(self, provider: str, model: str) -> "Rate | _Dated | None":
         if len(self._known) >= MAX_KNOWN:
             del self._known[next(iter(self._known))]
-        found = self._known[target] = self._find((f"{provider}/{model}", f"{prefix}/{model}", model))
+        prices = self._book.find(provider, model)
+        found: Rate | _Dated | None = None
+        if prices:
+            is_simple = len(prices) == 1 and not prices[0].valid_from
+            found = rate_of(prices[0]) if is_simple else _Dated(prices)
+        self._known[provider, model] = found
         return found
 
-    def _find(self, names: tuple[str, ...]) -> Rate | None:
-        for name in names:
-            if name in self._exact:
-                return self._exact[name]
-        for matches, rate in self._patterns:
-            if any(matches.fullmatch(name) for name in names):
-                return rate
-        return None
+
+class _Dated:
+    """The rates of a target whose price changes, by their first instant."""
+
+    def __init__(self, prices: Sequence[Price]) -> None:
+        self._begins = [price.valid_from for price in prices]
+        self._rates = [rate_of(price) for price in prices]
+
+    def at(self, at: float) -> Rate | None:
+        index = bisect_right(self._begins, at)
+        return self._rates[index - 1] if index else None
 
 
 def _exact(usd_per_million: float | None) -> Fraction | None:

@@ -50,8 +50,9 @@ def record_of(
     usage = exchange.usage or _estimated(exchange)
     cost_nano_usd = 0
     if target is not None and len(rates):
-        connection = target.connection
-        cost_nano_usd = cost_of(usage, rates.rate(connection.provider, connection.prefix, target.model)).nano_usd
+        rate = rates.rate(target.connection.provider, target.model, note.at)
+        if rate is not None:
+            cost_nano_usd = cost_of(usage, rate).nano_usd
     return RequestRecord(
         id=note.id,
         at=note.at,

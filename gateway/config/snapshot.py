@@ -103,7 +103,11 @@ class FallbackChain(msgspec.Struct, frozen=True):
 
 
 class Price(msgspec.Struct, frozen=True, omit_defaults=True):
-    """USD per 1,000,000 tokens. None = not known, which is not zero."""
+    """USD per 1,000,000 tokens. None = not known, which is not zero.
+
+    It counts from `valid_from` (unix seconds, 0 = always) until another of the same `model` does. `is_default`: it comes
+    with the product (`gateway/providers/prices/`) and counts only where the operator wrote none.
+    """
 
     model: str
     input: float | None = None
@@ -111,6 +115,8 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_read: float | None = None
     cache_write: float | None = None
     reasoning: float | None = None
+    valid_from: float = 0.0
+    is_default: bool = False
 
 
 class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from gateway.providers.spec import ModelSpec, ProviderSpec
 from gateway.routing.offers import Offers
 from gateway.routing.patterns import compile_pattern as compile_pattern  # noqa: PLC0414  (looked for here)
 from gateway.routing.patterns import is_pattern, literal_length
-from gateway.routing.prices import NO_PRICES, Prices
+from gateway.routing.prices import NO_PRICES, PriceBook, Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ def compiling_catalog(
     offers = yield from _offers(models)
     listed = yield from _listed(snapshot, specs, models)
     chains = yield from _chains(snapshot.fallback_chains)
-    prices = yield from Prices.making(snapshot.prices, _names_of(snapshot, specs), _free(ordered))
+    book = yield from PriceBook.making(snapshot.prices, names_of(snapshot, specs))
+    prices = Prices(book, _free(ordered), snapshot.published_at)
     return Catalog(
         combos={combo.name: combo for combo in snapshot.combos},
         prefixes=_prefixes(snapshot, specs),
@@ -153,7 +154,7 @@ def _chains(chains: Iterable[FallbackChain]) -> Steps[tuple[Chain, ...]]:
     return tuple(ordered)
 
 
-def _names_of(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, tuple[str, ...]]:
+def names_of(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> dict[str, tuple[str, ...]]:
     """Provider id → what may be written before the slash."""
     names = {spec.id: (spec.id, *spec.prefixes) for spec in specs.values()}
     return names | {node.id: (node.id, node.prefix) for node in snapshot.nodes}

@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_api.services.cost import cost_nano_usd
-from admin_api.store.prices import PriceRow
 from gateway.accounting.cost import MAX_KNOWN, Cost, Rates, cost_of, most_it_may_cost, rate_of
 from gateway.config.snapshot import Price
 from gateway.domain.usage import Usage
@@ -47,19 +45,6 @@ def test_what_has_no_price_costs_nothing_and_is_said_so(price: Price) -> None:
     assert cost_of(Usage(), None) == Cost(0, is_known=True)
 
 
-@given(
-    st.builds(Usage, input=COUNTS, output=COUNTS, cache_read=COUNTS, cache_write=COUNTS, reasoning=COUNTS),
-    st.tuples(USD, USD, USD, USD, USD),
-)
-def test_it_is_what_the_ledger_computes_to_the_nano_dollar(
-    usage: Usage, usd: tuple[float | None, float | None, float | None, float | None, float | None]
-) -> None:
-    names = ("input", "output", "cache_read", "cache_write", "reasoning")
-    price = Price(model="m", **dict(zip(names, usd, strict=True)))
-    cost = cost_of(usage, rate_of(price))
-    assert (cost.nano_usd if cost.is_known else None) == cost_nano_usd(usage, PriceRow("m", *usd, managed=False))
-
-
 @given(COUNTS, COUNTS, st.floats(0, 1), st.floats(0, 1), st.tuples(USD, USD, USD, USD, USD))
 def test_what_is_reserved_covers_what_the_same_tokens_cost(
     read: int, written: int, cached: float, thought: float, usd: tuple[float | None, ...]
@@ -77,12 +62,13 @@ def test_what_is_reserved_covers_what_the_same_tokens_cost(
 
 
 def rates(*models: str) -> Rates:
-    return Rates([Price(model=model, input=float(number + 1)) for number, model in enumerate(models)])
+    prices = [Price(model=model, input=float(number + 1)) for number, model in enumerate(models)]
+    return Rates(prices, {"openai": ("openai", "oa")})
 
 
-def chosen(found: Rates, provider: str = "openai", prefix: str = "oa", model: str = "gpt-5-mini") -> int:
+def chosen(found: Rates, provider: str = "openai", model: str = "gpt-5-mini", at: float = 1.0) -> int:
     """The number of the price that counts, from 1; 0 = none."""
-    rate = found.rate(provider, prefix, model)
+    rate = found.rate(provider, model, at)
     return 0 if rate is None else cost_of(Usage(1_000_000), rate).nano_usd // 1_000_000_000
 
 
@@ -113,6 +99,30 @@ def test_of_equals_the_first_in_the_alphabet_counts_in_any_order() -> None:
 def test_what_is_looked_up_is_remembered_and_bounded() -> None:
     found = rates("gpt-*")
     for number in range(MAX_KNOWN + 5):
-        found.rate("p", "p", f"m{number}")
+        found.rate("p", f"m{number}", 1.0)
     assert found.known == MAX_KNOWN
     assert len(found) == 1
+
+
+def test_the_price_that_was_valid_at_the_time_counts() -> None:
+    found = Rates(
+        [Price("m", 3.0, valid_from=300.0), Price("m", 1.0, valid_from=100.0), Price("m", 2.0, valid_from=200.0)]
+    )
+    assert [chosen(found, "p", "m", at) for at in (99.9, 100.0, 199.9, 200.0, 299.9, 300.0, 1e12)] == [
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
+
+
+def test_what_an_operator_wrote_counts_before_what_is_shipped() -> None:
+    shipped = Price("openai/gpt-5-mini", 9.0, is_default=True)
+    names = {"openai": ("openai", "oa")}
+    assert chosen(Rates([shipped], names)) == 9
+    assert chosen(Rates([shipped, Price("gpt-5-mini", 1.0)], names)) == 1
+    assert chosen(Rates([shipped, Price("oa/*", 2.0)], names)) == 2
+    assert chosen(Rates([shipped, Price("other/*", 2.0)], names)) == 9
