@@ -37,6 +37,7 @@ from admin_api.resources import (
     usage,
 )
 from admin_api.services.plane import Plane
+from admin_api.services.shipped_prices import shipped_prices
 from admin_api.services.simulate import Simulator
 from admin_api.store.database import open_database
 from gateway import __version__
@@ -69,13 +70,15 @@ _RESOURCES = (
 def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = time.time) -> Plane:
     """Make the objects of one admin process. Nothing is opened yet."""
     database = open_database(settings.database_url, settings.data_dir)
+    shipped = shipped_prices()
     return Plane(
         settings=settings,
         database=database,
         redis=redis,
-        publisher=Publisher(database, redis, is_demo_enabled=settings.is_demo_enabled, now=now),
+        publisher=Publisher(database, redis, is_demo_enabled=settings.is_demo_enabled, now=now, shipped_prices=shipped),
         specs=load_specs(),
         now=now,
+        shipped_prices=shipped,
     )
 
 

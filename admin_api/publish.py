@@ -33,7 +33,7 @@ from admin_api.store.keys import (
 from admin_api.store.limit_defaults import LimitDefaults
 from admin_api.store.names import aliases, chains
 from admin_api.store.nodes import NodeRow, nodes
-from admin_api.store.prices import prices
+from admin_api.store.prices import price_entry, prices
 from admin_api.store.settings import settings_rows
 from gateway.config.snapshot import (
     SCHEMA,
@@ -87,10 +87,19 @@ class _Due:
 class Publisher:
     """Owns what Redis holds of the configuration. `published_revision` is what this process knows Redis has."""
 
-    def __init__(self, database: Database, redis: Redis, *, is_demo_enabled: bool, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        redis: Redis,
+        *,
+        is_demo_enabled: bool,
+        now: Callable[[], float],
+        shipped_prices: Sequence[Price] = (),
+    ) -> None:
         self._database = database
         self._redis = redis
         self._is_demo_enabled = is_demo_enabled
+        self._shipped_prices = shipped_prices
         self._now = now
         self._lock = asyncio.Lock()
         self._recent: deque[int] = deque()
@@ -174,14 +183,19 @@ class Publisher:
         if not isinstance(held, bytes):
             return False
         async with self._database.read() as connection:
-            snapshot = await build_snapshot(connection, is_demo_enabled=self._is_demo_enabled, now=0.0)
+            snapshot = await self._build_snapshot(connection, now=0.0)
         try:
             return msgspec.structs.replace(decode_snapshot(held), published_at=0.0) != snapshot
         except ValueError:
             return True
 
+    async def _build_snapshot(self, connection: AsyncConnection, now: float) -> Snapshot:
+        return await build_snapshot(
+            connection, is_demo_enabled=self._is_demo_enabled, now=now, shipped_prices=self._shipped_prices
+        )
+
     async def _build_due(self, connection: AsyncConnection, epoch: int) -> _Due:
-        snapshot = await build_snapshot(connection, is_demo_enabled=self._is_demo_enabled, now=self._now())
+        snapshot = await self._build_snapshot(connection, now=self._now())
         is_whole = epoch < 0
         return _Due(
             snapshot=snapshot,
@@ -272,7 +286,9 @@ class Publisher:
         self.problem = problem
 
 
-async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, now: float) -> Snapshot:
+async def build_snapshot(
+    connection: AsyncConnection, *, is_demo_enabled: bool, now: float, shipped_prices: Sequence[Price] = ()
+) -> Snapshot:
     """The whole configuration as the rows say it, at the revision they have."""
     values = {row.name: row.value for row in await settings_rows.load_all(connection)}
     limits = LimitDefaults(**values.get("rateLimitDefaults", {}))
@@ -299,10 +315,7 @@ async def build_snapshot(connection: AsyncConnection, *, is_demo_enabled: bool, 
         ),
         aliases=tuple(Alias(row.pattern, row.target) for row in await aliases.load_all(connection)),
         fallback_chains=tuple(FallbackChain(row.name, tuple(row.models)) for row in await chains.load_all(connection)),
-        prices=tuple(
-            Price(row.model, row.input, row.output, row.cache_read, row.cache_write, row.reasoning)
-            for row in await prices.load_all(connection)
-        ),
+        prices=(*(price_entry(row) for row in await prices.load_all(connection)), *shipped_prices),
         models=tuple(
             CustomModel(row.provider, row.model, row.context, row.max_output)
             for row in await custom_models.load_all(connection)

@@ -13,18 +13,19 @@ from admin_api.services.plane import Plane
 from admin_api.store.saved import load_prompt_cache, load_saved
 from gateway.state.cache_admin import forget_answers, read_counts, read_store
 
-_BY = {"connections": "connection_id", "models": "model", "keys": "key_id", "providers": "provider"}
+_BY = {"connections": "connection", "models": "model", "keys": "key", "providers": "provider"}
 _Days = Annotated[int, Parameter(ge=1, le=3660)]
 
 
 @get(["/api/cache", "/api/cache/stats"])
 async def cache_stats(plane: NamedDependency[Plane], days: FromQuery[_Days] = 30) -> dict[str, Any]:
     """Look-ups since all was forgotten last (hits by meaning are among the misses); what was saved, and what prompt caches gave, in the last `days`."""
-    since = plane.now() - days * 86_400
+    until = plane.now() + 1
+    since = until - days * 86_400
     async with plane.database.read() as connection:
-        saved = await load_saved(connection, since)
+        saved = await load_saved(connection, since, until)
         prompts = {
-            name: [_prompt_view(row) for row in await load_prompt_cache(connection, column, since)]  # type: ignore[arg-type]  # a word of its list
+            name: [_prompt_view(row) for row in await load_prompt_cache(connection, column, since, until)]  # type: ignore[arg-type]  # a word of its list
             for name, column in _BY.items()
         }
     return {

@@ -1,22 +1,31 @@
-"""What was asked and what it used: `/api/usage/history` and `/api/usage/logs`, newest first, paged by id."""
+"""What was asked and what it used, request by request: `/api/usage/history`, `logs` and the seed's other names for them.
 
+Newest first, in pages: `cursor` is the `nextCursor` of the page before. A page may be short, or empty, and have a next one.
+"""
+
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
-import sqlalchemy as sa
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, Parameter
+from litestar.params import FromPath, FromQuery, Parameter
 
-from admin_api.http.errors import bad_request
+from admin_api.http.errors import bad_request, not_found
 from admin_api.services.decision_view import decision_view
 from admin_api.services.key_rules import NANO
 from admin_api.services.plane import Plane
-from admin_api.store.records import RecordRow, load_records, record_conditions
+from admin_api.store.keys import find_key_id
+from admin_api.store.record_lists import BadCursor, Filters, Page, check_status, load_page, load_record
+from admin_api.store.records import RecordRow
 from gateway.domain.decision import Decision
 
 MAX_LIMIT = 200
+SEARCHED_S = 86_400.0
+"""A text is looked for in so much of the past if the caller names no time."""
 _Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT)]
+_Instant = Annotated[float, Parameter(ge=0, le=1e11)]
+_Search = Annotated[str, Parameter(max_length=200)]
 
 
 @get("/api/usage/history")
@@ -30,14 +39,20 @@ async def history(
     account: FromQuery[str] = "",
     key: FromQuery[str] = "",
     combo: FromQuery[str] = "",
+    search: FromQuery[_Search] = "",
+    since: FromQuery[_Instant] = 0.0,
+    until: FromQuery[_Instant] = 0.0,
 ) -> dict[str, Any]:
     """Usage and cost of single requests."""
-    where = _where(status=status, model=model, provider=provider, account=account, key=key, combo=combo)
-    rows, after = await _page(plane, where, limit, cursor)
-    return {"history": [_usage_view(row) for row in rows], "nextCursor": after}
+    filters = Filters(
+        status=status, model=model, provider=provider, account=account, key=key, combo=combo,
+        search=search, since=since, until=until,
+    )  # fmt: skip
+    page = await _page(plane, filters, cursor, limit)
+    return {"history": [_usage_view(row) for row in page.rows], "nextCursor": page.after}
 
 
-@get("/api/usage/logs")
+@get(["/api/usage/logs", "/api/usage/request-logs", "/api/usage/call-logs"])
 async def logs(
     plane: NamedDependency[Plane],
     limit: FromQuery[_Limit] = 50,
@@ -48,27 +63,44 @@ async def logs(
     account: FromQuery[str] = "",
     key: FromQuery[str] = "",
     combo: FromQuery[str] = "",
+    search: FromQuery[_Search] = "",
+    since: FromQuery[_Instant] = 0.0,
+    until: FromQuery[_Instant] = 0.0,
 ) -> dict[str, Any]:
-    """How single requests went: every attempt, times and errors."""
-    where = _where(status=status, model=model, provider=provider, account=account, key=key, combo=combo)
-    rows, after = await _page(plane, where, limit, cursor)
-    return {"logs": [_log_view(row) for row in rows], "nextCursor": after}
+    """How single requests went: every attempt, times and errors. A text is looked for within a time range."""
+    filters = Filters(
+        status=status, model=model, provider=provider, account=account, key=key, combo=combo,
+        search=search, since=since, until=until,
+    )  # fmt: skip
+    page = await _page(plane, filters, cursor, limit)
+    return {"logs": [_log_view(row) for row in page.rows], "nextCursor": page.after}
 
 
-def _where(**words: str) -> list[sa.ColumnElement[bool]]:
+@get(["/api/usage/logs/{record_id:str}", "/api/usage/call-logs/{record_id:str}"])
+async def one_log(record_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
+    """One request."""
+    async with plane.database.read() as connection:
+        row = await load_record(connection, record_id)
+    if row is None:
+        raise not_found("request", record_id)
+    return _log_view(row)
+
+
+async def _page(plane: Plane, filters: Filters, cursor: str, limit: int) -> Page:
+    """`key` is an id, or the name of a key that exists. A text is looked for in the last day if no time is given."""
     try:
-        return record_conditions(**words)
+        check_status(filters.status)
     except ValueError as error:
         raise bad_request(("status", str(error))) from error
-
-
-async def _page(
-    plane: Plane, where: list[sa.ColumnElement[bool]], limit: int, cursor: str
-) -> tuple[list[RecordRow], str | None]:
-    """A page, and the cursor of the next one if there is one."""
-    async with plane.database.read() as connection:
-        rows = await load_records(connection, where, cursor, limit + 1)
-    return rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None
+    if filters.search and not filters.since:
+        filters = replace(filters, since=(filters.until or plane.now()) - SEARCHED_S)
+    try:
+        async with plane.database.read() as connection:
+            if filters.key:
+                filters = replace(filters, key=await find_key_id(connection, filters.key))
+            return await load_page(connection, filters, cursor, limit)
+    except BadCursor as error:
+        raise bad_request(("cursor", str(error))) from error
 
 
 def _usage_view(row: RecordRow) -> dict[str, Any]:
@@ -140,4 +172,4 @@ def _attempt_view(attempt: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-handlers = (history, logs)
+handlers = (history, logs, one_log)

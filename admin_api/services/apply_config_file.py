@@ -27,7 +27,7 @@ from admin_api.store.database import Change
 from admin_api.store.keys import KeyRow, bury_key, keys, unbury_key
 from admin_api.store.names import AliasRow, ChainRow, aliases, chains
 from admin_api.store.nodes import NodeRow, nodes
-from admin_api.store.prices import PriceRow, prices
+from admin_api.store.prices import PriceRow, price_id, prices
 from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.envelope import EnvelopeError, open_sealed
 from gateway.config.file import (
@@ -41,6 +41,7 @@ from gateway.config.file import (
     load_config_file,
 )
 from gateway.config.keys import digest_of
+from gateway.config.snapshot import Price
 
 _IDS = uuid.UUID("6f6d6e69-726f-5574-8000-000000000001")
 _UNCHANGING = ("created_at", "updated_at", "version", "revision")
@@ -131,9 +132,9 @@ class _Application:
             await self._sync(
                 prices,
                 config.prices,
-                lambda file: file.model,
-                lambda row: row.model,
-                lambda file, _old: PriceRow(**msgspec.structs.asdict(file), managed=True),
+                lambda file: price_id(file.model, file.valid_from),
+                lambda row: row.id,
+                self._price,
             ),
             await self._sync(
                 settings_rows,
@@ -250,6 +251,18 @@ class _Application:
             managed=True,
             created_at=old.created_at if old else self._now,
             updated_at=self._now,
+        )
+
+    def _price(self, file: Price, _old: PriceRow | None) -> PriceRow:
+        given = {name: getattr(file, name) for name in ("input", "output", "cache_read", "cache_write", "reasoning")}
+        return PriceRow(
+            id=price_id(file.model, file.valid_from),
+            model=file.model,
+            valid_from=file.valid_from,
+            **given,
+            managed=True,
+            updated_at=self._now,
+            version=self._change.revision,
         )
 
     def _key(self, file: FileKey, old: KeyRow | None) -> KeyRow:

@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -11,13 +10,11 @@ import msgspec
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
 
-from admin_api.services.cost import cost_nano_usd, price_of
 from admin_api.services.plane import Plane
-from admin_api.store.nodes import nodes
-from admin_api.store.prices import PriceRow, prices
+from admin_api.services.tariff import Tariff, load_tariff
 from admin_api.store.records import insert_records, insert_rejected
 from gateway.domain.decision import Decision
-from gateway.domain.record import RequestRecord, decode_record
+from gateway.domain.record import AttemptRecord, RequestRecord, decode_record
 
 _MAX_COUNT = 1 << 53
 _MAX_BODY = 16_384
@@ -25,26 +22,6 @@ _SHORT, _LONG = 200, 4_000
 _MOST_NAMED = 100
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Tariff:
-    """Prices, and the names under which a provider's may stand."""
-
-    prices: dict[str, PriceRow]
-    prefixes: dict[str, tuple[str, ...]]
-
-    def cost(self, record: RequestRecord) -> int | None:
-        price = price_of(self.prices, record.provider, record.model, self.prefixes.get(record.provider, ()))
-        return cost_nano_usd(record.usage, price)
-
-
-async def load_tariff(plane: Plane) -> Tariff:
-    async with plane.database.read() as connection:
-        by_model = {row.model: row for row in await prices.load_all(connection)}
-        prefixes = {spec.id: spec.prefixes for spec in plane.specs.values()}
-        prefixes |= {row.id: (row.prefix,) for row in await nodes.load_all(connection)}
-    return Tariff(by_model, prefixes)
 
 
 async def keep_records(plane: Plane, blobs: Sequence[bytes], *, is_lost: bool = False) -> int:
@@ -91,21 +68,34 @@ def as_lost(record: RequestRecord) -> RequestRecord:
 
 
 def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
-    """Columns of a record. Raises ValueError for what no honest worker writes."""
+    """Columns of a record, in the table's order. Raises ValueError for what no honest worker writes."""
     usage = record.usage
-    counts = (usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning)
-    saved = (record.saved_input, record.saved_output, record.saved_nano_usd)
-    sizes = (record.cost_nano_usd, record.bytes_in, record.bytes_out)
-    if not all(0 <= count < _MAX_COUNT for count in (*counts, *saved, *sizes)):
+    is_honest = (
+        0 <= usage.input < _MAX_COUNT
+        and 0 <= usage.output < _MAX_COUNT
+        and 0 <= usage.cache_read < _MAX_COUNT
+        and 0 <= usage.cache_write < _MAX_COUNT
+        and 0 <= usage.reasoning < _MAX_COUNT
+        and 0 <= record.cost_nano_usd < _MAX_COUNT
+        and 0 <= record.bytes_in < _MAX_COUNT
+        and 0 <= record.bytes_out < _MAX_COUNT
+    )
+    if not is_honest:
         raise ValueError("a count is negative or far too large")
+    if record.cache and not all(
+        0 <= count < _MAX_COUNT for count in (record.saved_input, record.saved_output, record.saved_nano_usd)
+    ):
+        raise ValueError("what was saved is negative or far too large")
     if not (record.id and len(record.id) <= 100 and record.id.isascii() and record.id.isprintable()):
         raise ValueError("the id is empty, too long or not plain text")
-    if not (math.isfinite(record.at) and 0 <= record.at < 1e11 and 0 <= record.status < 1000):
+    if not (0 <= record.at < 1e11 and 0 <= record.status < 1000):
         raise ValueError("the time or the status is out of range")
+    if not (0 <= record.duration_ms < 1e11 and (record.first_byte_ms is None or 0 <= record.first_byte_ms < 1e11)):
+        raise ValueError("a duration is out of range")
     return {
         "id": record.id,
         "at": record.at,
-        "state": _text(record.state, 20),
+        "state": _state(record),
         "worker": _text(record.worker),
         "endpoint": _text(record.endpoint),
         "dialect": _text(record.dialect),
@@ -119,7 +109,7 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
         "model": _text(record.model, 400),
         "is_stream": record.is_stream,
         "status": record.status,
-        "error": _text(record.error, _LONG),
+        "error": _text(record.error, _LONG) if record.error else "",
         "input_tokens": usage.input,
         "output_tokens": usage.output,
         "cache_read_tokens": usage.cache_read,
@@ -127,23 +117,36 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
         "reasoning_tokens": usage.reasoning,
         "is_estimated": usage.estimated,
         "cost_nano_usd": 0 if record.cache else record.cost_nano_usd or tariff.cost(record),
-        "attempts": [_clean(msgspec.to_builtins(attempt)) for attempt in record.attempts[:100]],
+        "attempts": _attempts(record.attempts),
         "first_byte_ms": record.first_byte_ms,
         "duration_ms": record.duration_ms,
         "bytes_in": record.bytes_in,
         "bytes_out": record.bytes_out,
-        "routing": _routing(record.routing),
-        "cache": record.cache,
-        "saved_input_tokens": record.saved_input,
-        "saved_output_tokens": record.saved_output,
-        "saved_nano_usd": record.saved_nano_usd,
+        "routing": None if record.routing is None else msgspec.json.encode(_routing(record.routing)).decode(),
+        "cache": _text(record.cache, 20) if record.cache else "",
+        "saved_input_tokens": record.saved_input if record.cache else 0,
+        "saved_output_tokens": record.saved_output if record.cache else 0,
+        "saved_nano_usd": record.saved_nano_usd if record.cache else 0,
     }
 
 
-def _routing(decision: Decision | None) -> dict[str, Any] | None:
+def _state(record: RequestRecord) -> str:
+    """`estimated` gives way to a record of the same request that knows what was used."""
+    if record.state == "final":
+        return "estimated" if record.usage.estimated else "final"
+    return "lost"
+
+
+def _attempts(attempts: Sequence[AttemptRecord]) -> str:
+    """As JSON, each text bounded. Nearly always it is short and harmless, and need not be taken apart."""
+    encoded = msgspec.json.encode(attempts)
+    if len(encoded) <= _LONG and b"\\u0000" not in encoded:
+        return encoded.decode()
+    return msgspec.json.encode([_clean(msgspec.to_builtins(attempt)) for attempt in attempts[:100]]).decode()
+
+
+def _routing(decision: Decision) -> dict[str, Any]:
     """A decision as it is kept: of what names it may hold, as many as an honest worker writes."""
-    if decision is None:
-        return None
     return {
         "strategy": _text(decision.strategy),
         "account_strategy": _text(decision.account_strategy),

@@ -3,9 +3,10 @@
 import asyncio
 import copy
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
@@ -18,7 +19,11 @@ from admin_api.services.provider_calls import ProviderCalls
 from admin_api.store.database import Change, Database
 from gateway.config.envelope import parse_encryption_key, seal
 from gateway.config.settings import Settings
+from gateway.config.snapshot import Price
 from gateway.providers.spec import ProviderSpec
+
+if TYPE_CHECKING:
+    from admin_api.services.tariff import Tariff
 
 _HASHES_AT_ONCE = 2
 
@@ -46,6 +51,7 @@ class Plane:
         publisher: Publisher,
         specs: Mapping[str, ProviderSpec],
         now: Callable[[], float],
+        shipped_prices: Sequence[Price] = (),
     ) -> None:
         self.settings = settings
         self.database = database
@@ -58,6 +64,8 @@ class Plane:
         self.throttle = LoginThrottle(now)
         self.config_file = ConfigFileState()
         self.unreadable_secrets = 0
+        self.shipped_prices = shipped_prices
+        self.tariff: Tariff | None = None
         self.jobs: dict[str, JobStatus] = {}
         self.provider_calls = ProviderCalls()
         self.password_slots = asyncio.Semaphore(_HASHES_AT_ONCE)

@@ -88,3 +88,11 @@ async def purge_tombstones(connection: AsyncConnection, removed_before: float) -
     await connection.execute(
         sa.delete(tables.key_tombstones).where(tables.key_tombstones.c.removed_at < removed_before)
     )
+
+
+async def find_key_id(connection: AsyncConnection, name: str) -> str:
+    """The id of the key of that name; the name itself when there is none, since it may be the id of one that went."""
+    found = (
+        await connection.execute(sa.select(tables.api_keys.c.id).where(tables.api_keys.c.name == name).limit(1))
+    ).scalar()
+    return name if found is None else str(found)

@@ -156,13 +156,18 @@ key_tombstones = sa.Table(
 prices = sa.Table(
     "prices",
     metadata,
-    sa.Column("model", sa.String(400), primary_key=True),
+    sa.Column("id", sa.String(440), primary_key=True),
+    sa.Column("model", sa.String(400), nullable=False),
+    sa.Column("valid_from", sa.Double, nullable=False),
     sa.Column("input", sa.Double),
     sa.Column("output", sa.Double),
     sa.Column("cache_read", sa.Double),
     sa.Column("cache_write", sa.Double),
     sa.Column("reasoning", sa.Double),
     sa.Column("managed", sa.Boolean, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("model", "valid_from", name="prices_natural"),
 )
 
 admin_password = sa.Table(
@@ -235,39 +240,81 @@ request_records = sa.Table(
     sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
     sa.Column("is_estimated", sa.Boolean, nullable=False),
     sa.Column("cost_nano_usd", sa.BigInteger),
-    sa.Column("attempts", sa.JSON, nullable=False),
+    sa.Column("attempts", sa.Text, nullable=False),  # JSON, written as it comes
     sa.Column("first_byte_ms", sa.Double),
     sa.Column("duration_ms", sa.Double, nullable=False),
     sa.Column("bytes_in", sa.BigInteger, nullable=False),
     sa.Column("bytes_out", sa.BigInteger, nullable=False),
-    sa.Column("routing", sa.JSON(none_as_null=True)),
+    sa.Column("routing", sa.Text),  # JSON
     sa.Column("cache", sa.String(20), nullable=False, server_default=""),
     sa.Column("saved_input_tokens", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("saved_output_tokens", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("saved_nano_usd", sa.BigInteger, nullable=False, server_default="0"),
 )
 
-usage_rollups = sa.Table(
-    "usage_rollups",
+sa.Index("ix_request_records_key", request_records.c.key_id, request_records.c.at)
+sa.Index("ix_request_records_provider", request_records.c.provider, request_records.c.at)
+sa.Index("ix_request_records_connection", request_records.c.connection_id, request_records.c.at)
+sa.Index("ix_request_records_model", request_records.c.model, request_records.c.at)
+_HAS_COMBO = sa.text("combo <> ''")
+sa.Index(
+    "ix_request_records_combo",
+    request_records.c.combo,
+    request_records.c.at,
+    sqlite_where=_HAS_COMBO,
+    postgresql_where=_HAS_COMBO,
+)
+_HAS_FAILED = sa.text("status >= 400 OR error <> ''")
+sa.Index("ix_request_records_failed", request_records.c.at, sqlite_where=_HAS_FAILED, postgresql_where=_HAS_FAILED)
+
+usage_sums = sa.Table(
+    "usage_sums",
     metadata,
-    sa.Column("hour_at", sa.BigInteger, primary_key=True),
+    sa.Column("kind", sa.String(20), primary_key=True),
+    sa.Column("span", sa.String(1), primary_key=True),
+    sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(700), primary_key=True),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in (
+            "requests",
+            "errors",
+            "estimated",
+            "input_tokens",
+            "output_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+            "cost_nano_usd",
+            "unpriced",
+            "cached",
+            "saved_input_tokens",
+            "saved_output_tokens",
+            "saved_nano_usd",
+        )
+    ),
+)
+"""Sums of an hour (`h`), a day (`d`, UTC) or all time (`e`), of all requests, a provider, a model (`provider/model`), … ."""
+
+latency_counts = sa.Table(
+    "latency_counts",
+    metadata,
+    sa.Column("span", sa.String(1), primary_key=True),
+    sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("provider", sa.String(200), primary_key=True),
-    sa.Column("model", sa.String(400), primary_key=True),
-    sa.Column("connection_id", sa.String(200), primary_key=True),
-    sa.Column("key_id", sa.String(200), primary_key=True),
-    sa.Column("requests", sa.BigInteger, nullable=False),
-    sa.Column("errors", sa.BigInteger, nullable=False),
-    sa.Column("input_tokens", sa.BigInteger, nullable=False),
-    sa.Column("output_tokens", sa.BigInteger, nullable=False),
-    sa.Column("cache_read_tokens", sa.BigInteger, nullable=False),
-    sa.Column("cache_write_tokens", sa.BigInteger, nullable=False),
-    sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
-    sa.Column("cost_nano_usd", sa.BigInteger, nullable=False),
-    sa.Column("unpriced", sa.BigInteger, nullable=False),
-    sa.Column("cached", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("saved_input_tokens", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("saved_output_tokens", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("saved_nano_usd", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("measure", sa.String(20), primary_key=True),
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+)
+
+usage_tops = sa.Table(
+    "usage_tops",
+    metadata,
+    sa.Column("days", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("rank", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(700), nullable=False),
+    sa.Column("sums", sa.Text, nullable=False),
+    sa.Column("as_of", sa.Double, nullable=False),
 )
 
 rejected_records = sa.Table(

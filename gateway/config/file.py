@@ -220,7 +220,7 @@ class _Contents:
             aliases=tuple(Alias(item.value.pattern, item.value.target) for item in self.aliases),
             fallback_chains=tuple(FallbackChain(item.value.name, item.value.models) for item in self.fallback_chains),
             keys=tuple(_key(item.value) for item in self.keys),
-            prices=tuple(msgspec.convert(item.value, Price, from_attributes=True) for item in self.prices),
+            prices=tuple(_price(item.value) for item in self.prices),
             settings=_settings(self.settings.value) if self.settings else None,
             warnings=warnings,
         )
@@ -312,6 +312,11 @@ def _warn_literal(item: Item[Any], name: str, value: str, notes: Problems) -> No
         item.note(notes, name, "the secret stands in the file itself; `${VAR}` or `${file:/path}` keeps it out")
     elif place and place.is_filled and not value:
         item.note(notes, name, "the variable or file it comes from is empty")
+
+
+def _price(value: PriceShape) -> Price:
+    price = msgspec.convert(value, Price, from_attributes=True)
+    return msgspec.structs.replace(price, valid_from=expiry_seconds(value.begins))
 
 
 def _combo(shape: ComboShape) -> FileCombo:

@@ -145,7 +145,14 @@ def check_chains(items: Sequence[Item[ChainShape]], problems: Problems) -> None:
 
 
 def check_prices(items: Sequence[Item[PriceShape]], problems: Problems) -> None:
-    check_unique([(item, item.value.model) for item in items], "model", problems)
+    check_unique([(item, (item.value.model, item.value.begins)) for item in items], "model", problems)
+    for item in items:
+        try:
+            expiry_seconds(item.value.begins)
+        except ValueError:
+            item.note(
+                problems, "from", "must be a date or a date and time, like `2027-01-01` or `2027-01-01T12:00:00Z`"
+            )
 
 
 def check_keys(items: Sequence[Item[KeyShape]], problems: Problems) -> None:

@@ -5,7 +5,7 @@ Shapes and simple bounds only. What needs a second value to judge (clashes, cycl
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from gateway.config.snapshot import AccountStrategy, SessionAffinity, Strategy, Tier
 from gateway.domain.budget import TierBudgets
@@ -129,9 +129,13 @@ class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PriceShape(Struct, frozen=True, forbid_unknown_fields=True):
-    """USD per 1,000,000 tokens. Left out = not known, which is not zero."""
+    """USD per 1,000,000 tokens. Left out = not known, which is not zero.
+
+    `from`: an ISO date or date and time, UTC if unsaid; before it the model's price with an earlier one counts.
+    """
 
     model: Model
+    begins: str | None = field(default=None, name="from")
     input: Amount | None = None
     output: Amount | None = None
     cache_read: Amount | None = None

@@ -66,7 +66,7 @@ def totals(plane):
     (row,) = query(
         plane,
         "SELECT COALESCE(SUM(requests),0), COALESCE(SUM(errors),0), COALESCE(SUM(input_tokens),0), "
-        "COALESCE(SUM(output_tokens),0), COALESCE(SUM(cost_nano_usd),0), COALESCE(SUM(unpriced),0) FROM usage_rollups",
+        "COALESCE(SUM(output_tokens),0), COALESCE(SUM(cost_nano_usd),0), COALESCE(SUM(unpriced),0) FROM usage_sums WHERE kind = 'all'",
     )
     return row
 
@@ -142,9 +142,7 @@ async def test_hostile_text_is_stored_bounded(plane, redis, admin):
 
 async def test_cost_is_kept_when_a_price_is_known(plane, redis):
     async with plane.change() as change:
-        row = PriceRow(
-            "local/m1", input=1.0, output=2.0, cache_read=0.1, cache_write=None, reasoning=None, managed=False
-        )
+        row = PriceRow("local/m1", "local/m1", 0.0, 1.0, 2.0, 0.1, None, None, managed=False, updated_at=0.0, version=1)
         await prices.insert(change.connection, row)
     await emit(redis, record(1), record(2, model="m2"))
     await LedgerJob(plane)()
