@@ -142,7 +142,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _cursor(row: sa.Row[Any]) -> str:
+def _cursor(row: sa.Row[*tuple[Any, ...]]) -> str:
     return f"{row._mapping['at']!r}_{row._mapping['id']}"
 
 

@@ -66,7 +66,7 @@ async def purge_rejected(connection: AsyncConnection, kept: int) -> None:
     await connection.execute(sa.delete(table).where(table.c.at <= oldest))
 
 
-def read_row(row: sa.Row[Any]) -> RecordRow:
+def read_row(row: sa.Row[*tuple[Any, ...]]) -> RecordRow:
     """A row as the lists show it: what is kept as JSON is read."""
     found = dict(row._mapping)
     found["attempts"] = msgspec.json.decode(found["attempts"])

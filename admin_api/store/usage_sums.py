@@ -247,5 +247,5 @@ def _within(kind: Kind, since: float, until: float) -> tuple[sa.ColumnElement[bo
     return (_sums.c.kind == kind, _sums.c.span.in_(spans), _sums.c.at >= begins, _sums.c.at < math.ceil(until))
 
 
-def _read(row: sa.Row[Any]) -> Sums:
+def _read(row: sa.Row[*tuple[Any, ...]]) -> Sums:
     return {name: int(row._mapping[name]) for name in SUMS}

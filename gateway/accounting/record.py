@@ -102,7 +102,7 @@ def record_of_embedding(note: RequestRecord, embedded: Embedded, rates: Rates) -
     target = embedded.target
     assert target is not None, "nobody was asked"
     connection, usage = target.connection, Usage(input=embedded.tokens)
-    rate = rates.rate(connection.provider, connection.prefix, target.model) if len(rates) else None
+    rate = rates.rate(connection.provider, target.model, note.at)
     return RequestRecord(
         id=uuid7(int(note.at * 1000), blake2b(note.id.encode(), digest_size=10).digest()),
         at=note.at,

@@ -97,7 +97,8 @@ async def test_each_kind_adds_up_to_the_rows_before_and_after_hours_become_days(
             until = BEGAN + 21 * DAY
             for kind, column in columns.items():
                 found = {
-                    name: sums["requests"] for name, sums in await load_by_name(connection, kind, BEGAN - DAY, until, 100)
+                    name: sums["requests"]
+                    for name, sums in await load_by_name(connection, kind, BEGAN - DAY, until, 100)
                 }
                 wanted = [row[column] for row in rows if kind != "combo" or row[column]]
                 assert found == {name: wanted.count(name) for name in set(wanted)}, kind
