@@ -7,6 +7,7 @@ from admin_api.store.prices import price_entry, prices
 from gateway.accounting.cost import Rates, cost_of
 from gateway.domain.record import RequestRecord
 from gateway.domain.usage import Usage
+from gateway.routing.prices import PriceBook
 
 
 class Tariff:
@@ -34,5 +35,5 @@ async def load_tariff(plane: Plane) -> Tariff:
         names = {spec.id: (spec.id, *spec.prefixes) for spec in plane.specs.values()}
         names |= {row.id: (row.id, row.prefix) for row in await nodes.load_all(connection)}
         own = [price_entry(row) for row in await prices.load_all(connection)]
-    plane.tariff = Tariff(revision, Rates([*own, *plane.shipped_prices], names))
+    plane.tariff = Tariff(revision, Rates(PriceBook([*own, *plane.shipped_prices], names)))
     return plane.tariff

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.accounting.cost import MAX_KNOWN, Cost, Rates, cost_of, most_it_may_cost, rate_of
 from gateway.config.snapshot import Price
 from gateway.domain.usage import Usage
+from gateway.routing.prices import PriceBook
 
 COUNTS = st.integers(0, 10_000_000)
 USD = st.none() | st.floats(0, 1000, allow_nan=False) | st.sampled_from((0.1, 0.075, 0.0375, 1e-7, 15.0, 0.3))
@@ -63,7 +64,7 @@ def test_what_is_reserved_covers_what_the_same_tokens_cost(
 
 def rates(*models: str) -> Rates:
     prices = [Price(model=model, input=float(number + 1)) for number, model in enumerate(models)]
-    return Rates(prices, {"openai": ("openai", "oa")})
+    return Rates(PriceBook(prices, {"openai": ("openai", "oa")}))
 
 
 def chosen(found: Rates, provider: str = "openai", model: str = "gpt-5-mini", at: float = 1.0) -> int:
@@ -105,9 +106,8 @@ def test_what_is_looked_up_is_remembered_and_bounded() -> None:
 
 
 def test_the_price_that_was_valid_at_the_time_counts() -> None:
-    found = Rates(
-        [Price("m", 3.0, valid_from=300.0), Price("m", 1.0, valid_from=100.0), Price("m", 2.0, valid_from=200.0)]
-    )
+    prices = [Price("m", 3.0, valid_from=300.0), Price("m", 1.0, valid_from=100.0), Price("m", 2.0, valid_from=200.0)]
+    found = Rates(PriceBook(prices, {}))
     assert [chosen(found, "p", "m", at) for at in (99.9, 100.0, 199.9, 200.0, 299.9, 300.0, 1e12)] == [
         0,
         1,
@@ -122,7 +122,7 @@ def test_the_price_that_was_valid_at_the_time_counts() -> None:
 def test_what_an_operator_wrote_counts_before_what_is_shipped() -> None:
     shipped = Price("openai/gpt-5-mini", 9.0, is_default=True)
     names = {"openai": ("openai", "oa")}
-    assert chosen(Rates([shipped], names)) == 9
-    assert chosen(Rates([shipped, Price("gpt-5-mini", 1.0)], names)) == 1
-    assert chosen(Rates([shipped, Price("oa/*", 2.0)], names)) == 2
-    assert chosen(Rates([shipped, Price("other/*", 2.0)], names)) == 9
+    assert chosen(Rates(PriceBook([shipped], names))) == 9
+    assert chosen(Rates(PriceBook([shipped, Price("gpt-5-mini", 1.0)], names))) == 1
+    assert chosen(Rates(PriceBook([shipped, Price("oa/*", 2.0)], names))) == 2
+    assert chosen(Rates(PriceBook([shipped, Price("other/*", 2.0)], names))) == 9

@@ -10,6 +10,7 @@ from gateway.domain.inbound import Inbound
 from gateway.domain.record import AttemptRecord, decode_record, encode_record
 from gateway.domain.usage import Usage
 from gateway.relay.exchange import Exchange
+from gateway.routing.prices import PriceBook
 from tests.gateway.relay.test_attempt import exchange
 from tests.support.catalogs import target
 
@@ -47,7 +48,7 @@ def test_a_refusal_used_nothing() -> None:
 def test_the_final_record_keeps_the_note_and_adds_what_came_of_it() -> None:
     attempts = [AttemptRecord("local", "local-a", "m1", "committed")]
     one = answered(usage=Usage(input=5, output=2), committed_at=10.25, attempts=attempts)
-    record = record_of(NOTE, one, Rates(()), status=200, ended_at=11.5, bytes_out=99)
+    record = record_of(NOTE, one, Rates(PriceBook((), {})), status=200, ended_at=11.5, bytes_out=99)
     assert (record.id, record.key_id, record.requested_model, record.is_stream) == ("id-1", "k1", "local/m1", True)
     assert (record.provider, record.connection_id, record.model) == ("local", "local-a", "m1")
     assert (record.first_byte_ms, record.duration_ms, record.bytes_out, record.bytes_in) == (250.0, 1500.0, 99, 401)
@@ -81,7 +82,7 @@ def test_what_no_provider_told_is_estimated_if_one_began_to_work(
     fields: dict[str, object], usage: tuple[bool, int]
 ) -> None:
     one = answered(**fields)
-    record = record_of(NOTE, one, Rates(()), status=200, ended_at=12.0, bytes_out=0)
+    record = record_of(NOTE, one, Rates(PriceBook((), {})), status=200, ended_at=12.0, bytes_out=0)
     is_estimated, output = usage
     prompt = -(-len(one.body) // 4) if is_estimated else 0
     assert record.usage == Usage(input=prompt, output=output, estimated=is_estimated)
@@ -89,12 +90,17 @@ def test_what_no_provider_told_is_estimated_if_one_began_to_work(
 
 def test_told_usage_of_zero_is_believed() -> None:
     record = record_of(
-        NOTE, answered(usage=Usage(), committed_at=11.0, chunks=9), Rates(()), status=200, ended_at=12.0, bytes_out=0
+        NOTE,
+        answered(usage=Usage(), committed_at=11.0, chunks=9),
+        Rates(PriceBook((), {})),
+        status=200,
+        ended_at=12.0,
+        bytes_out=0,
     )
     assert record.usage == Usage()
 
 
 def test_without_a_target_the_record_names_none() -> None:
     one = answered(target=None)
-    record = record_of(NOTE, one, Rates(()), status=499, ended_at=12.0, bytes_out=0)
+    record = record_of(NOTE, one, Rates(PriceBook((), {})), status=499, ended_at=12.0, bytes_out=0)
     assert (record.provider, record.connection_id, record.model, record.first_byte_ms) == ("", "", "", None)

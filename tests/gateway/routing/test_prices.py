@@ -3,13 +3,13 @@
 import pytest
 
 from gateway.config.snapshot import Price
-from gateway.routing.prices import Prices
+from gateway.routing.prices import PriceBook, Prices
 from gateway.routing.resolve import ProviderModel
 from gateway.routing.strategies import by_price
 
 
 def priced(*prices: Price, free: tuple[str, ...] = ()) -> float | None:
-    return Prices(prices, {"acme": ("acme", "ac")}, free).of("acme", "big")
+    return Prices(PriceBook(prices, {"acme": ("acme", "ac")}), free).of("acme", "big")
 
 
 @pytest.mark.parametrize("name", ["acme/big", "ac/big", "big", "acme/*", "b?g", "*"])
