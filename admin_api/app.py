@@ -30,9 +30,11 @@ from admin_api.resources import (
     pages,
     provider_tests,
     providers,
+    proxies,
     rate_limits,
     resilience,
     routing,
+    seed_settings,
     settings,
     usage,
 )
@@ -49,6 +51,8 @@ MAX_BODY_BYTES = 1 << 20
 _RESOURCES = (
     auth,
     settings,
+    seed_settings,
+    proxies,
     nodes,
     providers,
     provider_tests,

@@ -291,6 +291,7 @@ async def build_snapshot(
 ) -> Snapshot:
     """The whole configuration as the rows say it, at the revision they have."""
     values = {row.name: row.value for row in await settings_rows.load_all(connection)}
+    combo_defaults = {name: said for name, said in values.get("comboDefaults", {}).items() if name != "strategy"}
     limits = LimitDefaults(**values.get("rateLimitDefaults", {}))
     return Snapshot(
         schema=SCHEMA,
@@ -308,7 +309,7 @@ async def build_snapshot(
                 name=row.name,
                 models=tuple(ComboModel(entry["model"], entry.get("weight", 0)) for entry in row.models),
                 strategy=row.strategy,  # type: ignore[arg-type]  # checked when decoded
-                config=row.config,
+                config={**combo_defaults, **row.config},
                 is_active=row.is_active,
             )
             for row in await combos.load_all(connection)
@@ -324,7 +325,7 @@ async def build_snapshot(
     )
 
 
-def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> RoutingSettings:
+def routing_settings(values: dict[str, Any], *, is_demo_enabled: bool) -> RoutingSettings:
     """The settings that workers obey, out of all that are stored. Raises InvalidSnapshot."""
     default = RoutingSettings()
     document = {
@@ -344,6 +345,7 @@ def routing_settings(values: dict[str, object], *, is_demo_enabled: bool) -> Rou
         "progress_s": values.get("progressS", default.progress_s),
         "explains_all": values.get("explainsAll", default.explains_all),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
+        "proxies": {level: kept["proxy"] for level, kept in values.get("proxies", {}).items()},
         "is_demo_enabled": is_demo_enabled,
     }
     try:

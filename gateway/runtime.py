@@ -17,7 +17,7 @@ from gateway.accounting.cost import Rates
 from gateway.admission.permit import may_use
 from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
-from gateway.config.snapshot import Node, RoutingSettings, Snapshot
+from gateway.config.snapshot import Node, RoutingSettings, Snapshot, proxy_owner
 from gateway.dialects.first_turns import first_turns
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.caching import CacheSettings, SharingSettings
@@ -250,17 +250,17 @@ def _connections(
     snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes
 ) -> Steps[list[Connection]]:
     nodes = {node.id: node for node in snapshot.nodes}
-    models: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of accounts may list the same
     known = yield from known_models(snapshot, specs)
     outputs = {
         provider: {model.id: model.max_output for model in found if model.max_output}
         for provider, found in known.items()
     }
+    ground = _Ground(nodes, specs, encryption_key, outputs, snapshot.settings.proxies)
     connections = [_built_in(spec) for spec in specs.values() if _is_built_in(spec, snapshot.settings)]
     for entry in snapshot.connections:
         try:
             adapts = _adapts(snapshot.settings, entry.provider)
-            connections.append(_compile(entry, nodes, specs, encryption_key, models, adapts, outputs))
+            connections.append(_compile(entry, ground, adapts))
         except (KeyError, ValueError) as error:
             _log.error("connection_left_out", connection=entry.id, provider=entry.provider, cause=str(error))
         yield _CONNECTION_UNITS + len(entry.models) // _MODELS_A_UNIT
@@ -294,29 +294,62 @@ def _built_in(spec: ProviderSpec) -> Connection:
     )
 
 
+class _Ground:
+    """What connections of one snapshot are compiled with. `sets` and `opened` hold what many of them share."""
+
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        specs: Mapping[str, ProviderSpec],
+        encryption_key: bytes,
+        outputs: Mapping[str, dict[str, int]],
+        proxies: Mapping[str, str],
+    ) -> None:
+        self.nodes = nodes
+        self.specs = specs
+        self.encryption_key = encryption_key
+        self.outputs = outputs
+        self.proxies = proxies
+        self.sets: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of accounts may list the same
+        self._opened: dict[str, str] = {}
+
+    def proxy_of(self, entry: ConnectionEntry, node: Node | None) -> str:
+        """Its own, else its provider's, else that of all, which is not for what stands in a private network.
+
+        Raises ValueError when it does not open: then the connection must not be used at all.
+        """
+        if entry.proxy:
+            return open_sealed(entry.proxy, entry.id, self.encryption_key)
+        if not self.proxies:
+            return ""
+        level = entry.provider if entry.provider in self.proxies else ""
+        if level not in self.proxies or (not level and node is not None and node.allow_private):
+            return ""
+        if level not in self._opened:
+            self._opened[level] = open_sealed(self.proxies[level], proxy_owner(level), self.encryption_key)
+        return self._opened[level]
+
+
 def compile_connection(
-    entry: ConnectionEntry, node: Node | None, specs: Mapping[str, ProviderSpec], encryption_key: bytes
+    entry: ConnectionEntry,
+    node: Node | None,
+    specs: Mapping[str, ProviderSpec],
+    encryption_key: bytes,
+    proxies: Mapping[str, str],
 ) -> Connection:
     """One connection alone, as requests use it. Raises KeyError (no such provider), ValueError (its secret does not open)."""
     nodes = {} if node is None else {node.id: node}
-    return _compile(entry, nodes, specs, encryption_key, {}, adapts_concurrency=False, outputs={})
+    return _compile(entry, _Ground(nodes, specs, encryption_key, {}, proxies), adapts_concurrency=False)
 
 
-def _compile(
-    entry: ConnectionEntry,
-    nodes: Mapping[str, Node],
-    specs: Mapping[str, ProviderSpec],
-    encryption_key: bytes,
-    known: dict[tuple[str, ...], frozenset[str]],
-    adapts_concurrency: bool,
-    outputs: Mapping[str, dict[str, int]],
-) -> Connection:
-    models = known.get(entry.models)
+def _compile(entry: ConnectionEntry, ground: _Ground, adapts_concurrency: bool) -> Connection:
+    models = ground.sets.get(entry.models)
     if models is None:
-        models = known[entry.models] = frozenset(entry.models)
-    node = nodes.get(entry.provider)
-    spec = specs[entry.provider] if node is None else _spec_of(node)
-    secret = open_sealed(entry.api_key, entry.id, encryption_key)
+        models = ground.sets[entry.models] = frozenset(entry.models)
+    node = ground.nodes.get(entry.provider)
+    spec = ground.specs[entry.provider] if node is None else _spec_of(node)
+    secret = open_sealed(entry.api_key, entry.id, ground.encryption_key)
+    proxy = ground.proxy_of(entry, node)
     quirks = spec.quirks
     return Connection(
         id=entry.id,
@@ -329,17 +362,17 @@ def _compile(
         priority=entry.priority,
         tier=entry.tier,
         models=models,
-        transport="curl" if entry.fingerprint or entry.proxy else "direct",
+        transport="curl" if entry.fingerprint or proxy else "direct",
         allow_private=node.allow_private if node else False,
         fingerprint=entry.fingerprint,
-        proxy=open_sealed(entry.proxy, entry.id, encryption_key),
+        proxy=proxy,
         drop_request_fields=tuple(name for quirk in quirks if isinstance(quirk, DropFields) for name in quirk.fields),
         refuses_stream_options=any(isinstance(quirk, RefuseStreamOptions) for quirk in quirks),
         is_limited_by_model=spec.is_limited_by_model,
         speaks={dialect: _whole_url(spec.base_url, path) for dialect, path in spec.speaks.items()},
         written_as=tuple((frozenset(one.names), one.models) for one in quirks if isinstance(one, WriteAs)),
         mend=_mend_of(quirks),
-        max_outputs=outputs.get(entry.provider, {}),
+        max_outputs=ground.outputs.get(entry.provider, {}),
         rpm=entry.rpm,
         min_gap_ms=entry.min_gap_ms,
         max_concurrency=entry.max_concurrency,

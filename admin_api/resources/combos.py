@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
 from admin_api.http.versions import IfMatch, Version, check_version
-from admin_api.services.combo_rules import check_names, name_problem, read_models
+from admin_api.services.combo_rules import check_names, name_problem, options_problems, read_models
+from admin_api.services.keep_settings import load_settings
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
+from admin_api.services.simulate import Simulator
+from admin_api.services.try_models import Tried, try_models
 from admin_api.store.combos import ComboRow, combos
-from gateway.config.combo_config import config_problems
 from gateway.config.snapshot import Strategy
 
 
@@ -28,6 +30,19 @@ class ComboBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     config: dict[str, bool | int | float | str] | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
     version: Version | msgspec.UnsetType = msgspec.UNSET
+
+
+class ComboTestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One of them."""
+
+    combo_name: str = ""
+    combo_id: str = ""
+
+
+class CopyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Without a name the copy is called `<name>-copy`."""
+
+    name: str = ""
 
 
 @get("/api/combos")
@@ -55,6 +70,9 @@ async def create_combo(data: JSONBody[ComboBody], plane: NamedDependency[Plane])
     row = _changed(blank, data, plane.now())
     async with plane.change() as change:
         await _check_among_others(plane, change.connection, row)
+        defaults = (await load_settings(change.connection)).get("comboDefaults")
+        if data.strategy is msgspec.UNSET and defaults is not None:
+            row = msgspec.structs.replace(row, strategy=defaults.value.get("strategy", row.strategy))
         row = msgspec.structs.replace(row, version=change.revision)
         await combos.insert(change.connection, row)
     return saved(combo_view(row), await plane.published(), status=201, version=row.version)
@@ -93,6 +111,57 @@ async def delete_combo(
     return saved({"success": True}, await plane.published())
 
 
+@post("/api/combos/test", status_code=200)
+async def try_combo(
+    data: JSONBody[ComboTestBody], plane: NamedDependency[Plane], simulator: NamedDependency[Simulator]
+) -> dict[str, Any]:
+    """Ask each model a small question. `resolvedBy` is the first that answered, in the order of the combo."""
+    if not (data.combo_name or data.combo_id):
+        raise bad_request(("comboName", "is missing"))
+    async with plane.database.read() as connection:
+        found = [
+            row
+            for row in await combos.load_all(connection)
+            if row.id == data.combo_id or (not data.combo_id and row.name == data.combo_name)
+        ]
+    if not found:
+        raise not_found("combo", data.combo_id or data.combo_name)
+    [row] = found
+    results = await try_models(plane, simulator, [entry["model"] for entry in row.models])
+    return {
+        "comboName": row.name,
+        "strategy": row.strategy,
+        "resolvedBy": next((one.model for one in results if one.is_ok), None),
+        "results": [_tried_view(one) for one in results],
+    }
+
+
+@post("/api/combos/{combo_id:str}/duplicate")
+async def duplicate_combo(
+    combo_id: FromPath[str], plane: NamedDependency[Plane], data: JSONBody[CopyBody | None] = None
+) -> Response[dict[str, Any]]:
+    """A copy that can be changed, also of a combo of the config file."""
+    async with plane.change() as change:
+        original = await combos.get(change.connection, combo_id)
+        if original is None:
+            raise not_found("combo", combo_id)
+        taken = {row.name for row in await combos.load_all(change.connection)}
+        row = msgspec.structs.replace(
+            original,
+            id=plane.new_id(),
+            name=(data.name if data else "") or _free_name(original.name, taken),
+            managed=False,
+            created_at=plane.now(),
+            updated_at=plane.now(),
+            version=change.revision,
+        )
+        if problem := name_problem(row.name):
+            raise bad_request(("name", problem))
+        await _check_among_others(plane, change.connection, row)
+        await combos.insert(change.connection, row)
+    return saved(combo_view(row), await plane.published(), status=201, version=row.version)
+
+
 def combo_view(row: ComboRow) -> dict[str, Any]:
     """A combo as the seed shows it: entries without a weight are plain names."""
     return {
@@ -109,6 +178,25 @@ def combo_view(row: ComboRow) -> dict[str, Any]:
     }
 
 
+def _tried_view(one: Tried) -> dict[str, Any]:
+    return {
+        "model": one.model,
+        "status": "ok" if one.is_ok else "error",
+        "statusCode": one.status or None,
+        "error": one.error or None,
+        "latencyMs": one.latency_ms,
+        "provider": one.provider or None,
+        "connectionId": one.connection_id or None,
+    }
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    base = f"{name[:90]}-copy"
+    return next(
+        free for number in range(1, len(taken) + 3) if (free := f"{base}-{number}" if number > 1 else base) not in taken
+    )
+
+
 def _changed(row: ComboRow, data: ComboBody, now: float) -> ComboRow:
     problems: list[tuple[str, str]] = []
     given: dict[str, Any] = {
@@ -119,7 +207,7 @@ def _changed(row: ComboRow, data: ComboBody, now: float) -> ComboRow:
     if "name" in given and (problem := name_problem(given["name"])):
         problems.append(("name", problem))
     if "config" in given:
-        problems += [("config", problem) for problem in config_problems(given["config"])]
+        problems += [("config", problem) for problem in options_problems(given["config"])]
     if data.models is not msgspec.UNSET:
         given["models"], model_problems = read_models(data.models)
         problems += model_problems
@@ -135,4 +223,4 @@ async def _check_among_others(plane: Plane, connection: AsyncConnection, row: Co
     await check_names(plane, connection, row)
 
 
-handlers = (list_combos, create_combo, get_combo, change_combo, delete_combo)
+handlers = (list_combos, create_combo, get_combo, change_combo, delete_combo, try_combo, duplicate_combo)

@@ -12,6 +12,7 @@ from admin_api.store.combos import ComboRow, combos
 from admin_api.store.connections import connections
 from admin_api.store.names import AliasRow, aliases
 from admin_api.store.nodes import nodes
+from gateway.config.combo_config import OPTIONS, config_problems
 from gateway.config.file_rules import may_exist
 
 MAX_DEPTH = 5
@@ -42,6 +43,12 @@ def read_models(models: Sequence[Any]) -> tuple[list[dict[str, Any]], list[tuple
         else:
             entries.append({"model": entry["model"], "weight": entry.get("weight", 0)})
     return entries, problems
+
+
+def options_problems(config: Mapping[str, object]) -> list[str]:
+    """Why these options of a combo are refused: what nothing obeys is told here, as nobody would notice it otherwise."""
+    unknown = sorted(set(config) - OPTIONS)
+    return [f"`{name}` is no option of this version" for name in unknown] + config_problems(config)
 
 
 def nesting_problem(combos: Mapping[str, Sequence[str]]) -> str:

@@ -9,6 +9,8 @@ from admin_api.http.errors import conflict
 from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow, settings_rows
 
+PROXIES = "proxies"
+
 
 async def load_settings(connection: AsyncConnection) -> dict[str, SettingRow]:
     """What is set, by name."""
@@ -32,3 +34,9 @@ async def keep_settings(change: Change, given: Mapping[str, Any]) -> None:
 def version_of(rows: Mapping[str, SettingRow]) -> int:
     """Of all settings together: when one of them changed last."""
     return max((row.version for row in rows.values()), default=0)
+
+
+async def load_proxies(connection: AsyncConnection) -> dict[str, dict[str, str]]:
+    """Proxies of levels: `{"proxy": sealed, "hint": without credentials}` by provider id, and under "" for all."""
+    row = await settings_rows.get(connection, PROXIES)
+    return dict(row.value) if row is not None else {}

@@ -39,6 +39,8 @@ def proxy_problem(proxy: str) -> str:
         return "is not a URL"
     if parts.scheme not in _PROXY_SCHEMES or not host:
         return f"must be a URL of {', '.join(_PROXY_SCHEMES)}"
+    if reach_of_host(host) == "refused":
+        return "is a link-local or metadata address, which is never called"
     return ""
 
 

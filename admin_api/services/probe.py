@@ -11,6 +11,7 @@ import msgspec
 
 from admin_api.publish import connection_entry, node_entry
 from admin_api.services.diagnosis import Diagnosis, of_chat, of_fault, of_list
+from admin_api.services.keep_settings import load_proxies
 from admin_api.services.model_list import models_in
 from admin_api.services.plane import Plane
 from admin_api.services.provider_calls import Reply
@@ -40,11 +41,17 @@ class Unusable(Exception):
     """The gateway itself cannot use the connection. The text holds no secret."""
 
 
-def usable(plane: Plane, row: ConnectionRow, node: NodeRow | None) -> Connection:
-    """The connection as requests use it. Raises Unusable."""
+async def usable(plane: Plane, row: ConnectionRow, node: NodeRow | None) -> Connection:
+    """The connection as requests use it, the proxy of its level included. Raises Unusable."""
+    async with plane.database.read() as connection:
+        proxies = await load_proxies(connection)
     try:
         return compile_connection(
-            connection_entry(row), None if node is None else node_entry(node), plane.specs, plane.encryption_key
+            connection_entry(row),
+            None if node is None else node_entry(node),
+            plane.specs,
+            plane.encryption_key,
+            {level: kept["proxy"] for level, kept in proxies.items()},
         )
     except KeyError as error:
         raise Unusable(f"there is no provider {row.provider!r}") from error
@@ -69,7 +76,7 @@ async def list_models(
 ) -> tuple[list[str] | None, Diagnosis | None]:
     """What the provider lists, or why it does not."""
     try:
-        connection = usable(plane, row, node)
+        connection = await usable(plane, row, node)
         reply = await _ask_list(plane, connection)
     except Unusable as error:
         return None, Diagnosis("local_error", "local", "unusable", str(error))
@@ -101,7 +108,7 @@ async def ask_shortly(plane: Plane, connection: Connection, model: str, max_toke
 async def _probe(
     plane: Plane, row: ConnectionRow, node: NodeRow | None, model: str
 ) -> tuple[Diagnosis, list[str] | None]:
-    connection = usable(plane, row, node)
+    connection = await usable(plane, row, node)
     reply = await _ask_list(plane, connection)
     models = models_in(reply.body) if reply is not None and reply.status == 200 else None
     if reply is not None:

@@ -20,8 +20,9 @@ from gateway.domain.budget import period_of
 from gateway.domain.caller import ANONYMOUS, Caller
 from gateway.domain.decision import Decision
 from gateway.domain.errors import GatewayError
-from gateway.domain.target import target_id
+from gateway.domain.target import Target, target_id
 from gateway.routing.eligible import Needs
+from gateway.routing.plan import make_plan
 from gateway.routing.speed import Speed
 from gateway.routing.view import Beliefs
 from gateway.runtime import Runtime, compile_runtime
@@ -94,6 +95,11 @@ class Simulator:
                 break
             turns |= await _turns(self._plane.redis, missing[:MAX_CURSORS], question.states)
         return Simulation(runtime.revision, decision, refusal, turns, is_known)
+
+    async def targets(self, model: str) -> tuple[Target, ...]:
+        """Where a name leads in the configuration, whatever rests or is spent. Raises GatewayError."""
+        runtime = await self._current()
+        return make_plan(runtime.resolve("", model), runtime.catalog, 0.0)
 
     async def _current(self) -> Runtime:
         plane = self._plane

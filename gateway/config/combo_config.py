@@ -14,6 +14,21 @@ GOES_ON: Mapping[str, str] = {
 """Outcomes that are the caller's fault, and the option that has another model tried all the same."""
 
 
+OPTIONS = frozenset(
+    {
+        "account_strategy",
+        "sticky_limit",
+        "affinity",
+        "cache",
+        "single_flight",
+        "system_prompt",
+        "tiers",
+        *GOES_ON.values(),
+    }
+)
+"""All that is obeyed."""
+
+
 def config_problems(config: Mapping[str, object]) -> list[str]:
     """Why a combo's `config` is refused, each with the name of its field in it. Fields of other rooms are let be.
 

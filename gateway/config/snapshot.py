@@ -140,6 +140,8 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shaping: Shaping = Shaping()
     progress_s: float = 2.0
     """Between two progress events of a stream whose caller asked for them."""
+    proxies: dict[str, str] = {}
+    """Of connections that have none of their own: by provider id, and under an empty name of all. Sealed (`proxy_owner`)."""
     explains_all: bool = False
     """Keep the routing decision of every request, not only of those whose caller asked why."""
 
@@ -185,6 +187,11 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     unshaped: tuple[ShapingStep, ...] = ()
     """Steps of request shaping that the key is spared."""
     expires_at: float = 0.0
+
+
+def proxy_owner(level: str) -> str:
+    """The id with which a proxy of `RoutingSettings.proxies` is sealed."""
+    return f"proxy:{level}"
 
 
 encode_snapshot = msgspec.json.Encoder().encode
