@@ -10,6 +10,7 @@ from admin_api.store.connections import ConnectionRow, connections
 from admin_api.store.custom_models import CustomModelRow, custom_models
 from admin_api.store.names import aliases
 from admin_api.store.nodes import nodes
+from gateway.providers.spec import ModelSpec
 
 
 class _Provider(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ async def _providers(plane: Plane) -> list[_Provider]:
     added: dict[str, list[CustomModelRow]] = {}
     for custom in customs:
         added.setdefault(custom.provider, []).append(custom)
-    known = [
+    known: list[tuple[str, str, str, str, tuple[ModelSpec, ...]]] = [
         (spec.id, spec.name, spec.id, "demo" if spec.transport == "demo" else spec.tier, spec.models)
         for spec in plane.specs.values()
         if spec.transport != "demo" or plane.settings.is_demo_enabled

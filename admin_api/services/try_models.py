@@ -61,19 +61,20 @@ async def _try(plane: Plane, simulator: Simulator, model: str) -> Tried:
 
 async def _ask(plane: Plane, model: str, target: Target) -> Tried:
     connection, codec = target.connection, PROVIDERS[target.connection.dialect]
-    at = {"provider": connection.provider, "connection_id": connection.id}
+    failed = Tried(model, is_ok=False, provider=connection.provider, connection_id=connection.id)
     try:
         reply = await ask_shortly(plane, connection, target.model, MAX_TOKENS)
     except UpstreamFault as fault:
-        return Tried(model, is_ok=False, error=str(fault), **at)
+        return msgspec.structs.replace(failed, error=str(fault))
     except (Unsupported, GatewayError) as error:
-        return Tried(model, is_ok=False, error=error.message, **at)
+        return msgspec.structs.replace(failed, error=error.message)
+    failed = msgspec.structs.replace(failed, status=reply.status)
     if reply.status != 200:
         said = codec.error_text(connection.without_secret(reply.body[:65_536]))
-        return Tried(model, is_ok=False, status=reply.status, error=said[:300], **at)
+        return msgspec.structs.replace(failed, error=said[:300])
     reading = codec.read_answer(reply.body)
     # A model that thinks may use up the few tokens before it says a word.
     has_thought = reading.kind == "empty" and reading.usage is not None and reading.usage.output > 0
     if reading.kind == "answer" or has_thought:
-        return Tried(model, is_ok=True, status=reply.status, **at)
-    return Tried(model, is_ok=False, status=reply.status, error=f"what came is no answer: {reading.kind}", **at)
+        return msgspec.structs.replace(failed, is_ok=True)
+    return msgspec.structs.replace(failed, error=f"what came is no answer: {reading.kind}")

@@ -35,7 +35,7 @@ async def test_each_model_is_asked_once_and_the_first_that_answers_is_named(admi
     assert found["openai/gpt-4o"]["status"] == "error"
     assert found["local/m2"]["latencyMs"] > 0
     asked = [record.json() for record in fake.requests if record.method == "POST"]
-    assert sorted(body["model"] for body in asked) == ["m1", "m2", "html", "status:500"]
+    assert sorted(body["model"] for body in asked) == ["html", "m1", "m2", "status:500"]
     assert all(body["max_tokens"] == 16 and not body.get("stream") for body in asked)
 
 
