@@ -101,6 +101,7 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m gateway.config.schema
 	@$(BIN)/python -m gateway.providers.document
 	@$(BIN)/python -m gateway.telemetry.document
+	@$(BIN)/python -m admin_api.document
 	@$(BIN)/python -m tests.journeys.matrix.document
 	@$(BIN)/python -m tests.journeys.failover.document
 

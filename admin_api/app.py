@@ -48,7 +48,7 @@ from gateway.providers.load import load_specs
 from gateway.state.client import make_client
 
 MAX_BODY_BYTES = 1 << 20
-_RESOURCES = (
+RESOURCES = (
     auth,
     settings,
     seed_settings,
@@ -110,7 +110,7 @@ def build_routes(plane: Plane) -> Litestar:
         return simulator
 
     return Litestar(
-        route_handlers=[handler for resource in _RESOURCES for handler in resource.handlers],
+        route_handlers=[handler for resource in RESOURCES for handler in resource.handlers],
         dependencies={
             "plane": Provide(provide_plane, sync_to_thread=False),
             "simulator": Provide(provide_simulator, sync_to_thread=False),
@@ -126,6 +126,7 @@ def build_routes(plane: Plane) -> Litestar:
             # `resources/pages.py` serves it; the library's own router would answer unknown paths beside it with HTML.
             path="/openapi",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            use_handler_docstrings=True,
         ),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
