@@ -295,6 +295,7 @@ class App:
             ("demo_calls", self._demo.open_calls),
             ("recent_records", self._holds.recent),
             ("unsettled_records", self._holds.unsettled),
+            ("asked_takes", self._holds.asking),
             ("slots", self._slots.open),
             ("credential_refreshes", self._refreshes.under_way),
             ("waiting_for_slots", self._lines.waiting),

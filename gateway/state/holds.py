@@ -158,6 +158,8 @@ class Holds:
         """Open requests of keys that have a limit on them, by digest."""
         self.held_money: dict[str, HeldMoney] = {}
         """By counter in Redis."""
+        self._asked: dict[str, Hold] = {}
+        """By request id: takes that are not answered. What they would hold is in the counts above."""
         self._told_open: set[str] = set()
         self._told_money: dict[str, float] = {}
         self._local = LocalLimits(clock)
@@ -174,6 +176,11 @@ class Holds:
     def packed(self) -> int:
         """Keys whose part of a `take` is kept ready."""
         return len(self._packed) + len(self._limited)
+
+    @property
+    def asking(self) -> int:
+        """Requests of keys with limits that wait to be admitted."""
+        return len(self._asked)
 
     @property
     def unsettled(self) -> int:
@@ -243,13 +250,16 @@ class Holds:
         )  # fmt: skip
         if hold.slot_worker:
             self._count(hold)  # before it is sent, so that a renewal never takes it away
+            self._asked[request_id] = hold
         is_admitted = False
         try:
             taken = await self._ask(caller, hold, request_id, blob, command)
             is_admitted = isinstance(taken, Hold)
         finally:
-            if hold.slot_worker and not is_admitted:
-                self._uncount(hold)
+            if hold.slot_worker:
+                self._asked.pop(request_id, None)
+                if not is_admitted:
+                    self._uncount(hold)
         return taken
 
     async def _ask(self, caller: Caller, hold: Hold, request_id: str, blob: bytes, command: bytes) -> Hold | Caller:
@@ -483,19 +493,30 @@ class Holds:
         self._told_open.update(self.open_by_key)
         self._told_money.update({name: held.ends_at for name, held in self.held_money.items()})
         for digest in tuple(self._told_open):
-            await self._renew(keys.key_open(digest), self.open_by_key.get(digest, 0), keys.OPEN_TTL_S)
+            asked = [name for name, hold in self._asked.items() if hold.is_counted and hold.digest == digest]
+            count = self.open_by_key.get(digest, 0) - len(asked)
+            await self._renew(keys.key_open(digest), count, keys.OPEN_TTL_S, "open", asked)
         for name, ends_at in tuple(self._told_money.items()):
             left = int(ends_at + keys.PERIOD_SLACK_S - self._wall()) if ends_at else 0
             if left > 0 or not ends_at:
                 held = self.held_money.get(name)
-                await self._renew(name, held.nano_usd if held else 0, left)
+                asked = [request_id for request_id, hold in self._asked.items() if hold.money == name]
+                amount = (held.nano_usd if held else 0) - sum(self._asked[one].nano_usd for one in asked)
+                await self._renew(name, amount, left, "money", asked)
         if self._told_open or self._told_money:
             await self._redis.call("EXPIRE", self._held, keys.HELD_TTL_S)
         self._told_open &= self.open_by_key.keys()
         self._told_money = {name: at for name, at in self._told_money.items() if name in self.held_money}
 
-    async def _renew(self, name: str, amount: int, lifetime_s: int) -> None:
-        await self._redis.run(_RENEW_OPEN, (name,), (self._worker, amount, keys.OPEN_TTL_S, lifetime_s))
+    async def _renew(
+        self, name: str, amount: int, lifetime_s: int, kind: Literal["open", "money"], asked: list[str]
+    ) -> None:
+        """`asked` are not in `amount`: they were sent ahead of this, so the server knows whether it admitted them."""
+        await self._redis.run(
+            _RENEW_OPEN,
+            (name, self._held),
+            (self._worker, amount, keys.OPEN_TTL_S, lifetime_s, kind, " ".join(asked)),
+        )
 
     # -- what is owed from a time without Redis --
 

@@ -54,7 +54,7 @@ class Key:
         )
 
     async def renew(self, count: int, worker: str = "w", at: int = START, name: str = "open") -> None:
-        await self.client.run(RENEW, (name,), (worker, count, LIFETIME_S, LIFETIME_S, at))
+        await self.client.run(RENEW, (name, "held"), (worker, count, LIFETIME_S, LIFETIME_S, "open", "", at))
 
 
 @pytest.fixture

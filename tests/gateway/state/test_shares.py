@@ -166,6 +166,18 @@ class TestExact:
         await asyncio.gather(taken(bench, caller, "r1", money=100), bench.holds.renew_open())
         assert (sync.hget(keys.key_open(DIGEST), "c:w"), sync.hget(MONEY, "c:w")) == (b"2", b"200")
 
+    async def test_a_renewal_does_not_count_a_take_under_way_that_is_refused(self, bench: Bench, sync: Redis) -> None:
+        """A worker killed before its next renewal would leave what was refused as spent, and pass the budget."""
+        publish(sync, concurrency=1, **BUDGET)
+        caller = await bench.keyring.identify(SECRET)
+        await taken(bench, caller, "r0", money=900)
+        refused, _ = await asyncio.gather(
+            taken(bench, caller, "r1", money=900), bench.holds.renew_open(), return_exceptions=True
+        )
+        assert isinstance(refused, OverLimit)
+        assert (sync.hget(keys.key_open(DIGEST), "c:w"), sync.hget(MONEY, "c:w")) == (b"1", b"900")
+        assert bench.holds.asking == 0
+
     async def test_a_refused_take_is_not_counted_here(self, bench: Bench, sync: Redis) -> None:
         publish(sync, concurrency=1, **BUDGET)
         caller = await bench.keyring.identify(SECRET)
