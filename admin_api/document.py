@@ -156,8 +156,8 @@ def _words_of_body(handler: HTTPRouteHandler) -> str:
     annotation = inspect.signature(handler.fn).parameters["data"].annotation
     structs = [one for one in (annotation, *get_args(annotation)) if _is_struct(one)]
     structs += [one for inner in get_args(annotation) for one in get_args(inner) if _is_struct(one)]
-    words = structs[0].__dict__.get("__doc__") if structs else ""
-    return inspect.cleandoc(words) if words else ""
+    words = structs[0].__dict__.get("__doc__") if structs else None
+    return inspect.cleandoc(words) if isinstance(words, str) else ""
 
 
 def _is_struct(one: object) -> bool:
@@ -178,7 +178,8 @@ def _fields(body: dict[str, Any], schema: dict[str, Any], indent: str = "") -> I
 def _settings(schema: dict[str, Any]) -> Iterator[str]:
     """PATCH takes a document, so that it can tell what is left out from what is null: its fields are told here."""
     (body,), inner = msgspec.json.schema_components([SettingsBody], ref_template="#/components/schemas/{name}")
-    yield f"### The fields of settings\n\n{inspect.cleandoc(SettingsBody.__doc__ or '')}\n\n"
+    words = inspect.cleandoc(SettingsBody.__doc__ or "")
+    yield f"### The fields of settings\n\n{words}\n\n"
     yield from _fields(inner[body["$ref"].rpartition("/")[2]], {"components": {"schemas": {**schema, **inner}}})
 
 
