@@ -28,6 +28,7 @@ from admin_api.resources import (
     names,
     nodes,
     pages,
+    pricing,
     provider_tests,
     providers,
     proxies,
@@ -37,6 +38,7 @@ from admin_api.resources import (
     seed_settings,
     settings,
     usage,
+    usage_views,
 )
 from admin_api.services.plane import Plane
 from admin_api.services.shipped_prices import shipped_prices
@@ -61,6 +63,8 @@ RESOURCES = (
     names,
     models,
     usage,
+    usage_views,
+    pricing,
     health,
     resilience,
     rate_limits,

@@ -52,7 +52,9 @@ class BadCursor(ValueError):
     """Not a cursor that a page gave."""
 
 
-async def load_page(connection: AsyncConnection, filters: Filters, cursor: str, limit: int) -> Page:
+async def load_page(
+    connection: AsyncConnection, filters: Filters, cursor: str, limit: int, scanned: int = SCANNED
+) -> Page:
     """The newest that fit. Raises ValueError for a wrong status, BadCursor."""
     conditions = _conditions(filters)
     first = next((name for name in _INDEXED if name in conditions), None)
@@ -62,12 +64,12 @@ async def load_page(connection: AsyncConnection, filters: Filters, cursor: str, 
         found = await connection.execute(sa.select(_records).where(*where).order_by(*order).limit(limit + 1))
         rows = list(found)
         return Page([read_row(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if len(rows) > limit else None)
-    seen = sa.select(_records).where(*where).order_by(*order).limit(SCANNED).subquery()
+    seen = sa.select(_records).where(*where).order_by(*order).limit(scanned).subquery()
     fitting = sa.select(seen).where(*_on(seen, filters, but=first))
     rows = list(await connection.execute(fitting.order_by(seen.c.at.desc(), seen.c.id.desc()).limit(limit + 1)))
     if len(rows) > limit:
         return Page([read_row(row) for row in rows[:limit]], _cursor(rows[limit - 1]))
-    last = sa.select(_records.c.at, _records.c.id).where(*where).order_by(*order).offset(SCANNED - 1).limit(1)
+    last = sa.select(_records.c.at, _records.c.id).where(*where).order_by(*order).offset(scanned - 1).limit(1)
     end = (await connection.execute(last)).first()
     return Page([read_row(row) for row in rows], _cursor(end) if end else None)
 

@@ -29,7 +29,6 @@ LAST_BUCKET = 1 + 22 * BUCKETS_A_DOUBLING
 
 _sums = tables.usage_sums
 _latencies = tables.latency_counts
-_tops = tables.usage_tops
 _KEY = ("kind", "span", "at", "name")
 _LATENCY_KEY = ("span", "at", "provider", "measure", "bucket")
 
@@ -159,11 +158,13 @@ async def load_sums(
 
 
 async def load_by_name(
-    connection: AsyncConnection, kind: Kind, since: float, until: float, limit: int
+    connection: AsyncConnection, kind: Kind, since: float, until: float, limit: int, *, is_unpriced: bool = False
 ) -> list[tuple[str, Sums]]:
-    """Each name of a kind, the dearest first, then the busiest."""
+    """Each name of a kind, the dearest first, then the busiest. `is_unpriced`: only those that used what has no price."""
     cost, requests = sa.func.sum(_sums.c.cost_nano_usd), sa.func.sum(_sums.c.requests)
     statement = sa.select(_sums.c.name, *_summed()).where(*_within(kind, since, until)).group_by(_sums.c.name)
+    if is_unpriced:
+        statement = statement.having(sa.func.sum(_sums.c.unpriced) > 0).where(_sums.c.name != "")
     statement = statement.order_by(cost.desc(), requests.desc(), _sums.c.name).limit(limit)
     return [(row[0], _read(row)) for row in await connection.execute(statement)]
 
@@ -198,6 +199,15 @@ async def load_ever(connection: AsyncConnection, names: Sequence[str]) -> dict[s
         _sums.c.kind == "key", _sums.c.span == "e", _sums.c.at == 0, _sums.c.name.in_(names)
     )
     return {row[0]: _read(row) for row in await connection.execute(statement)}
+
+
+async def load_top_ever(connection: AsyncConnection, limit: int) -> list[tuple[str, Sums]]:
+    """The keys that cost most since the first record."""
+    statement = sa.select(_sums.c.name, *(_sums.c[name] for name in SUMS)).where(
+        _sums.c.kind == "key", _sums.c.span == "e", _sums.c.at == 0
+    )
+    statement = statement.order_by(_sums.c.cost_nano_usd.desc(), _sums.c.requests.desc(), _sums.c.name).limit(limit)
+    return [(row[0], _read(row)) for row in await connection.execute(statement)]
 
 
 async def load_spent(connection: AsyncConnection, keys: Sequence[str], days: Sequence[int] | None) -> dict[str, int]:
