@@ -161,6 +161,7 @@ class App:
         self._flights = flights = Flights(log, settings.redis_cache_url, metrics, board_budget_s=BUDGET_S)
         self._tools = Tools(
             flights=flights,
+            loop=loop,
             traffic=Traffic(self._standing, rests, slots, self._lines, self._retries, tiers),
             cache=self._cache,
             tickets=cursors.ticket,

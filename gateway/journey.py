@@ -97,6 +97,7 @@ class Tools:
     open_exchanges: set[Exchange]
     cache: ResponseCache
     flights: Flights
+    loop: asyncio.AbstractEventLoop
 
 
 async def identify(secret: bytes, tools: Tools) -> Caller:
@@ -177,7 +178,7 @@ async def _admit(
         headers=inbound.headers,
         timeouts=runtime.settings.timeouts,
         started_at=inbound.started_at,
-        task=asyncio.current_task(),
+        task=asyncio.current_task(tools.loop),
     )
     if shaped is not None:
         exchange.guard, exchange.redacts = shaped.guard, shaped.output

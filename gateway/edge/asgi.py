@@ -48,6 +48,8 @@ _log = structlog.get_logger()
 
 Scope = dict[str, Any]
 
+RANDOM_STOCK_BYTES = 10 * 256
+
 
 @dataclass(slots=True)
 class Health:
@@ -72,6 +74,7 @@ class Edge:
         self._health = health
         self._relay = relay
         self._randomness = randomness
+        self._random, self._random_at = b"", 0
         self._checks_host = settings.is_loopback
         self._opens_cors = settings.require_api_key
         self._host_seen = b""
@@ -85,7 +88,7 @@ class Edge:
         if raw_path in ("/healthz", "/readyz"):
             await self._probe(raw_path, scope, send)
             return
-        request_id = uuid7(time.time_ns() // 1_000_000, self._randomness(10))
+        request_id = uuid7(time.time_ns() // 1_000_000, self._ten_random())
         endpoint = find_endpoint(raw_path)
         is_caller_path = endpoint is not None or is_caller_area(raw_path)
         dialect = endpoint.dialect if endpoint else dialect_of_area(raw_path)
@@ -119,6 +122,14 @@ class Edge:
             await _answer_error(_internal(error, request_id), dialect, request_id, reply)
         finally:
             self.open_requests -= 1
+
+    def _ten_random(self) -> bytes:
+        """Of a stock: a system call for each request cost 2 µs."""
+        at = self._random_at
+        if at >= len(self._random):
+            self._random, at = self._randomness(RANDOM_STOCK_BYTES), 0
+        self._random_at = at + 10
+        return self._random[at : at + 10]
 
     async def _probe(self, path: str, scope: Scope, send: Send) -> None:
         is_ready = self._tools.runtimes.is_ready and not self._health.is_draining

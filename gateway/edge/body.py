@@ -25,6 +25,8 @@ class BodyReader:
         """By the task that waits, in the order in which they fall due."""
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept, as asking for it is a system call each time in CPython 3.11."""
 
     @property
     def waiting(self) -> int:
@@ -44,11 +46,14 @@ class BodyReader:
         if content_length and int(content_length) > MAX_BODY_BYTES:
             await throw_away(receive)
             raise _too_large()
-        task = asyncio.current_task()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._due[task] = time.monotonic() + self._timeout_s
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._timeout_s, self._check)
+            self._timer = loop.call_later(self._timeout_s, self._check)
         try:
             return await _read_whole(receive, content_length)
         except asyncio.CancelledError as error:

@@ -83,6 +83,7 @@ class Worker:
                 CacheStore(None, self.metrics, time.time), Front(10, 0, time.time), self.metrics, time.time
             ),
             flights=Flights(None, "", self.metrics),
+            loop=asyncio.get_running_loop(),
             runtimes=RuntimeHolder(),
             keyring=keyring,
             holds=Holds(redis, keyring, self.spool, "w", self.metrics, asyncio.get_running_loop().time),

@@ -231,7 +231,7 @@ async def test_foreign_state_is_not_passed_on_to_a_provider_of_the_callers_diale
     worker = make(a=whole(200, CLAUDE, content_type="application/json"), dialects={"a": "anthropic_messages"})
     answer = await post(worker, "/v1/messages", asked)
     assert answer.status == 200
-    assert b"omr1." not in worker.transport.requests[0].body
+    assert b"OMROMROMROMR1." not in worker.transport.requests[0].body
     assert answer.headers["x-omniroute-dropped"]
 
 

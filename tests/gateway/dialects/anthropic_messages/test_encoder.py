@@ -203,7 +203,7 @@ def test_hidden_thoughts_keep_their_data() -> None:
 
 def test_thoughts_that_nobody_signed_are_never_taken_for_anthropics_own() -> None:
     blocks = content(*THOUGHT, ThinkingDone(), TextDelta("So."))
-    assert blocks[0]["signature"].startswith("omr1.")
+    assert blocks[0]["signature"].startswith("OMROMROMROMR1.")
     assert sent_back(blocks)[0] == Thinking(text="Let me see.")
 
 
@@ -271,7 +271,9 @@ def test_a_citation_belongs_to_the_block_before_it() -> None:
     cited = CitationAdded(Citation(url="https://e.org", title="E", quote="q"))
     blocks = content(TextDelta("a"), cited, CitationAdded(Citation(title="D")), TextDelta("b"))
     assert [(block["text"], len(block.get("citations", ()))) for block in blocks] == [("a", 2), ("b", 0)]
-    assert blocks[0]["citations"][0]["encrypted_index"].startswith("omr1."), "Anthropic would refuse one of our making"
+    assert blocks[0]["citations"][0]["encrypted_index"].startswith("OMROMROMROMR1."), (
+        "Anthropic would refuse one of our making"
+    )
 
 
 def test_words_of_refusal_are_text() -> None:

@@ -255,7 +255,7 @@ def test_what_cannot_be_read_is_a_bad_request(body: bytes) -> None:
 
 
 def test_an_envelope_of_another_key_is_left_out_with_a_note() -> None:
-    for block in ({"type": "thinking", "thinking": "t", "signature": "omr1.abc.def"}, {"type": "redacted_thinking", "data": "omr1.abc.def"}):  # fmt: skip
+    for block in ({"type": "thinking", "thinking": "t", "signature": "OMROMROMROMR1.abc.def"}, {"type": "redacted_thinking", "data": "OMROMROMROMR1.abc.def"}):  # fmt: skip
         request = decode(with_blocks(block, {"type": "text", "text": "x"}, role="assistant"))
         assert request.turns[1].parts == (Text(text="x"),)
         assert request.notes == ("thinking: its envelope is not of this gateway",)

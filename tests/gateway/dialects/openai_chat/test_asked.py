@@ -213,7 +213,7 @@ def test_a_native_signature_on_a_call_is_this_dialects_own() -> None:
 
 
 def test_a_broken_envelope_is_left_out_with_a_note() -> None:
-    kept = call("f", extra_content={"omniroute": {"state": "omr1.forged.forged"}})
+    kept = call("f", extra_content={"omniroute": {"state": "OMROMROMROMR1.forged.forged"}})
     request = decode(HI, {"role": "assistant", "tool_calls": [kept]})
     assert request.turns[1].parts == (ToolCall("c1", "f"),)
     assert request.notes == ("state that was not sealed here",)

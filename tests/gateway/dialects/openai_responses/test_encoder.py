@@ -161,7 +161,7 @@ def test_a_native_signature_keeps_the_id_that_it_was_made_for() -> None:
     hidden = output(written(ThinkingDone(native, is_redacted=True), Finished("stop")))[0]
     assert (hidden["id"], hidden["encrypted_content"]) == ("rs_theirs", "gAAA")
     shown = written(ThinkingDelta("hm"), ThinkingDone(native), Finished("stop"))
-    assert output(shown)[0]["encrypted_content"].startswith("omr1.")
+    assert output(shown)[0]["encrypted_content"].startswith("OMROMROMROMR1.")
     assert read_back(shown) == (Thinking(text="hm", signature=native),)
 
 

@@ -228,7 +228,7 @@ def test_an_envelope_that_does_not_open_is_noted_and_its_text_kept() -> None:
     item = {
         "type": "reasoning",
         "summary": [{"type": "summary_text", "text": "hm"}],
-        "encrypted_content": "omr1.made.up",
+        "encrypted_content": "OMROMROMROMR1.made.up",
     }
     request = asked(input=[item])
     assert request.turns == (Turn("assistant", (Thinking(text="hm"),)),)

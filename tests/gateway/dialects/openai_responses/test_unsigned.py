@@ -33,7 +33,7 @@ def streamed(answered_in: ProviderDialect | None) -> bytes:
 @pytest.mark.parametrize("made", [whole, streamed])
 def test_it_is_marked_when_another_dialect_answered_and_comes_back_unsigned(made):
     output = msgspec.json.decode(made("openai_chat"))["output"]
-    assert output[0]["encrypted_content"].startswith("omr1.")
+    assert output[0]["encrypted_content"].startswith("OMROMROMROMR1.")
     body = msgspec.json.encode({"model": "m", "input": [*output, {"role": "user", "content": "And?"}]})
     assert any(mark in body for mark in CALLER.envelope_marks)
     request = CALLER.decode_request(body, Arrival(), ENVELOPES)
