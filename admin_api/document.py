@@ -197,9 +197,8 @@ def _kind(schema: dict[str, Any]) -> str:
             return " or ".join(dict.fromkeys(_kind(one) for one in schema[word])) + _bounds(schema)
     if "$ref" in schema:
         return "object"
-    kind = schema.get("type", "any")
-    if isinstance(kind, list):
-        kind = " or ".join(kind)
+    named = schema.get("type", "any")
+    kind = " or ".join(named) if isinstance(named, list) else str(named)
     if kind == "array" and schema.get("items"):
         kind = f"array of {_kind(schema['items'])}"
     return kind + _bounds(schema)

@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from redis.exceptions import RedisError, ResponseError
 
 from admin_api.http.errors import ApiError
+from admin_api.services.keep_settings import load_settings
 from admin_api.services.plane import Plane
 from admin_api.services.rate_limits import rate_limits
 from admin_api.services.reset_rests import reset_states
@@ -33,6 +34,7 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
     """`status` is `healthy`, or `degraded` when Redis is away, the config file is broken or a job fails."""
     async with plane.database.read() as connection:
         revision, rejected = await get_revision(connection), await count_rejected(connection)
+        settings = await load_settings(connection)
     redis = await _redis_view(plane)
     states = await _rests(plane) if redis["up"] else []
     publisher, file = plane.publisher, plane.config_file
@@ -47,7 +49,8 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
     return {
         "status": "healthy" if is_well else "degraded",
         "timestamp": plane.now(),
-        "setupComplete": True,
+        "instanceName": settings["instanceName"].value if "instanceName" in settings else "",
+        "setupComplete": settings["setupComplete"].value if "setupComplete" in settings else True,
         "system": {
             "version": __version__,
             "uptime": plane.now() - plane.started_at,

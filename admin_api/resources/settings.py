@@ -85,7 +85,6 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     theme: _Text | msgspec.UnsetType = msgspec.UNSET
     language: _Text | msgspec.UnsetType = msgspec.UNSET
     instance_name: _Text | msgspec.UnsetType = msgspec.UNSET
-    hide_health_check_logs: bool | msgspec.UnsetType = msgspec.UNSET
 
     current_password: str | msgspec.UnsetType = msgspec.UNSET
     new_password: str | msgspec.UnsetType = msgspec.UNSET
@@ -107,7 +106,6 @@ _ROUTING = {
     "theme": "theme",
     "language": "language",
     "instanceName": "instance_name",
-    "hideHealthCheckLogs": "hide_health_check_logs",
 }
 _ALIASES = {"accountStrategy": "fallbackStrategy", "stickyLimit": "stickyRoundRobinLimit"}
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(SettingsBody))
