@@ -53,7 +53,11 @@ _HEALTHY = frozenset({"caller_error", "context_length", "content_policy", "unkno
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """The right to try a target whose breakers are due; give it to `succeeded`, `report` or `release`."""
+    """The right to try a target whose breakers are due; give it to `succeeded`, `report` or `release`.
+
+    Of one opening of a breaker there is one at a time. Without `fields` there was nothing left to probe: another has proved it
+    meanwhile, and the request goes as any other does.
+    """
 
     token: str
     fields: tuple[str, ...]
@@ -157,8 +161,11 @@ class Rests:
         order = Claim(fields, f"{self._worker}:{self._claims}", _ms(self._rules(target).probe_s))
         verdict = await self._tell("probe", order)
         if verdict is None:
-            verdict = 0 if self._table.claim(order, self._now()) is None else 1
-        return Probe(order.token, fields) if verdict else None
+            claimed = self._table.claim(order, self._now())
+            verdict = 0 if claimed is None else 1 if claimed else 2
+        if not verdict:
+            return None
+        return Probe(order.token, fields if verdict == 1 else ())
 
     def release(self, probe: Probe) -> None:
         """Give a probe back that proved nothing: its request went away, or was never sent."""

@@ -7,7 +7,7 @@
 -- ARGV[3] channel for news   ARGV[4] most entries   ARGV[5] now, unix ms (tests only)
 -- Verbs: cool    rest until a set time, never shorter than it rests already      verdict 0 when the table has no room
 --        fail    count a failure, open the breaker when there are too many       verdict 1 when it opened
---        probe   claim the one probe of all breakers of a target that are due    verdict 1 granted, 0 not
+--        probe   claim the one probe of all breakers of a target that are due    verdict 1 granted, 0 not, 2 none is due
 --        succeed what was due is closed: a cooldown goes, a breaker ramps        verdict 1
 --        release give a probe back that proved nothing                           verdict 1
 --        read    the whole table, unless the version is the one known            verdict 1 table, 0 the same
@@ -185,7 +185,7 @@ function verbs.probe()
     entry.forget = math.max(entry.forget, entry.probe_until + MEMORY)
     put(pair[1], entry)
   end
-  return 1
+  return #due > 0 and 1 or 2
 end
 
 function verbs.succeed()

@@ -86,7 +86,8 @@ def test_the_script_and_the_workers_own_rules_agree_on_every_history(shared: Sha
                 table.fail(order, now)
             case "probe":
                 claim = Claim(("b" + name, "b\0p"), token, 30_000)
-                assert bool(shared.do("probe", claim, now)[2]) == (table.claim(claim, now) is not None)
+                verdict, claimed = shared.do("probe", claim, now)[2], table.claim(claim, now)
+                assert verdict == (0 if claimed is None else 1 if claimed else 2)
             case "succeed":
                 success = Success(("c" + name, "b" + name, "b\0p"), chance.choice((0, 10_000, 10_000)), 30_000)
                 shared.do("succeed", success, now)
@@ -254,7 +255,7 @@ class TestTheServersClock:
 
     def test_set_forward_rests_end_early_and_nothing_stays_for_good(self, shared: Shared) -> None:
         shared.do("fail", fail(need=1), START)
-        assert shared.do("probe", Claim(("bA",), "x", 30_000), START + 3_600_000)[2] == 1
+        assert shared.do("probe", Claim(("bA",), "x", 30_000), START + 3_600_000)[2] == 2, "it is forgotten"
 
     def test_a_reset_forgets_failures_that_were_counted(self, shared: Shared) -> None:
         for number in range(2):

@@ -200,7 +200,8 @@ class TestProbes:
             nonlocal under_way, probes
             while time.monotonic() < ends_at:
                 rest = worker.rest()
-                if rest is not None and rest.may_probe and (probe := await worker.rests.claim(ONE)) is not None:
+                probe = await worker.rests.claim(ONE) if rest is not None and rest.may_probe else None
+                if probe is not None and probe.fields:
                     assert under_way == 0
                     under_way, probes = 1, probes + 1
                     await asyncio.sleep(chance.random() / 50)
@@ -223,6 +224,19 @@ class TestProbes:
 
         await asyncio.gather(*[ask(worker) for worker in pair for _ in range(8)], *map(compare, pair))
         assert probes > 5
+
+    async def test_who_comes_late_for_a_probe_that_went_well_has_none(self, pair: tuple[Worker, Worker]) -> None:
+        """Two that claim then may go both: the breaker is closed. They hold no probe that could end another's."""
+        one, two = pair
+        await one.fail(3)
+        await two.rests.refresh()
+        await asyncio.gather(one.due(), two.due())
+        first = await one.rests.claim(ONE)
+        assert first is not None
+        assert first.fields
+        one.rests.succeeded(ONE, probe=first)
+        late = [await worker.rests.claim(ONE) for worker in pair]
+        assert [claim is not None and claim.fields for claim in late] == [(), ()]
 
     async def test_while_one_probes_the_others_see_it(self, pair: tuple[Worker, Worker]) -> None:
         one, two = pair
