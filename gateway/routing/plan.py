@@ -165,7 +165,10 @@ class _Planning:
 
     def _has_awake(self, model: ProviderModel, offer: Offer) -> bool:
         resting, name = self._view.resting, model.model
-        return any(not resting(account, name) for account in offer.accounts)
+        for account in offer.accounts:  # a plain loop: mostly the first is awake
+            if not resting(account, name):
+                return True
+        return False
 
     def ordered(self, stages: list[_Stage]) -> list[_Stage]:
         """By the combo's strategy."""
@@ -253,14 +256,12 @@ class _Planning:
 
     def _without_resting(self, model: ProviderModel, accounts: Sequence[Connection]) -> Sequence[Connection]:
         resting, name = self._view.resting, model.model
-        awake = [account for account in accounts if not resting(account, name)]
-        if len(awake) == len(accounts):
+        asleep = [account for account in accounts if resting(account, name)]
+        if not asleep:
             return accounts
-        kept = {id(account) for account in awake}
-        for account in accounts:
-            if id(account) not in kept:
-                self._rest(Target(account, name, model.combo))
-        return awake
+        for account in asleep:
+            self._rest(Target(account, name, model.combo))
+        return [account for account in accounts if account not in asleep]
 
     def _rest(self, target: Target) -> None:
         if len(self._resting) < MAX_DROPPED:
