@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-exactness test-semantic check bench bench-full bench-translate bench-compare bench-limits flame fmt lint types imports lock docs clean
+.PHONY: help run test test-exactness test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-compare: $(VENV)/.dev ## the working tree against another revision: make b
 
 bench-limits: $(VENV)/.dev ## what limits cost in a worker and in Valkey, and what a plan costs
 	@$(BIN)/python -m loadtests.limits
+
+bench-admin: $(VENV)/.dev ## every view of the control plane on 5,000,000 records and 100,000 keys (ARGS="--records N --keys N")
+	@$(BIN)/python -m loadtests.admin_views $(ARGS)
 
 flame: $(VENV)/.dev ## flame graphs of a worker under load
 	@$(BIN)/python -m loadtests.flame $(ARGS)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.store import tables
 from admin_api.store.records import RecordRow, read_row
 
-SCANNED = 20_000
+SCANNED = 5_000
 
 _records = tables.request_records
 _INDEXED = ("account", "key", "model", "combo", "error", "provider")

@@ -293,6 +293,7 @@ usage_sums = sa.Table(
             "saved_nano_usd",
         )
     ),
+    sqlite_with_rowid=False,
 )
 """Sums of an hour (`h`), a day (`d`, UTC) or all time (`e`), of all requests, a provider, a model (`provider/model`), … ."""
 
@@ -305,6 +306,7 @@ latency_counts = sa.Table(
     sa.Column("measure", sa.String(20), primary_key=True),
     sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("count", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 usage_tops = sa.Table(
