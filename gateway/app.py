@@ -311,6 +311,8 @@ class App:
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
             ("front_answers", len(self._cache.front)),
+            ("signed_requests", len(self._cache.signed)),
+            ("signed_bytes", self._cache.signed.held_bytes),
             ("semantic_questions", len(self._semantic.index)),
             ("resolutions", self._runtimes.known_resolutions),
             ("rests", self._rests.resting),

@@ -45,7 +45,7 @@ from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES, closed
 from gateway.dialects.translation import Translation
 from gateway.domain.caller import ANONYMOUS, Caller
-from gateway.domain.errors import BadRequest, CallerGone, GatewayError, Unauthorized, UpstreamFailed
+from gateway.domain.errors import BadRequest, CallerGone, GatewayError, Unauthorized, Unavailable, UpstreamFailed
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
 from gateway.domain.reply import Headers, Reply
@@ -55,7 +55,7 @@ from gateway.relay.exchange import Exchange
 from gateway.relay.loop import Traffic, relay
 from gateway.relay.progress import Progress
 from gateway.relay.shape import count_pii, redact_whole, shape
-from gateway.routing.plan import Plan
+from gateway.routing.plan import Plan, empty_plan
 from gateway.routing.strategies import Tickets
 from gateway.runtime import Runtime, RuntimeHolder
 from gateway.shaping.pii import Redactor, StreamRedactor
@@ -167,7 +167,15 @@ async def _admit(
     shaped: Shaped | None,
 ) -> "_Passage":
     """Rooms 2 and 4: where can it go, and may it; then the hold is taken."""
-    plan = _plan(inbound, head, caller, runtime, tools)
+    caching, resting = runtime.caching, None
+    if caching is not None and not (head.is_cold or caching.any_temperature):
+        caching = None  # the cache has no part in most requests
+    try:
+        plan = _plan(inbound, head, caller, runtime, tools)
+    except Unavailable as error:
+        if caching is None or error.decision is None:
+            raise
+        plan, resting = empty_plan(error.decision), error  # its answer may be kept
     exchange = Exchange(
         request_id=inbound.request_id,
         caller=CALLERS[inbound.dialect],
@@ -188,15 +196,18 @@ async def _admit(
             )
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
     recall = NOTHING
-    if runtime.caching is not None:
+    if caching is not None:
         recall = await tools.cache.recall(
             exchange,
             caller,
-            runtime.caching,
+            caching,
             pinned_provider=inbound.pinned_provider,
             combo=_combo_config(inbound, head, runtime),
+            meaning=runtime.meaning(inbound.pinned_provider, head.model),
         )
     answer = None if recall.entry is None else replayed(recall.entry, exchange)
+    if resting is not None and answer is None:
+        raise resting
     share = None
     if inbound.idempotency_key or runtime.sharing is not None:
         share = _share(inbound, exchange, caller, runtime, recall, tools)
@@ -226,8 +237,10 @@ def _share(
     if recall.entry is not None or not shares_equal(settings, caller.single_flight, combo):
         return None
     cacheable = structs.replace(runtime.settings.cache, mode="on")
-    asked_at = inbound.pinned_provider
-    signature = recall.key or tools.cache.key_of(exchange, caller, cacheable, pinned_provider=asked_at)
+    asked_at, name = inbound.pinned_provider, exchange.head.model
+    signature = recall.key or tools.cache.key_of(
+        exchange, caller, cacheable, pinned_provider=asked_at, meaning=runtime.meaning(asked_at, name)
+    )
     return Share(flights, name_of_signature(signature), "", 0.0, "joined") if signature else None
 
 

@@ -44,6 +44,7 @@ from gateway.providers.spec import (
 from gateway.routing.affinity import Session, keeps_turns, session_of_name, session_of_turns
 from gateway.routing.catalog import Catalog, compiling_catalog, known_models
 from gateway.routing.eligible import NO_NEEDS, Needs, needs_in
+from gateway.routing.meaning import meaning_of
 from gateway.routing.plan import Plan, lay_plan
 from gateway.routing.prices import NO_PRICES
 from gateway.routing.resolve import Resolution, resolve, resolve_at
@@ -81,6 +82,8 @@ class Runtime:
     rules: Mapping[str, Resilience] = field(default_factory=dict)
     """Of providers with a profile of their own: how long what fails there rests."""
     plain_plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
+    meanings: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Digests of what names stand for, of those that the cache was asked for; bounded as `resolutions` is."""
     caching: CacheSettings | None = None
     """None = off."""
     sharing: SharingSettings | None = None
@@ -99,6 +102,16 @@ class Runtime:
             if len(self.resolutions) >= MAX_RESOLUTIONS:
                 del self.resolutions[next(iter(self.resolutions))]
             self.resolutions[pinned_provider, name] = found
+        return found
+
+    def meaning(self, pinned_provider: str, name: str) -> str:
+        """The digest of what a name stands for, for kept answers. Raises as `resolve` does."""
+        found = self.meanings.get((pinned_provider, name))
+        if found is None:
+            found = meaning_of(self.resolve(pinned_provider, name), self.catalog)
+            if len(self.meanings) >= MAX_RESOLUTIONS:
+                del self.meanings[next(iter(self.meanings))]
+            self.meanings[pinned_provider, name] = found
         return found
 
     def asked(self, dialect: CallerDialect, pinned_provider: str, model: str, spared: tuple[str, ...]) -> Asked:

@@ -21,6 +21,7 @@ from admin_api.store.database import get_revision
 from admin_api.store.records import count_rejected
 from gateway import __version__
 from gateway.state import keys as redis_keys
+from gateway.state.cache_admin import read_store
 from gateway.state.rest_table import RestState
 from gateway.state.rests_admin import breaker_bodies, cooldown_bodies, read_rests
 
@@ -35,7 +36,7 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
     async with plane.database.read() as connection:
         revision, rejected = await get_revision(connection), await count_rejected(connection)
         settings = await load_settings(connection)
-    redis = await _redis_view(plane)
+    redis, cache = await asyncio.gather(_redis_view(plane), read_store(plane.settings.redis_cache_url))
     states = await _rests(plane) if redis["up"] else []
     publisher, file = plane.publisher, plane.config_file
     jobs = {name: asdict(status) for name, status in plane.jobs.items()}
@@ -62,6 +63,8 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
         "publishProblem": publisher.problem,
         # `local`: workers go on by themselves, each with its share of limits; records wait on disk.
         "redis": {"up": redis["up"], "error": redis["error"], "mode": "shared" if redis["up"] else "local"},
+        # Whether answers are kept; nothing waits for it, so the status does not depend on it.
+        "cacheStore": cache,
         "config": {"file": file.file, "appliedAt": file.applied_at or None, "error": file.error},
         "unreadableSecrets": plane.unreadable_secrets,
         "workers": redis["workers"],

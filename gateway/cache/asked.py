@@ -9,7 +9,10 @@ from gateway.domain.dialect import CallerDialect
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request to be known by its signature. `pinned_provider` comes from the path; `headers` have lower-case names."""
+    """A request to be known by its signature. `pinned_provider` comes from the path; `headers` have lower-case names.
+
+    `meaning`: a digest of what the name of its model stands for.
+    """
 
     tenant: str
     dialect: CallerDialect
@@ -17,3 +20,4 @@ class Asked(msgspec.Struct, frozen=True):
     body: bytes
     headers: Sequence[tuple[bytes, bytes]]
     request: ChatRequest
+    meaning: str = ""

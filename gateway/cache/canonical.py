@@ -1,6 +1,6 @@
 """The signature of a request: equal only for requests that may have the same answer. Pure.
 
-It is made of the tenant, the name asked for, and the request in no dialect, so a request asked in another dialect finds
+It is made of the tenant, the name asked for and what it stands for, and the request in no dialect, so a request asked in another dialect finds
 the answer. The hub does not hold all that a wire format can say (nor what a picture claims to be): a body with anything in it that is not on the list of
 its dialect below is known by its bytes instead, and shares answers only with its own dialect and kind (stream or whole).
 """
@@ -14,6 +14,7 @@ from msgspec import structs
 
 from gateway.cache.asked import Asked
 from gateway.cache.entry import FORMAT
+from gateway.cache.policy import BETAS
 from gateway.dialects.codec import UNREADABLE
 from gateway.domain.dialect import CallerDialect
 
@@ -96,7 +97,6 @@ _PLAIN: Mapping[CallerDialect, _Shape] = {
 }
 _NEVER_THE_ANSWER = frozenset({"stream_options"})
 """Members that change how an answer is told, not what is said."""
-_BETA_HEADERS = frozenset({b"anthropic-beta", b"openai-beta"})
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -111,6 +111,7 @@ def signature(asked: Asked) -> str | None:
                 FORMAT,
                 asked.tenant,
                 asked.pinned_provider,
+                asked.meaning,
                 structs.replace(
                     request,
                     is_stream=False,
@@ -138,7 +139,7 @@ def _number(value: float | None) -> float | None:
 
 def _what_the_hub_lacks(asked: Asked) -> tuple[Any, ...]:
     """Nothing for a plain request; else its dialect, its kind, and all that it says."""
-    betas = sorted(pair for pair in asked.headers if pair[0] in _BETA_HEADERS)
+    betas = sorted(pair for pair in asked.headers if pair[0] in BETAS)
     try:
         fields = _decode(asked.body)
     except UNREADABLE as error:

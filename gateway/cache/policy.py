@@ -1,13 +1,16 @@
 """Which requests may be answered from the cache, and whose answers are whose. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from gateway.domain.caching import CacheSettings, CacheSwitch, SharingSettings
 from gateway.domain.caller import Caller
 from gateway.domain.chat import ChatRequest
 
-_ZERO = re.compile(rb'"temperature"\s*:\s*-?0(?:\.0*)?(?:[eE][+-]?\d+)?\s*[,}\r\n]')
+BETAS = frozenset({b"anthropic-beta", b"openai-beta"})
+_CLIENT = frozenset({b"user-agent", b"originator", b"x-omniroute-unsupported-tools"})
+"""By these a client may say that it gets along without a provider's own tools."""
+_REFUSAL = b"x-omniroute-no-cache"
+_TOLD = BETAS | _CLIENT | {_REFUSAL}
 
 
 def tenant_of(caller: Caller) -> str:
@@ -37,14 +40,13 @@ def shares_equal(settings: SharingSettings, key_says: CacheSwitch, combo: Mappin
     return key_says == "on" or settings.single_flight == "on"
 
 
-def refuses_cache(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """`X-OmniRoute-No-Cache: true`: neither is it looked for, nor kept."""
-    return any(name == b"x-omniroute-no-cache" and value.lower() in (b"true", b"1") for name, value in headers)
-
-
-def may_say_zero(body: bytes) -> bool:
-    """Whether `temperature: 0` may stand in the body: what saves decoding all the others."""
-    return b'"temperature"' in body and _ZERO.search(body) is not None
+def telling(headers: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...] | None:
+    """The headers that count for an answer. None with `X-OmniRoute-No-Cache: true`: it is neither looked for nor kept."""
+    found = tuple([pair for pair in headers if pair[0] in _TOLD])
+    for name, value in found:
+        if name == _REFUSAL and value.lower() in (b"true", b"1"):
+            return None
+    return found
 
 
 def is_repeatable(request: ChatRequest, settings: CacheSettings) -> bool:

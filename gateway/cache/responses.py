@@ -9,8 +9,9 @@ from gateway.cache.asked import Asked
 from gateway.cache.canonical import signature
 from gateway.cache.entry import NOTHING, Entry, Recall
 from gateway.cache.front import Front
-from gateway.cache.policy import is_repeatable, is_wanted, may_say_zero, refuses_cache, tenant_of
+from gateway.cache.policy import is_repeatable, is_wanted, telling, tenant_of
 from gateway.cache.semantic.tier import Meant, SemanticTier
+from gateway.cache.signed import Signed
 from gateway.cache.store import CacheStore
 from gateway.dialects.codec import BrokenAnswer, Origin
 from gateway.dialects.registry import PROVIDERS
@@ -40,6 +41,7 @@ class ResponseCache:
         self.store = store
         self.semantic = semantic
         self.front = front
+        self.signed = Signed()
         self._metrics = metrics
         self._wall = wall
         self.untold: dict[str, int] = {}
@@ -53,9 +55,10 @@ class ResponseCache:
         *,
         pinned_provider: str = "",
         combo: Mapping[str, object] | None = None,
+        meaning: str = "",
     ) -> Recall:
         """The answer of the request, or where its answer belongs, or nothing. Raises nothing."""
-        key = self.key_of(exchange, caller, settings, pinned_provider=pinned_provider, combo=combo)
+        key = self.key_of(exchange, caller, settings, pinned_provider=pinned_provider, combo=combo, meaning=meaning)
         if not key:
             return NOTHING
         self.front.max_bytes = settings.front_bytes
@@ -70,7 +73,7 @@ class ResponseCache:
             self._count_lookup("miss")
             if settings.semantic.mode == "off" or self.semantic is None:
                 return Recall(key)
-            return Recall(key, meant=_asked(exchange, caller, pinned_provider))
+            return Recall(key, meant=_asked(exchange, caller, pinned_provider, meaning))
         self._count_lookup(where)
         return Recall(key, entry, "hit")
 
@@ -82,19 +85,24 @@ class ResponseCache:
         *,
         pinned_provider: str = "",
         combo: Mapping[str, object] | None = None,
+        meaning: str = "",
     ) -> str:
         """The signature of a request that may be answered from the cache; empty for any other. Raises nothing."""
-        if caller.is_no_log or not is_wanted(settings, caller.cache, combo) or refuses_cache(exchange.headers):
+        head, arrival, body = exchange.head, exchange.arrival, exchange.body
+        if not (head.is_cold or settings.any_temperature):
             return ""
-        if not settings.any_temperature and not may_say_zero(exchange.body):
+        if caller.is_no_log or not is_wanted(settings, caller.cache, combo):
             return ""
-        try:
-            request = exchange.request()
-        except GatewayError:  # a provider may take what cannot be read here
+        told = telling(exchange.headers)
+        if told is None:
             return ""
-        if not is_repeatable(request, settings):
-            return ""
-        return signature(_asked(exchange, caller, pinned_provider)) or ""
+        dialect, where = exchange.caller.dialect, (pinned_provider, meaning, arrival.model, arrival.is_stream)
+        asking = (settings.any_temperature, tenant_of(caller), dialect, where, told, body)
+        known = self.signed.get(asking)
+        if known is None:
+            known = _signature(exchange, caller, settings, pinned_provider, meaning)
+            self.signed.put(asking, known, len(body))
+        return known
 
     async def recall_meant(self, asked: Asked, settings: CacheSettings) -> tuple[Meant | None, Entry | None]:
         """The kept answer to the same question in other words, with what was looked for. Raises nothing."""
@@ -136,10 +144,21 @@ class ResponseCache:
         if generation != self.store.generation:
             self.store.generation = generation
             self.front.clear()
+            self.signed.clear()
             self.untold.clear()
 
 
-def _asked(exchange: Exchange, caller: Caller, pinned_provider: str) -> Asked:
+def _signature(exchange: Exchange, caller: Caller, settings: CacheSettings, pinned_provider: str, meaning: str) -> str:
+    try:
+        request = exchange.request()
+    except GatewayError:  # a provider may take what cannot be read here
+        return ""
+    if not is_repeatable(request, settings):
+        return ""
+    return signature(_asked(exchange, caller, pinned_provider, meaning)) or ""
+
+
+def _asked(exchange: Exchange, caller: Caller, pinned_provider: str, meaning: str) -> Asked:
     return Asked(
         tenant_of(caller),
         exchange.caller.dialect,
@@ -147,6 +166,7 @@ def _asked(exchange: Exchange, caller: Caller, pinned_provider: str) -> Asked:
         exchange.body,
         exchange.headers,
         exchange.request(),
+        meaning,
     )
 
 

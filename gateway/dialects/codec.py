@@ -55,13 +55,17 @@ IN_BODY = Arrival()
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What routing and relay need of a request. `wants_usage`: the caller asked for the usage chunk itself (Chat Completions)."""
+    """What routing and relay need of a request. `wants_usage`: the caller asked for the usage chunk itself (Chat Completions).
+
+    `is_cold`: it wrote `temperature: 0`, so its answer may be one that was given before.
+    """
 
     model: str
     is_stream: bool
     wants_usage: bool = True
     has_stream_options: bool = False
     is_reasoning: bool = False
+    is_cold: bool = False
 
 
 class Reading(msgspec.Struct, frozen=True):

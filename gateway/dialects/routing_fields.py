@@ -19,6 +19,7 @@ class ChatFields(msgspec.Struct, frozen=True):
 
     model: Any = None
     stream: Any = None
+    temperature: Any = None
     messages: msgspec.Raw = msgspec.Raw()
 
 
@@ -51,6 +52,11 @@ def read_chat_fields(body: bytes, decode: Callable[[bytes], Routing], missing: s
     if fields.stream is not None and not isinstance(fields.stream, bool):
         raise wrong_stream()
     return fields
+
+
+def is_zero(value: object) -> bool:
+    """A number that is zero, however it is written; `false` and `"0"` are none."""
+    return value == 0 and not isinstance(value, bool)
 
 
 def checked_model(model: object, missing: str = ASKED) -> str:

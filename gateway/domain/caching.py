@@ -50,7 +50,7 @@ class SharingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes in bytes, times in seconds."""
 
-    mode: CacheMode = "off"
+    mode: CacheMode = "on"
     any_temperature: bool = False
     """Also for requests that do not say `temperature: 0`: they get the answer that somebody of their tenant got before."""
     ttl_s: Annotated[float, Meta(ge=0.1, le=30 * 86_400)] = 1800.0

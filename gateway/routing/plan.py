@@ -40,7 +40,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is tried, in order; the first `awake` of `targets` do not rest. At least one target.
+    """What is tried, in order; the first `awake` of `targets` do not rest. At least one target, but in an `empty_plan`.
 
     `scores` are what the strategy compared (ms, or USD per 1,000,000 tokens), by `provider/model`.
     """
@@ -68,6 +68,19 @@ class Plan(msgspec.Struct, frozen=True):
             scores=dict(self.scores),
             has_affinity=self.has_affinity,
         )
+
+
+def empty_plan(decision: Decision) -> Plan:
+    """The plan of a request for which nobody can be asked now, and nobody need be: its answer is kept."""
+    return Plan(
+        (),
+        0,
+        decision.strategy,
+        decision.account_strategy,
+        decision.dropped,
+        tuple(decision.scores.items()),
+        decision.has_affinity,
+    )
 
 
 def make_plan(resolution: Resolution, catalog: Catalog, chance: float) -> tuple[Target, ...]:

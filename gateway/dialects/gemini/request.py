@@ -16,7 +16,7 @@ from gateway.dialects.gemini.contents_in import ContentsReader
 from gateway.dialects.gemini.contents_out import ContentsWriter
 from gateway.dialects.gemini.fields import Place, camel
 from gateway.dialects.gemini.tools import read_tools, write_choice, write_tools
-from gateway.dialects.routing_fields import checked_model, decoded, unreadable
+from gateway.dialects.routing_fields import checked_model, decoded, is_zero, unreadable
 from gateway.dialects.splice import drop_members
 from gateway.dialects.tool_names import GEMINI_NAMES, WireNames
 from gateway.dialects.turns import check_calls
@@ -59,10 +59,12 @@ def read_head(body: bytes, arrival: Arrival) -> Head:
         raise BadRequest("you must provide contents", code="missing_contents", param="contents")
     if start[0] not in b"[{":
         raise BadRequest("contents must be an array", code="invalid_contents", param="contents")
+    config = fields.generationConfig or fields.generation_config
     return Head(
         model=model,
         is_stream=arrival.is_stream is True,
-        is_reasoning=_is_reasoning(fields.generationConfig or fields.generation_config),
+        is_reasoning=_is_reasoning(config),
+        is_cold=isinstance(config, dict) and is_zero(config.get("temperature")),
     )
 
 

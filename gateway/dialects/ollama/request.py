@@ -11,7 +11,7 @@ import msgspec
 from gateway.dialects.codec import Arrival, Head
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.ollama.messages import Message, turns_of
-from gateway.dialects.routing_fields import ChatFields, read_chat_fields
+from gateway.dialects.routing_fields import ChatFields, is_zero, read_chat_fields
 from gateway.dialects.turns import check_calls
 from gateway.domain.chat import ChatRequest, Effort, OutputFormat, Reasoning, Tool
 from gateway.domain.errors import BadRequest
@@ -24,6 +24,7 @@ Think = bool | Effort
 
 class _Routing(ChatFields, frozen=True):
     think: Any = None
+    options: Any = None
 
 
 class _Function(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ def read_head(body: bytes, arrival: Arrival) -> Head:
         model=fields.model,
         is_stream=fields.stream is not False,
         is_reasoning=fields.think not in (None, False, "none", "minimal"),
+        is_cold=isinstance(fields.options, dict) and is_zero(fields.options.get("temperature")),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.codec import Arrival, Head
-from gateway.dialects.routing_fields import ChatFields, read_chat_fields
+from gateway.dialects.routing_fields import ChatFields, is_zero, read_chat_fields
 from gateway.dialects.splice import append_member, drop_members, replace_member, replace_model
 
 
@@ -34,6 +34,7 @@ def read_head(body: bytes, _arrival: Arrival | None = None) -> Head:
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         has_stream_options=options is not msgspec.UNSET,
         is_reasoning=fields.reasoning_effort not in (None, "none", "minimal"),
+        is_cold=fields.temperature is not None and is_zero(fields.temperature),
     )
 
 
