@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     creating = token.add_parser("create", help="make an admin token and print it once")
     creating.add_argument("--name", default="cli")
     creating.add_argument("--role", choices=ROLES, default="owner")
+    creating.add_argument("--days", type=float, default=0.0, help="how long it is valid; 0 = for ever")
     commands.add_parser("reset-password", help="make a new admin password, print it once, end all sessions")
     return parser
 
@@ -54,7 +55,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any,
         listen = _listen(options.host, options.port, settings.admin_socket, settings.api_port or settings.port)
         return serve(settings, listen, lifeline_fd=options.lifeline_fd, ready_fd=options.ready_fd)
     if options.command == "token":
-        return _print_secret(create_token(settings, options.name, options.role))
+        return _print_secret(create_token(settings, options.name, options.role, options.days))
     return _print_secret(reset_password(settings))
 
 

@@ -37,8 +37,10 @@ from admin_api.resources import (
     routing,
     seed_settings,
     settings,
+    tokens,
     usage,
     usage_views,
+    users,
 )
 from admin_api.services.plane import Plane
 from admin_api.services.shipped_prices import shipped_prices
@@ -71,6 +73,8 @@ RESOURCES = (
     routing,
     cache,
     audit,
+    users,
+    tokens,
     pages,
 )
 

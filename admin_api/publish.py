@@ -7,6 +7,7 @@ was restored from a backup or begun anew: then its revision is raised above, and
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -227,14 +228,17 @@ class Publisher:
     async def _write_page(self, rows: Sequence[KeyRow], *, has_news: bool) -> None:
         pipeline = self._redis.pipeline(transaction=False)
         for row in rows:
-            name = redis_keys.key(row.digest)
-            if row.is_active:
-                entry = {"v": row.version, "e": encode_key_entry(key_entry(row))}
-                pipeline.hset(name, mapping=entry)  # type: ignore[arg-type]  # the stub forbids mixed values
-            else:
-                pipeline.delete(name)
-            if has_news:
-                pipeline.publish(redis_keys.NEWS, f"key:{row.digest}")
+            entry = key_entry(row)
+            for digest in row.digests:
+                name = redis_keys.key(digest)
+                if row.is_active:
+                    seen = entry if digest == row.digest else ending_entry(entry, row.old_until)
+                    fields = {"v": row.version, "e": encode_key_entry(seen)}
+                    pipeline.hset(name, mapping=fields)  # type: ignore[arg-type]  # the stub forbids mixed values
+                else:
+                    pipeline.delete(name)
+                if has_news:
+                    pipeline.publish(redis_keys.NEWS, f"key:{digest}")
         await pipeline.execute()
 
     async def _rewrite_keys(self) -> None:
@@ -396,7 +400,18 @@ def key_entry(row: KeyRow) -> KeyEntry:
         cache=row.cache,
         unshaped=tuple(row.unshaped),  # type: ignore[arg-type]  # checked when it was stored
         expires_at=row.expires_at,
+        allowed_providers=tuple(row.allowed_providers),
+        allowed_endpoints=tuple(row.allowed_endpoints),
+        allowed_ips=tuple(row.allowed_ips),
+        counted_as=row.counted_as,
+        warn_nano_usd=math.ceil(row.budget_nano_usd * row.warn_share),
     )
+
+
+def ending_entry(entry: KeyEntry, until: float) -> KeyEntry:
+    """A key under its secret of before: the same, until then."""
+    ends_at = min(until, entry.expires_at) if entry.expires_at else until
+    return msgspec.structs.replace(entry, expires_at=ends_at)
 
 
 def _checked(snapshot: Snapshot) -> bytes:

@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace, overrides: Mapping[str, str]) -> int:
 
 
 def _token_options(options: argparse.Namespace) -> list[str]:
-    given = [(name, getattr(options, name)) for name in ("name", "role")]
+    given = [(name, getattr(options, name)) for name in ("name", "role", "days")]
     return [word for name, value in given if value is not None for word in (f"--{name}", str(value))]
 
 
@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     create = token.add_subparsers(dest="token_command", required=True).add_parser("create", help="make and print one")
     create.add_argument("--name", help="what the audit log calls it (cli)")
     create.add_argument("--role", choices=("owner", "operator", "viewer"), help="what it may do (owner)")
+    create.add_argument("--days", type=float, help="how long it is valid (for ever)")
     _add_data_dir(create)
     _add_data_dir(commands.add_parser("reset-password", help="make and print a new admin password"))
     return parser

@@ -286,7 +286,7 @@ def _reservation(
 def _plan(inbound: Inbound, head: Head, caller: Caller, runtime: Runtime, tools: Tools) -> Plan:
     """Where the request may go, in order. Raises GatewayError when there is nowhere."""
     standing = tools.traffic.standing
-    if standing.is_calm and may_use(caller, head.model):
+    if standing.is_calm and not caller.providers and may_use(caller, head.model):
         plain = runtime.plain_plan(inbound.pinned_provider, head.model)
         if plain is not None:
             return plain
@@ -706,6 +706,8 @@ class _Passage:
             headers.append((b"x-omniroute-explain", explained_header(self._plan.decision(), self.exchange.attempts)))
         if self.exchange.guard:
             headers.append((b"x-omniroute-guard", self.exchange.guard.encode("ascii", "replace")))
+        if self._hold.budget_warning:
+            headers.append((b"x-omniroute-budget", self._hold.budget_warning))
         if asking.notes:
             headers.append((b"x-omniroute-dropped", _header_value("; ".join(asking.notes))[:MAX_DROPPED_BYTES]))
         return headers

@@ -181,6 +181,7 @@ class Runtime:
             tickets=tickets,
             session=self._session(resolution, caller, body, session_name),
             allowed=None if may_use(caller, name) else partial(may_use, caller),
+            providers=caller.providers,
             now=now,
         )
 

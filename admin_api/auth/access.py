@@ -21,6 +21,7 @@ OWNERS_ONLY: tuple[tuple[str, str], ...] = (
     ("*", "/api/users"),
     ("*", "/api/admin-tokens"),
     ("*", "/api/auth/sessions"),
+    ("POST", "/api/policies"),
     ("GET", "/api/compliance/audit-log"),
     ("POST", "/api/restart"),
     ("POST", "/api/shutdown"),
@@ -29,7 +30,9 @@ OWNERS_ONLY: tuple[tuple[str, str], ...] = (
 )
 """Method (`*` = any) and path, with all below it: who else may come in, what they did, and the plane as a whole."""
 
-OWN_AFFAIRS: frozenset[tuple[str, str]] = frozenset({("POST", "/api/auth/logout"), ("POST", "/api/auth/logout-all")})
+OWN_AFFAIRS: frozenset[tuple[str, str]] = frozenset(
+    {("POST", "/api/auth/logout"), ("POST", "/api/auth/logout-all"), ("POST", "/api/auth/password")}
+)
 """What everybody may do, with their own session."""
 
 ROLES: tuple[Role, ...] = ("owner", "operator", "viewer")
@@ -48,6 +51,11 @@ def may(role: Role, method: str, path: str) -> bool:
     if any(_covers(rule, method, path) for rule in OWNERS_ONLY):
         return False
     return role == "operator" or (role == "viewer" and (method in ("GET", "HEAD") or (method, path) in DRY_RUNS))
+
+
+def is_in_scope(scopes: tuple[str, ...], path: str) -> bool:
+    """Whether a token's scopes, if it has any, hold this path."""
+    return not scopes or any(path == scope or path.startswith(scope.rstrip("/") + "/") for scope in scopes)
 
 
 def _covers(rule: tuple[str, str], method: str, path: str) -> bool:

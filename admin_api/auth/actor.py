@@ -17,6 +17,8 @@ class Actor(msgspec.Struct, frozen=True):
     id: str = ""
     role: Role = "owner"
     address: str = ""
+    scopes: tuple[str, ...] = ()
+    """Paths, with all below them, to which a token is bound; empty = none."""
 
 
 SYSTEM = Actor("system", "omniroute")

@@ -14,9 +14,9 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from admin_api.auth.access import is_public, may
+from admin_api.auth.access import is_in_scope, is_public, may
 from admin_api.auth.actor import NOBODY, Actor
-from admin_api.auth.sessions import COOKIE, csrf_token, get_session_actor, get_token_actor
+from admin_api.auth.sessions import COOKIE, SEEN_EVERY_S, csrf_token, get_session, get_token
 from admin_api.http.browser_safety import (
     API_HEADERS,
     SAFE_METHODS,
@@ -25,6 +25,7 @@ from admin_api.http.browser_safety import (
     is_origin_allowed,
 )
 from admin_api.http.errors import error_body
+from admin_api.store.credentials import admin_tokens, sessions
 from admin_api.store.database import Database
 from gateway.config.addresses import is_host_allowed
 
@@ -98,6 +99,8 @@ class Guard:
         actor, session_token = await self._identify(headers)
         if not may(actor.role, method, path):
             raise Refusal(403, f"the role {actor.role} may not do this")
+        if not is_in_scope(actor.scopes, path):
+            raise Refusal(403, "this token's scopes do not hold this path")
         if session_token and is_change:
             self._check_cookie_change(headers, session_token)
         return session_token, actor
@@ -108,16 +111,37 @@ class Guard:
         bearer = bearer.strip() if scheme.lower() == "bearer" else ""
         session_token = "" if bearer else _cookie(headers)
         actor = None
-        if bearer or session_token:
-            async with self._database.read() as connection:
-                actor = (
-                    await get_token_actor(connection, bearer, self._rules.admin_token)
-                    if bearer
-                    else await get_session_actor(connection, session_token, self._now())
-                )
+        if bearer:
+            actor = await self._token_actor(bearer)
+        elif session_token:
+            actor = await self._session_actor(session_token)
         if actor is None:
             raise Refusal(401, "log in, or send an admin token: Authorization: Bearer <token>")
         return actor, session_token
+
+    async def _token_actor(self, bearer: str) -> Actor | None:
+        now = self._now()
+        async with self._database.read() as connection:
+            found = await get_token(connection, bearer, self._rules.admin_token, now)
+        if found is None:
+            return None
+        actor, row = found
+        if row is not None and row.last_used_at < now - SEEN_EVERY_S:
+            async with self._database.write() as connection:
+                await admin_tokens.replace(connection, msgspec.structs.replace(row, last_used_at=now))
+        return actor
+
+    async def _session_actor(self, session_token: str) -> Actor | None:
+        now = self._now()
+        async with self._database.read() as connection:
+            found = await get_session(connection, session_token, now)
+        if found is None:
+            return None
+        actor, row = found
+        if row.seen_at < now - SEEN_EVERY_S:
+            async with self._database.write() as connection:
+                await sessions.replace(connection, msgspec.structs.replace(row, seen_at=now))
+        return actor
 
     def _check_cookie_change(self, headers: dict[str, str], session_token: str) -> None:
         if not is_origin_allowed(headers, self._rules.base_url):

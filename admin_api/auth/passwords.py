@@ -9,6 +9,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 MIN_LENGTH = 8
 MAX_LENGTH = 512
 
+NOBODYS_HASH = "$argon2id$v=19$m=65536,t=3,p=4$3yuiD921gqn5mkRpjl22Jw$t7XpF76BNMilWo3IubeFAWOxvFenHvYYzFvHfKi1naQ"
+"""Checked where there is no such user, so that it takes as long."""
+
 _hasher = PasswordHasher()
 
 

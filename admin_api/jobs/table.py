@@ -1,10 +1,12 @@
 """The jobs: name, how often, what, and whether one process does it for all."""
 
+from admin_api.auth.sessions import IDLE_LIFETIME_S
 from admin_api.jobs.adopt_spool import AdoptSpoolJob
 from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
 from admin_api.jobs.runner import Job
 from admin_api.jobs.usage import FoldHoursJob, TopKeysJob, TurnPricesJob
+from admin_api.services.old_secrets import end_old_secrets
 from admin_api.services.plane import Plane
 from admin_api.store.audit import purge_audit
 from admin_api.store.credentials import purge_sessions
@@ -26,8 +28,9 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         await plane.publisher.republish_all()
 
     async def purge() -> None:
+        await end_old_secrets(plane)
         async with plane.database.write() as connection:
-            await purge_sessions(connection, expired_before=plane.now())
+            await purge_sessions(connection, expired_before=plane.now(), idle_since=plane.now() - IDLE_LIFETIME_S)
             await purge_tombstones(connection, removed_before=plane.now() - _TOMBSTONES_KEPT_S)
             await purge_rejected(connection, kept=_REJECTED_KEPT)
             await purge_audit(connection, older_than=plane.now() - _AUDIT_KEPT_S)

@@ -1,15 +1,14 @@
-"""Log in and out: `/api/auth/*`."""
+"""Log in and out, and one's own password: `/api/auth/*`."""
 
-import math
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 
-from admin_api.auth.passwords import MAX_LENGTH, is_password
+from admin_api.auth.actor import Actor
 from admin_api.auth.sessions import (
     COOKIE,
     SESSION_LIFETIME_S,
@@ -18,48 +17,59 @@ from admin_api.auth.sessions import (
     hash_token,
     open_session,
 )
-from admin_api.http.errors import ApiError, bad_request
+from admin_api.http.errors import not_found
+from admin_api.services.log_in import check_password, new_password_hash, renewed, user_of
 from admin_api.services.plane import Plane
-from admin_api.store.credentials import get_password_hash, sessions
+from admin_api.store.credentials import SessionRow, UserRow, delete_sessions, sessions, users
+
+_SHOWN = 16
+"""How much of a session's hash names it: enough to end it, of no use to anybody."""
 
 
 class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Without a `username` the first user is meant, as in the seed."""
+
     password: str
+    username: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
     def __repr__(self) -> str:
         return "LoginBody()"
+
+
+class PasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    current_password: str
+    new_password: str
+
+    def __repr__(self) -> str:
+        return "PasswordBody()"
 
 
 @post("/api/auth/login", status_code=200)
 async def login(
     data: JSONBody[LoginBody], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
 ) -> Response[dict[str, Any]]:
-    """Open a session. Every try counts as a failure until it has proved right, so tries at once count too."""
+    """Open a session. One that was there in this browser ends: a planted one is never raised."""
     peer = request.scope["state"]["peer"]
-    wait_s = plane.throttle.wait_s(peer)
-    if wait_s:
-        headers = {"Retry-After": str(math.ceil(wait_s))}
-        raise ApiError(429, "too many wrong passwords from this address: wait", headers=headers)
-    if len(data.password) > MAX_LENGTH:
-        raise bad_request(("password", f"is longer than {MAX_LENGTH} characters"))
-    plane.throttle.report_failure(peer)
-    async with plane.database.read() as connection:
-        password_hash = await get_password_hash(connection)
-    async with plane.password_slots:
-        is_right = password_hash is not None and await is_password(data.password, password_hash)
-    if not is_right:
-        raise ApiError(401, "the password is wrong")
-    plane.throttle.report_success(peer)
-    async with plane.database.write() as connection:
-        token = await open_session(connection, plane.now())
-    body = {"success": True, "csrfToken": csrf_token(token, plane.settings.jwt_secret)}
-    return Response(body, cookies=[_cookie(plane, token, int(SESSION_LIFETIME_S))])
+    user = await check_password(plane, data.username, data.password, peer)
+    body, cookie = await _begin_session(request, plane, user, "session.opened")
+    return Response({"success": True, **body}, cookies=[cookie])
 
 
 @post("/api/auth/logout", status_code=200)
 async def logout(request: Request[Any, Any, Any], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     async with plane.database.write() as connection:
         await sessions.delete(connection, hash_token(request.scope["state"]["session_token"]))
+    await plane.audit("session.closed", "session", name=plane.actor.name)
+    return Response({"success": True}, cookies=[_cookie(plane, "", 0)])
+
+
+@post("/api/auth/logout-all", status_code=200)
+async def logout_everywhere(plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
+    """End all sessions of whoever asks, this one too."""
+    user = await user_of(plane)
+    async with plane.database.write() as connection:
+        await delete_sessions(connection, user_id=user.id)
+    await plane.audit("session.closed_everywhere", "session", user.id, name=user.name)
     return Response({"success": True}, cookies=[_cookie(plane, "", 0)])
 
 
@@ -74,7 +84,80 @@ async def status(request: Request[Any, Any, Any], plane: NamedDependency[Plane])
     if actor is None:
         return {"authenticated": False, "requireLogin": True}
     csrf = csrf_token(token, plane.settings.jwt_secret)
-    return {"authenticated": True, "requireLogin": True, "role": actor.role, "csrfToken": csrf}
+    return {
+        "authenticated": True,
+        "requireLogin": True,
+        "role": actor.role,
+        "username": actor.name,
+        "csrfToken": csrf,
+    }
+
+
+@post("/api/auth/password", status_code=200)
+async def change_password(
+    data: JSONBody[PasswordBody], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
+    """Set one's own password. All sessions end; who asked by a session gets a new one."""
+    peer = request.scope["state"]["peer"]
+    user = await user_of(plane)
+    user = await check_password(plane, user.name, data.current_password, peer)
+    password_hash = await new_password_hash(plane, data.new_password)
+    async with plane.act() as acting:
+        user = renewed(user, plane, password_hash=password_hash)
+        await users.replace(acting.connection, user)
+        await delete_sessions(acting.connection, user_id=user.id)
+    if not request.scope["state"]["session_token"]:
+        return Response({"success": True})
+    body, cookie = await _begin_session(request, plane, user, "session.rotated")
+    return Response({"success": True, **body}, cookies=[cookie])
+
+
+@get("/api/auth/sessions")
+async def list_sessions(plane: NamedDependency[Plane]) -> dict[str, Any]:
+    """Who is logged in, from where; newest first."""
+    async with plane.database.read() as connection:
+        rows = await sessions.load_all(connection)
+        names = {user.id: user.name for user in await users.load_all(connection)}
+    return {"sessions": [_session_view(row, names.get(row.user_id, "")) for row in reversed(rows)]}
+
+
+@delete("/api/auth/sessions/{session_id:str}", status_code=200)
+async def end_session(session_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
+    async with plane.act() as acting:
+        rows = await sessions.load_all(acting.connection)
+        row = next((row for row in rows if row.token_hash[:_SHOWN] == session_id), None)
+        if row is None:
+            raise not_found("session", session_id)
+        await sessions.delete(acting.connection, row.token_hash)
+    return {"success": True}
+
+
+async def _begin_session(
+    request: Request[Any, Any, Any], plane: Plane, user: UserRow, action: str
+) -> tuple[dict[str, Any], Cookie]:
+    """A new session in the place of the browser's old one; gives what the page is told, and the cookie."""
+    state = request.scope["state"]
+    agent = request.headers.get("user-agent", "")
+    async with plane.database.write() as connection:
+        if state["session_token"]:
+            await sessions.delete(connection, hash_token(state["session_token"]))
+        token = await open_session(connection, user, plane.now(), state["peer"], agent)
+    actor = Actor("user", user.name, user.id, user.role, state["peer"])
+    await plane.acting_as(actor).audit(action, "session", hash_token(token)[:_SHOWN], name=user.name)
+    body = {"csrfToken": csrf_token(token, plane.settings.jwt_secret), "role": user.role, "username": user.name}
+    return body, _cookie(plane, token, int(SESSION_LIFETIME_S))
+
+
+def _session_view(row: SessionRow, name: str) -> dict[str, Any]:
+    return {
+        "id": row.token_hash[:_SHOWN],
+        "username": name,
+        "address": row.address,
+        "agent": row.agent,
+        "createdAt": row.created_at,
+        "seenAt": row.seen_at,
+        "expiresAt": row.expires_at,
+    }
 
 
 def _cookie(plane: Plane, token: str, max_age: int) -> Cookie:
@@ -84,9 +167,9 @@ def _cookie(plane: Plane, token: str, max_age: int) -> Cookie:
         max_age=max_age,
         httponly=True,
         samesite="lax",
-        secure=plane.settings.auth_cookie_secure,
+        secure=plane.settings.auth_cookie_secure or plane.settings.base_url.lower().startswith("https://"),
         path="/",
     )
 
 
-handlers = (login, logout, status)
+handlers = (login, logout, logout_everywhere, status, change_password, list_sessions, end_session)

@@ -1,21 +1,25 @@
-"""Gateway keys: `/api/keys`. The full secret is in the answer to POST only."""
+"""Gateway keys: `/api/keys`. A secret is in the answer that made it (POST, rotate) and nowhere else."""
 
 from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
-from admin_api.services.key_rules import NANO, nano_usd, new_key_row
+from admin_api.http.versions import IfMatch, Version, check_version
+from admin_api.services.key_rules import NANO, nano_usd, new_key_row, rotated
 from admin_api.services.plane import Plane
-from admin_api.store.keys import KeyRow, bury_key, keys
+from admin_api.store.keys import KeyRow, bury_key, keys, load_keys_page
+from gateway.config.addresses import network_of
 from gateway.config.file_shape import BudgetPeriod, KeyPriority
 from gateway.config.keys import new_key_secret
 from gateway.config.snapshot import ShapingStep
 from gateway.domain.caching import CacheSwitch
+
+MAX_PAGE = 500
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Model = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
@@ -25,8 +29,19 @@ _Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 _Instant = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 
 
+_Paths = Annotated[
+    list[Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9_/.:{}*?-]*$", max_length=200)]],
+    msgspec.Meta(max_length=100),
+]
+_Addresses = Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=60)]], msgspec.Meta(max_length=500)]
+
+
 class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Limits of 0 mean none; `expiresAt` is unix seconds, 0 = never; empty `allowedModels` = all."""
+    """Limits of 0 mean none; `expiresAt` is unix seconds, 0 = never; empty lists of what is allowed = all.
+
+    `allowedEndpoints` are paths of the API with `*` (`/v1/chat/*`), `allowedIps` addresses and CIDR ranges.
+    `warningThreshold` is the part of the budget, 0..1, from which callers are told in a header; 0 = never.
+    """
 
     name: _Name | msgspec.UnsetType = msgspec.UNSET
     allowed_models: _Models | msgspec.UnsetType | None = msgspec.UNSET
@@ -43,12 +58,33 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     unshaped: Annotated[list[ShapingStep], msgspec.Meta(max_length=10)] | msgspec.UnsetType = msgspec.UNSET
     expires_at: _Instant | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
+    allowed_providers: _Models | msgspec.UnsetType | None = msgspec.UNSET
+    allowed_endpoints: _Paths | msgspec.UnsetType | None = msgspec.UNSET
+    allowed_ips: _Addresses | msgspec.UnsetType | None = msgspec.UNSET
+    warning_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] | msgspec.UnsetType = msgspec.UNSET
+    version: Version | msgspec.UnsetType = msgspec.UNSET
+
+
+class RotateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """For `overlapS` seconds the secret of before is valid beside the new one; 0 = it ends at once."""
+
+    overlap_s: Annotated[float, msgspec.Meta(ge=0, le=90 * 86_400)] = 86_400.0
+    version: Version | msgspec.UnsetType = msgspec.UNSET
 
 
 @get("/api/keys")
-async def list_keys(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_keys(
+    plane: NamedDependency[Plane],
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=MAX_PAGE)]] = MAX_PAGE,
+    cursor: FromQuery[Annotated[str, Parameter(max_length=200)]] = "",
+    search: FromQuery[Annotated[str, Parameter(max_length=200)]] = "",
+) -> dict[str, Any]:
+    """A page, newest first; `nextCursor` leads to the next one."""
     async with plane.database.read() as connection:
-        return {"keys": [key_view(row) for row in await keys.load_all(connection)]}
+        rows = await load_keys_page(connection, _place(cursor), limit + 1, search)
+    page = rows[:limit]
+    after = f"{page[-1].created_at!r}:{page[-1].id}" if len(rows) > limit else None
+    return {"keys": [key_view(row) for row in page], "nextCursor": after}
 
 
 @post("/api/keys")
@@ -73,23 +109,52 @@ async def get_key(key_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[
 
 @patch("/api/keys/{key_id:str}")
 async def change_key(
-    key_id: FromPath[str], data: JSONBody[KeyBody], plane: NamedDependency[Plane]
+    key_id: FromPath[str], data: JSONBody[KeyBody], plane: NamedDependency[Plane], if_match: IfMatch = None
 ) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         row = _own(await keys.get(change.connection, key_id), key_id)
+        check_version(row.version, if_match, data.version)
         row = msgspec.structs.replace(
             _changed(row, data), version=row.version + 1, revision=change.revision, updated_at=plane.now()
         )
         await keys.replace(change.connection, row)
-    return saved(key_view(row), await plane.published())
+    return saved(key_view(row), await plane.published(), version=row.version)
+
+
+@post("/api/keys/{key_id:str}/rotate", status_code=200)
+async def rotate_key(
+    key_id: FromPath[str],
+    plane: NamedDependency[Plane],
+    data: JSONBody[RotateBody | None] = None,
+    if_match: IfMatch = None,
+) -> Response[dict[str, Any]]:
+    """A new secret for the same key: limits and budget go on counting. The secret is in this answer only."""
+    asked = data or RotateBody()
+    secret, now = new_key_secret(), plane.now()
+    async with plane.change() as change:
+        row = _own(await keys.get(change.connection, key_id), key_id)
+        check_version(row.version, if_match, asked.version)
+        ended = [row.old_digest] if row.old_digest else []
+        if not asked.overlap_s:
+            ended.append(row.digest)
+        row = rotated(row, secret, plane, until=now + asked.overlap_s if asked.overlap_s else 0.0)
+        row = msgspec.structs.replace(row, version=row.version + 1, revision=change.revision, updated_at=now)
+        await keys.replace(change.connection, row)
+        for digest in ended:
+            await bury_key(change.connection, digest, change.revision, now)
+    return saved({**key_view(row), "key": secret}, await plane.published(), version=row.version)
 
 
 @delete("/api/keys/{key_id:str}", status_code=200)
-async def delete_key(key_id: FromPath[str], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
+async def delete_key(
+    key_id: FromPath[str], plane: NamedDependency[Plane], if_match: IfMatch = None
+) -> Response[dict[str, Any]]:
     async with plane.change() as change:
         row = _own(await keys.get(change.connection, key_id), key_id)
+        check_version(row.version, if_match)
         await keys.delete(change.connection, key_id)
-        await bury_key(change.connection, row.digest, change.revision, plane.now())
+        for digest in row.digests:
+            await bury_key(change.connection, digest, change.revision, plane.now())
     return saved({"success": True, "message": "Key deleted successfully"}, await plane.published())
 
 
@@ -113,6 +178,11 @@ def key_view(row: KeyRow) -> dict[str, Any]:
         "unshaped": row.unshaped,
         "expiresAt": row.expires_at,
         "isActive": row.is_active,
+        "allowedProviders": row.allowed_providers,
+        "allowedEndpoints": row.allowed_endpoints,
+        "allowedIps": row.allowed_ips,
+        "warningThreshold": row.warn_share,
+        "oldSecretUntil": row.old_until if row.old_digest else None,
         "managed": row.managed,
         "version": row.version,
         "createdAt": row.created_at,
@@ -132,8 +202,9 @@ def _changed(row: KeyRow, data: KeyBody) -> KeyRow:
     given = {
         name: getattr(data, field) for field, name in _COLUMNS.items() if getattr(data, field) is not msgspec.UNSET
     }
-    if given.get("allowed_models", ()) is None:
-        given["allowed_models"] = []
+    given = {name: [] if value is None else value for name, value in given.items()}
+    if data.allowed_ips:
+        _check_addresses(data.allowed_ips)
     if data.budget_usd is not msgspec.UNSET:
         given["budget_nano_usd"] = nano_usd(data.budget_usd)
     row = msgspec.structs.replace(row, **given)
@@ -157,6 +228,31 @@ _COLUMNS = {
     "unshaped": "unshaped",
     "expires_at": "expires_at",
     "is_active": "is_active",
+    "allowed_providers": "allowed_providers",
+    "allowed_endpoints": "allowed_endpoints",
+    "allowed_ips": "allowed_ips",
+    "warning_threshold": "warn_share",
 }
 
-handlers = (list_keys, create_key, get_key, change_key, delete_key)
+
+def _check_addresses(addresses: list[str]) -> None:
+    problems = [
+        (f"allowedIps[{index}]", "must be an address, a CIDR range, or like 10.0.*.*")
+        for index, text in enumerate(addresses)
+        if network_of(text) is None
+    ]
+    if problems:
+        raise bad_request(*problems)
+
+
+def _place(cursor: str) -> tuple[float, str] | None:
+    created_at, _, key_id = cursor.partition(":")
+    if not cursor:
+        return None
+    try:
+        return float(created_at), key_id
+    except ValueError as error:
+        raise bad_request(("cursor", "is none of ours")) from error
+
+
+handlers = (list_keys, create_key, get_key, change_key, rotate_key, delete_key)

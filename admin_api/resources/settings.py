@@ -12,17 +12,16 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.auth.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, is_password
 from admin_api.auth.sessions import hash_token
 from admin_api.http.answers import saved
-from admin_api.http.errors import ApiError, bad_request
+from admin_api.http.errors import bad_request
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.keep_settings import keep_settings, load_settings, version_of
+from admin_api.services.log_in import check_password, new_password_hash, user_of
 from admin_api.services.plane import Plane
-from admin_api.store.credentials import delete_sessions, get_password_hash, set_password_hash
+from admin_api.store.credentials import delete_sessions, set_password_hash
 from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow
-from gateway.config.settings import REFUSED_LITERALS
 from gateway.config.snapshot import AccountStrategy, RoutingSettings, SessionAffinity
 from gateway.domain.budget import TierBudgets
 from gateway.domain.caching import CacheSettings, SharingSettings
@@ -144,15 +143,16 @@ async def _change(
     body = _read(data)
     if body.require_login is False:
         raise bad_request(("requireLogin", "cannot be switched off: the admin API always asks who you are"))
-    password_hash = await _checked_new_password(body, plane)
+    password_hash = await _checked_new_password(body, plane, request.scope["state"]["peer"])
     async with plane.change() as change:
         rows = await load_settings(change.connection)
         check_version(version_of(rows), if_match, body.version)
         await _store(change, rows, body, data)
         if password_hash:
-            await set_password_hash(change.connection, password_hash, plane.now())
+            user_id = (await user_of(plane)).id
+            await set_password_hash(change.connection, password_hash, plane.now(), user_id)
             token = request.scope["state"]["session_token"]
-            await delete_sessions(change.connection, but=hash_token(token) if token else "")
+            await delete_sessions(change.connection, but=hash_token(token) if token else "", user_id=user_id)
         view = await _view(change.connection)
     return saved(view, await plane.published(), version=view["version"])
 
@@ -170,22 +170,15 @@ def _read(data: dict[str, Any]) -> SettingsBody:
         raise bad_request((path.rstrip("`") or "body", message)) from error
 
 
-async def _checked_new_password(body: SettingsBody, plane: Plane) -> str:
-    """The hash of the new password; empty when there is none. Raises 400 or 401."""
+async def _checked_new_password(body: SettingsBody, plane: Plane, peer: str) -> str:
+    """The hash of the new password; empty when there is none. Raises 400, 401 or 429."""
     if body.new_password is msgspec.UNSET:
         return ""
-    if not MIN_LENGTH <= len(body.new_password) <= MAX_LENGTH or body.new_password in REFUSED_LITERALS:
-        raise bad_request(
-            ("newPassword", f"must have {MIN_LENGTH} to {MAX_LENGTH} characters and not be a known default")
-        )
-    if body.current_password is msgspec.UNSET or len(body.current_password) > MAX_LENGTH:
-        raise bad_request(("currentPassword", "is missing or too long"))
-    async with plane.database.read() as connection:
-        current_hash = await get_password_hash(connection)
-    async with plane.password_slots:
-        if current_hash is None or not await is_password(body.current_password, current_hash):
-            raise ApiError(401, "the current password is wrong")
-        return await hash_password(body.new_password)
+    if body.current_password is msgspec.UNSET:
+        raise bad_request(("currentPassword", "is missing"))
+    password_hash = await new_password_hash(plane, body.new_password)
+    await check_password(plane, (await user_of(plane)).name, body.current_password, peer)
+    return password_hash
 
 
 async def _store(change: Change, rows: Mapping[str, SettingRow], body: SettingsBody, data: dict[str, Any]) -> None:

@@ -189,9 +189,8 @@ class _Application:
         changed = {name: row for name, row in built.items() if not _is_same(row, managed.get(name))}
         stale = [managed[name] for name in changed if name in managed]
         await self._exchange(keys, [*gone, *stale], list(changed.values()))
-        for row in (*gone, *stale):
-            if row.digest not in digests:
-                await bury_key(self._connection, row.digest, self._change.revision, self._now)
+        for digest in {digest for row in (*gone, *stale) for digest in row.digests} - digests:
+            await bury_key(self._connection, digest, self._change.revision, self._now)
         for row in changed.values():
             await unbury_key(self._connection, row.digest)
         return bool(gone or changed)
@@ -272,6 +271,10 @@ class _Application:
             id=stable_id("key", file.name),
             digest=digest_of(file.secret, self._plane.pepper),
             allowed_models=list(file.allowed_models),
+            allowed_providers=list(file.allowed_providers),
+            allowed_endpoints=list(file.allowed_endpoints),
+            allowed_ips=list(file.allowed_ips),
+            warn_share=file.warn_share,
             rpm=file.rpm,
             tpm=file.tpm,
             concurrency=file.concurrency,

@@ -13,9 +13,9 @@ from admin_api.store.credentials import (
     FirstStart,
     forget_first_start,
     get_first_start,
-    get_password_hash,
     keep_first_start,
     set_password_hash,
+    users,
 )
 from admin_api.store.database import raise_revision
 from admin_api.store.keys import keys
@@ -47,7 +47,7 @@ async def prepare_first_start(plane: Plane) -> Credentials:
         pending = await get_first_start(connection)
         if pending is not None:
             return _opened(plane, pending)
-        has_password = await get_password_hash(connection) is not None
+        has_password = bool(await users.load_all(connection))
         if not has_password:
             await set_password_hash(connection, password_hash, plane.now())
         key = await _make_first_key(plane, connection)

@@ -2,6 +2,8 @@
 
 import math
 
+import msgspec
+
 from admin_api.services.plane import Plane
 from admin_api.store.keys import KeyRow
 from gateway.config.keys import digest_of
@@ -36,6 +38,18 @@ def new_key_row(plane: Plane, secret: str, name: str, revision: int) -> KeyRow:
         managed=False,
         created_at=now,
         updated_at=now,
+    )
+
+
+def rotated(row: KeyRow, secret: str, plane: Plane, until: float) -> KeyRow:
+    """The key with a new secret; that of before is valid until then, 0 = no longer. Its limits go on counting."""
+    return msgspec.structs.replace(
+        row,
+        digest=digest_of(secret, plane.pepper),
+        hint=secret_hint(secret),
+        counted_as=row.counted_as or row.digest,
+        old_digest=row.digest if until else "",
+        old_until=until,
     )
 
 

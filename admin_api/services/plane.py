@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from redis.asyncio import Redis
 
 from admin_api.auth.actor import SYSTEM, Actor
-from admin_api.auth.throttle import LoginThrottle
+from admin_api.auth.throttle import ACCOUNT_FAILURES, ACCOUNT_WINDOW_S, LoginThrottle
 from admin_api.publish import Publisher
 from admin_api.services.audit import write_trail
 from admin_api.services.job_status import JobStatus
@@ -62,6 +62,7 @@ class Plane:
         self.actor = SYSTEM
         self.started_at = now()
         self.throttle = LoginThrottle(now)
+        self.lock_out = LoginThrottle(now, ACCOUNT_FAILURES, ACCOUNT_WINDOW_S)
         self.config_file = ConfigFileState()
         self.unreadable_secrets = 0
         self.shipped_prices = shipped_prices

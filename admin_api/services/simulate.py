@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from admin_api.publish import build_snapshot
+from admin_api.publish import build_snapshot, key_entry
 from admin_api.services.plane import Plane
 from admin_api.store.database import get_revision
 from admin_api.store.keys import KeyRow
@@ -27,6 +27,7 @@ from gateway.routing.speed import Speed
 from gateway.routing.view import Beliefs
 from gateway.runtime import Runtime, compile_runtime
 from gateway.state import keys as redis_keys
+from gateway.state.keyring import caller_of
 from gateway.state.rest_table import RestState
 from gateway.state.rests_admin import read_rests
 
@@ -139,7 +140,7 @@ def _plan(
 def _caller(key: KeyRow | None) -> Caller:
     if key is None:
         return ANONYMOUS
-    return Caller(key.id, key.name, key.digest, key.version, tuple(key.allowed_models))
+    return caller_of(key.digest, key_entry(key))
 
 
 async def _rests(redis: Redis, states: States) -> tuple[list[RestState], bool]:

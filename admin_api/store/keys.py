@@ -12,7 +12,11 @@ from gateway.domain.caching import CacheSwitch
 
 
 class KeyRow(msgspec.Struct, frozen=True):
-    """`revision` is the one that changed this row last; `hint` is what may be shown of the secret."""
+    """`revision` is the one that changed this row last; `hint` is what may be shown of the secret.
+
+    A key that was rotated has its secret of before (`old_digest`) until `old_until`, unix seconds; `counted_as` is its
+    first digest, under which its limits go on counting. `warn_share` of the budget spent is told; 0 = never.
+    """
 
     id: str
     name: str
@@ -37,6 +41,18 @@ class KeyRow(msgspec.Struct, frozen=True):
     managed: bool
     created_at: float
     updated_at: float
+    allowed_providers: list[str] = []
+    allowed_endpoints: list[str] = []
+    allowed_ips: list[str] = []
+    warn_share: float = 0.8
+    counted_as: str = ""
+    old_digest: str = ""
+    old_until: float = 0.0
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Of its secret, and of the one before while it has one."""
+        return (self.digest, self.old_digest) if self.old_digest else (self.digest,)
 
 
 keys = Collection(tables.api_keys, KeyRow, tables.api_keys.c.created_at, tables.api_keys.c.id)
@@ -45,6 +61,29 @@ keys = Collection(tables.api_keys, KeyRow, tables.api_keys.c.created_at, tables.
 async def get_key_by_digest(connection: AsyncConnection, digest: str) -> KeyRow | None:
     found = await keys.load_all(connection, tables.api_keys.c.digest == digest)
     return found[0] if found else None
+
+
+async def load_keys_page(
+    connection: AsyncConnection, before: tuple[float, str] | None, limit: int, search: str = ""
+) -> list[KeyRow]:
+    """Newest first, those made before the place `(created_at, id)` if it is given; `search` is a part of the name."""
+    table = tables.api_keys
+    statement = sa.select(table).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(sa.tuple_(table.c.created_at, table.c.id) < sa.tuple_(*before))
+    if search:
+        statement = statement.where(table.c.name.icontains(search, autoescape=True))
+    return [KeyRow(**row._mapping) for row in await connection.execute(statement)]
+
+
+async def load_keys_with_budget(connection: AsyncConnection) -> list[KeyRow]:
+    return await keys.load_all(connection, tables.api_keys.c.budget_nano_usd > 0, tables.api_keys.c.is_active)
+
+
+async def load_outlived(connection: AsyncConnection, now: float) -> list[KeyRow]:
+    """Rotated keys whose secret of before is valid no longer."""
+    table = tables.api_keys
+    return await keys.load_all(connection, table.c.old_digest != "", table.c.old_until <= now)
 
 
 async def load_keys_since(connection: AsyncConnection, revision: int) -> list[KeyRow]:
@@ -61,10 +100,13 @@ async def load_keys_after(connection: AsyncConnection, key_id: str, limit: int) 
 async def load_active_digests(connection: AsyncConnection, among: Sequence[str] | None = None) -> set[str]:
     """Digests of the keys that are active: all of them, or those `among` (at most some thousand)."""
     table = tables.api_keys
-    statement = sa.select(table.c.digest).where(table.c.is_active)
-    if among is not None:
-        statement = statement.where(table.c.digest.in_(among))
-    return set((await connection.execute(statement)).scalars())
+    found: set[str] = set()
+    for column in (table.c.digest, table.c.old_digest):
+        statement = sa.select(column).where(table.c.is_active, column != "")
+        if among is not None:
+            statement = statement.where(column.in_(among))
+        found.update((await connection.execute(statement)).scalars())
+    return found
 
 
 async def load_removed_since(connection: AsyncConnection, revision: int) -> list[str]:

@@ -109,6 +109,13 @@ api_keys = sa.Table(
     sa.Column("is_no_log", sa.Boolean, nullable=False),
     sa.Column("cache_scope", sa.String(100), nullable=False),
     sa.Column("cache", sa.String(10), nullable=False, server_default=""),
+    sa.Column("allowed_providers", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("allowed_endpoints", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("allowed_ips", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("warn_share", sa.Double, nullable=False, server_default="0.8"),
+    sa.Column("counted_as", sa.String(64), nullable=False, server_default=""),
+    sa.Column("old_digest", sa.String(64), nullable=False, server_default=""),
+    sa.Column("old_until", sa.Double, nullable=False, server_default="0"),
     sa.Column("unshaped", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False),
@@ -145,6 +152,8 @@ connection_tests = sa.Table(
     sa.Column("latency_ms", sa.Double, nullable=False),
 )
 
+sa.Index("ix_api_keys_created", api_keys.c.created_at, api_keys.c.id)
+
 key_tombstones = sa.Table(
     "key_tombstones",
     metadata,
@@ -170,12 +179,18 @@ prices = sa.Table(
     sa.UniqueConstraint("model", "valid_from", name="prices_natural"),
 )
 
-admin_password = sa.Table(
-    "admin_password",
+users = sa.Table(
+    "users",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False, unique=True),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False),
+    sa.Column("last_login_at", sa.Double, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
 )
 
 first_start = sa.Table(
@@ -190,8 +205,11 @@ sessions = sa.Table(
     "sessions",
     metadata,
     sa.Column("token_hash", sa.String(64), primary_key=True),
-    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("user_id", sa.String(100), nullable=False, index=True),
+    sa.Column("address", sa.String(100), nullable=False),
+    sa.Column("agent", sa.String(200), nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
     sa.Column("expires_at", sa.Double, nullable=False),
 )
 
@@ -203,6 +221,10 @@ admin_tokens = sa.Table(
     sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
     sa.Column("role", sa.String(20), nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("expires_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("last_used_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("created_by", sa.String(200), nullable=False, server_default=""),
 )
 
 revision = sa.Table(

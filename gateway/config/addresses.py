@@ -44,6 +44,30 @@ def reach_of_address(address: IPAddress) -> Reach:
     return "public" if address.is_global else "private"
 
 
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """An address, a CIDR range, or IPv4 with `*` for its last parts (`10.0.*.*`); None when it is none of these."""
+    text = text.strip()
+    if "*" in text:
+        parts = text.split(".")
+        known = next((place for place, part in enumerate(parts) if part == "*"), 4)
+        if len(parts) != 4 or any(part != "*" for part in parts[known:]):
+            return None
+        text = ".".join((*parts[:known], *("0" for _ in parts[known:]))) + f"/{8 * known}"
+    try:
+        return ipaddress.ip_network(text.removeprefix("::ffff:") if "." in text else text, strict=False)
+    except ValueError:
+        return None
+
+
+def plain_address(text: str) -> IPAddress | None:
+    """A peer's address, an IPv4 one in IPv6's clothes as what it is; None when it is none (a unix socket)."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+
+
 def is_host_allowed(host: str, base_url: str) -> bool:
     """Whether a `Host` header may be believed on loopback: local names, and that of `BASE_URL`.
 

@@ -96,6 +96,10 @@ class FileKey(msgspec.Struct, frozen=True):
     name: str
     secret: str
     allowed_models: tuple[str, ...] = ()
+    allowed_providers: tuple[str, ...] = ()
+    allowed_endpoints: tuple[str, ...] = ()
+    allowed_ips: tuple[str, ...] = ()
+    warn_share: float = 0.8
     rpm: int = 0
     tpm: int = 0
     concurrency: int = 0
@@ -332,6 +336,10 @@ def _key(shape: KeyShape) -> FileKey:
         name=shape.name,
         secret=shape.secret,
         allowed_models=shape.allowed_models,
+        allowed_providers=shape.allowed_providers,
+        allowed_endpoints=shape.allowed_endpoints,
+        allowed_ips=shape.allowed_ips,
+        warn_share=shape.budget.warn if shape.budget else 0.8,
         rpm=shape.rpm,
         tpm=shape.tpm,
         concurrency=shape.concurrency,

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.config.addresses import reach_of_host
+from gateway.config.addresses import network_of, reach_of_host
 from gateway.config.combo_config import config_problems
 from gateway.config.file_shape import (
     AliasShape,
@@ -161,6 +161,9 @@ def check_keys(items: Sequence[Item[KeyShape]], problems: Problems) -> None:
     for item in items:
         if not re.fullmatch(r"[\x21-\x7e]+", item.value.secret):
             item.note(problems, "secret", "must be visible ASCII characters without spaces, as it travels in a header")
+        for text in item.value.allowed_ips:
+            if network_of(text) is None:
+                item.note(problems, "allowed_ips", f"{text!r} is no address, no CIDR range, and not like 10.0.*.*")
         try:
             expiry_seconds(item.value.expires)
         except ValueError:

@@ -104,6 +104,8 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
 
     usd: Amount
     period: BudgetPeriod
+    warn: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    """The part of it from which callers are told in a header; 0 = never."""
 
 
 class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +114,9 @@ class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     secret: KeySecret
     allowed_models: tuple[Model, ...] = ()
+    allowed_providers: tuple[Name, ...] = ()
+    allowed_endpoints: tuple[Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_/.:{}*?-]*$", max_length=200)], ...] = ()
+    allowed_ips: tuple[Annotated[str, Meta(min_length=1, max_length=60)], ...] = ()
     rpm: Count = 0
     tpm: Count = 0
     concurrency: Count = 0

@@ -187,6 +187,12 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     unshaped: tuple[ShapingStep, ...] = ()
     """Steps of request shaping that the key is spared."""
     expires_at: float = 0.0
+    allowed_providers: tuple[str, ...] = ()
+    allowed_endpoints: tuple[str, ...] = ()
+    allowed_ips: tuple[str, ...] = ()
+    counted_as: str = ""
+    """The digest under which its limits are counted; empty = its own. All secrets of one key count as one."""
+    warn_nano_usd: int = 0
 
 
 def proxy_owner(level: str) -> str:

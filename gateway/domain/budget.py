@@ -41,6 +41,11 @@ def period_of(kind: str, at: float) -> Period:
     return Period(name, start.timestamp(), end.timestamp())
 
 
+def told_spent(nano_usd: int, most: int, kind: str) -> str:
+    """How much of a budget is used, for a header: `0.8123 of 1.0000 USD daily`. Money of open requests is in it."""
+    return f"{nano_usd / 1e9:.4f} of {most / 1e9:.4f} USD {kind or 'monthly'}"
+
+
 class TierBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What all requests to connections of one tier may cost together in a period. A request under way may go above it."""
 

@@ -1,9 +1,20 @@
 """Who is asking."""
 
+import ipaddress
+
 import msgspec
 
 from gateway.domain.caching import CacheSwitch
 from gateway.domain.shaping import ShapingStep
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Door(msgspec.Struct, frozen=True):
+    """Where a key may come from (`networks`), and at which paths (`endpoints`, patterns); empty = anywhere."""
+
+    endpoints: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -37,6 +48,19 @@ class Caller(msgspec.Struct, frozen=True):
     """Keys of one scope share answers; a key without one shares them with nobody."""
     cache: CacheSwitch = ""
     single_flight: CacheSwitch = ""
+    providers: frozenset[str] = frozenset()
+    """Ids or prefixes of the providers that it may reach; empty = all."""
+    door: Door | None = None
+    """None for most keys: then nothing is asked."""
+    counted_as: str = ""
+    """The digest under which its limits are counted, when that is another: a key that was rotated goes on counting."""
+    warn_nano_usd: int = 0
+    """From so much spent of its budget on it is told in a header; 0 = never."""
+
+    @property
+    def counter(self) -> str:
+        """Names its windows and what it spent."""
+        return self.counted_as or self.digest
 
     @property
     def has_limits(self) -> bool:

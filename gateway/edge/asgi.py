@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from gateway.admission.permit import pass_door
 from gateway.config.addresses import is_host_allowed
 from gateway.config.settings import Settings
 from gateway.dialects.ollama.tags import encode_version
@@ -168,6 +169,8 @@ class Edge:
             if endpoint.operation == "later":
                 raise NotBuilt(f"{endpoint.template} is not available in this version")
             caller = await identify(secret_of(named, scope["query_string"], endpoint.dialect), self._tools)
+            if caller.door is not None:
+                pass_door(caller.door, endpoint.template, self._peer(scope))
             if endpoint.operation in ("chat", "count_tokens"):
                 self._admit(caller)
         except GatewayError:
@@ -220,12 +223,17 @@ class Edge:
         if self._relay is None:
             await throw_away(receive)
             raise NotFound("there is nothing here; the API is under /v1", code="unknown_path")
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        forwarded_for = _header(headers, b"x-forwarded-for").decode("latin-1")
-        direct = scope["client"][0] if scope.get("client") else ""
-        peer = peer_address(direct, forwarded_for, self._settings.trusted_proxies)
-        status = await self._relay.relay(scope, receive, reply, peer)
+        status = await self._relay.relay(scope, receive, reply, self._peer(scope))
         self._tools.metrics.relayed_requests.add((str(status),))
+
+    def _peer(self, scope: Scope) -> str:
+        """The caller's address, behind trusted proxies; empty where there is none."""
+        direct = scope["client"][0] if scope.get("client") else ""
+        trusted = self._settings.trusted_proxies
+        if not trusted:
+            return direct
+        hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        return peer_address(direct, hops.decode("latin-1"), trusted)
 
 
 class _CallerWatch:
@@ -295,10 +303,6 @@ def _broken_off() -> BadRequest:
 
 def _unknown_path(method: str, raw_path: str) -> NotFound:
     return NotFound(f"there is no {method} {raw_path[:200]} here", code="unknown_path")
-
-
-def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bytes:
-    return next((value for name, value in headers if name == wanted), b"")
 
 
 def _caller_request_id(value: bytes) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from gateway.admission.permit import may_use
+from gateway.admission.permit import may_list
 from gateway.dialects.ollama.tags import encode_tags
 from gateway.domain.caller import Caller
 from gateway.domain.dialect import CallerDialect
@@ -40,7 +40,7 @@ def list_models(
     catalog: Catalog, caller: Caller, dialect: CallerDialect = "openai_chat", query_string: bytes = b""
 ) -> bytes:
     """What this key may use. Raises BadRequest for a page that cannot be."""
-    names = [(name, owner) for name, owner in catalog.listed if may_use(caller, name)]
+    names = [(name, owner) for name, owner in catalog.listed if may_list(caller, name, owner)]
     match dialect:
         case "anthropic_messages":
             return _anthropic_page([name for name, _ in names], catalog, _query(query_string))
@@ -56,7 +56,7 @@ def get_model(catalog: Catalog, caller: Caller, model: str, dialect: CallerDiale
     """One model. Raises NotFound with near names."""
     asked = model.removeprefix("models/") if dialect == "gemini" else model
     for name, owner in catalog.listed:
-        if name == asked and may_use(caller, name):
+        if name == asked and may_list(caller, name, owner):
             return _encode(_entry(name, owner, catalog, dialect))
     raise unknown_model(asked, catalog)
 

@@ -99,17 +99,19 @@ def lay_plan(
     tickets: Tickets | None = None,
     session: Session | None = None,
     allowed: Callable[[str], bool] | None = None,
+    providers: frozenset[str] = frozenset(),
     expected_tokens: int = EXPECTED_TOKENS,
     now: float = 0.0,
 ) -> Plan:
     """Order a resolution's models by the combo's strategy, and each model's connections by theirs.
 
     `chance` is a random number in [0, 1); `tickets` are asked for at most once a cursor; `allowed` judges `prefix/model`
-    for this key; `now` is an instant of the clock of `View.speed`. Raises NotFound (nothing offers it), BadRequest
+    for this key, which may reach `providers` only (ids or prefixes, empty = all); `now` is an instant of the clock of `View.speed`. Raises NotFound (nothing offers it), BadRequest
     (nothing can do it), Forbidden (`allowed`), Unavailable (all of it rests, or its tiers are spent); the error's
     `decision` tells of what was dropped.
     """
     planning = _Planning(resolution, catalog, settings, view, session)
+    planning.providers = providers
     planning.case = Case(catalog, view, Draws(planning.chance(chance)), tickets, 1, expected_tokens, now)
     models = planning.able(resolution.models, needs, allowed)
     stages = planning.ordered(models) if models else []
@@ -126,6 +128,7 @@ class _Planning:
     """The work on one plan."""
 
     case: Case
+    providers: frozenset[str] = frozenset()
 
     def __init__(
         self, resolution: Resolution, catalog: Catalog, settings: RoutingSettings, view: View, session: Session | None
@@ -163,6 +166,9 @@ class _Planning:
                 self._drop(model.model, None, "no_connection", model.provider)
                 continue
             if allowed is not None and not allowed(f"{offer.accounts[0].prefix}/{model.model}"):
+                self._drop(model.model, offer, "not_allowed")
+                continue
+            if self.providers and self.providers.isdisjoint((model.provider, offer.accounts[0].prefix)):
                 self._drop(model.model, offer, "not_allowed")
                 continue
             if needs is not NO_NEEDS:

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from gateway.config.snapshot import decode_key_entry
-from gateway.domain.budget import Period, period_of
+from gateway.domain.budget import Period, period_of, told_spent
 from gateway.domain.caller import Caller
 from gateway.domain.errors import OverLimit, Unavailable
 from gateway.domain.record import RequestRecord, encode_record
@@ -90,6 +90,8 @@ class Hold(msgspec.Struct, frozen=True):
     local: Slot | None = None
     is_owed: bool = False
     packed: _Limited | None = None
+    budget_warning: bytes = b""
+    """What is spent and held of the key's budget, in words, once its operator wants it told."""
 
 
 NO_HOLD = Hold()
@@ -233,7 +235,7 @@ class Holds:
         start = packed_run(_TAKE, 1 + len(names) + 3, len(names), *names, caller.version)
         if len(self._packed) >= MAX_PACKED:
             del self._packed[next(iter(self._packed))]
-        packed = self._packed[caller.digest] = _Packed(caller.version, start, Hold(caller.digest))
+        packed = self._packed[caller.digest] = _Packed(caller.version, start, Hold(caller.counter))
         return packed
 
     async def _take_limited(
@@ -275,6 +277,10 @@ class Holds:
             raise
         assert isinstance(answer, list)
         if answer[0] == 1:
+            if len(answer) > 1:
+                self._metrics.budget_warnings.add(())
+                told = told_spent(answer[1], caller.budget_nano_usd, caller.budget_period)
+                return msgspec.structs.replace(hold, budget_warning=told.encode())
             return hold
         if answer[0] == 3:
             raise self._over_limit(caller, answer[1].decode(), float(answer[2]))
@@ -287,9 +293,9 @@ class Holds:
 
     def _hold_of(self, caller: Caller, packed: _Limited, tokens: int, nano_usd: int) -> Hold:
         if not (caller.concurrency or caller.tpm or caller.budget_nano_usd):
-            return Hold(caller.digest)
+            return Hold(caller.counter)
         return Hold(
-            caller.digest,
+            caller.counter,
             self._worker,
             caller.concurrency > 0,
             max(tokens, 0) if caller.tpm else 0,
@@ -300,28 +306,29 @@ class Holds:
         )
 
     def _pack_limited(self, caller: Caller) -> _Limited:
-        digest, now = caller.digest, self._wall()
+        digest, now = caller.counter, self._wall()
         money, ends_at = "", 0.0
         if caller.budget_nano_usd:
             period = self._period(caller.budget_period)
             money, ends_at = keys.key_money(digest, period.name), period.ends_at
         window = keys.key_tokens(digest)
         names = (
-            keys.key(digest), keys.KEYRING_EPOCH, self._inflight, keys.key_minute(digest), keys.key_open(digest), window,
+            keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight, keys.key_minute(digest), keys.key_open(digest), window,
             money or window, self._held,
         )  # fmt: skip
         settle_names = (keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, money or window)
+        warns = ("", caller.warn_nano_usd) if money and caller.warn_nano_usd else ()
         limits = (self._worker, keys.OPEN_TTL_S, caller.rpm, caller.concurrency, caller.tpm)
         if len(self._limited) >= MAX_PACKED:
             del self._limited[next(iter(self._limited))]
-        packed = self._limited[digest] = _Limited(
+        packed = self._limited[caller.digest] = _Limited(
             version=caller.version,
             made_at=now,
             fresh_until=min(now + PACKED_S, ends_at) if ends_at else now + PACKED_S,
-            start=packed_run(_TAKE, 1 + len(names) + 13, len(names), *names, caller.version),
+            start=packed_run(_TAKE, 1 + len(names) + (15 if warns else 13), len(names), *names, caller.version),
             limits=_packed_parts(*limits),
             budget=_packed_parts(caller.budget_nano_usd),
-            end=_packed_parts(self._lifetime(money, ends_at), keys.HELD_TTL_S),
+            end=_packed_parts(self._lifetime(money, ends_at), keys.HELD_TTL_S, *warns),
             settle_start=packed_run(_SETTLE, 1 + len(settle_names) + 8, len(settle_names), *settle_names),
             settle_limits=_packed_parts(self._max_stream_entries, self._worker),
             money=money,
@@ -391,7 +398,7 @@ class Holds:
         if not caller.has_limits:
             return hold
         owes = if_unseen == "always" or not is_away
-        open_here = self.open_by_key.get(caller.digest, 0) - 1  # it is counted itself
+        open_here = self.open_by_key.get(caller.counter, 0) - 1  # it is counted itself
         slot = self._local.admit(caller, hold.tokens, open_here, owes=owes)
         if not hold.slot_worker:
             return hold

@@ -4,14 +4,16 @@
 the last-good file) has seen go on working. `take` compares versions, so a stale entry never outlives one request.
 """
 
+import ipaddress
 import time
 from pathlib import Path
 
 import msgspec
 
+from gateway.config.addresses import network_of
 from gateway.config.keys import Digester
 from gateway.config.snapshot import KeyEntry, decode_key_entry
-from gateway.domain.caller import Caller
+from gateway.domain.caller import Caller, Door
 from gateway.domain.errors import Unauthorized, Unavailable
 from gateway.state import keys
 from gateway.state.resp import RespClient, StateAway
@@ -54,26 +56,7 @@ class Keyring:
 
     def learn(self, digest: str, entry: KeyEntry) -> Caller:
         """Keep an entry that Redis gave."""
-        caller = Caller(
-            key_id=entry.id,
-            key_name=entry.name,
-            digest=digest,
-            version=entry.version,
-            allowed_models=entry.allowed_models,
-            expires_at=entry.expires_at,
-            is_strict=entry.is_strict,
-            rpm=entry.rpm,
-            concurrency=entry.concurrency,
-            tpm=entry.tpm,
-            budget_nano_usd=entry.budget_nano_usd,
-            budget_period=entry.budget_period,
-            priority=entry.priority,
-            is_no_log=entry.is_no_log,
-            cache_scope=entry.cache_scope,
-            cache=entry.cache,
-            single_flight=entry.single_flight,
-            unshaped=entry.unshaped,
-        )
+        caller = caller_of(digest, entry)
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))
             del self.callers[oldest]
@@ -128,6 +111,46 @@ class Keyring:
         temporary = self._path.with_suffix(f".{id(self):x}.new")
         temporary.write_bytes(msgspec.json.encode(newest))
         temporary.replace(self._path)
+
+
+def caller_of(digest: str, entry: KeyEntry) -> Caller:
+    """The caller that an entry of the keyring makes. Pure."""
+    return Caller(
+        key_id=entry.id,
+        key_name=entry.name,
+        digest=digest,
+        version=entry.version,
+        allowed_models=entry.allowed_models,
+        expires_at=entry.expires_at,
+        is_strict=entry.is_strict,
+        rpm=entry.rpm,
+        concurrency=entry.concurrency,
+        tpm=entry.tpm,
+        budget_nano_usd=entry.budget_nano_usd,
+        budget_period=entry.budget_period,
+        priority=entry.priority,
+        is_no_log=entry.is_no_log,
+        cache_scope=entry.cache_scope,
+        cache=entry.cache,
+        single_flight=entry.single_flight,
+        unshaped=entry.unshaped,
+        providers=frozenset(entry.allowed_providers),
+        door=_door(entry),
+        counted_as=entry.counted_as,
+        warn_nano_usd=entry.warn_nano_usd,
+    )
+
+
+def _door(entry: KeyEntry) -> Door | None:
+    if not entry.allowed_endpoints and not entry.allowed_ips:
+        return None
+    # Checked before it was published; an entry that is no network matches nobody rather than everybody.
+    networks = tuple(network for text in entry.allowed_ips if (network := network_of(text)) is not None)
+    return Door(entry.allowed_endpoints, networks or ((_NOWHERE,) if entry.allowed_ips else ()))
+
+
+_NOWHERE = ipaddress.ip_network("0.0.0.0/32")
+"""No caller comes from there."""
 
 
 async def _read(redis: RespClient, digest: str) -> tuple[bytes | None, object]:

@@ -68,7 +68,7 @@ class LocalLimits:
         The slot is given so that its tokens can be set right.
         """
         now = int(self._clock())
-        window = self._window(caller.digest)
+        window = self._window(caller.counter)
         window.slide(now)
         if caller.concurrency and open_here >= self._share(caller.concurrency):
             raise OverLimit("concurrency", caller.concurrency, 1.0)

@@ -43,6 +43,12 @@ DEFINITIONS = (
     Definition("omniroute_estimated_usage", "counter", ("provider",), "Requests whose usage was counted here."),
     Definition("omniroute_attempts", "counter", ("provider", "outcome"), "Upstream attempts by how they ended."),
     Definition("omniroute_retries", "counter", ("verdict",), "Calls beyond a request's first: made, or refused to spare providers."),
+    Definition(
+        "omniroute_budget_warnings", "counter", (), "Requests of keys that have spent the part of their budget they warn at."
+    ),
+    Definition(
+        "omniroute_address_refusals", "counter", ("reason",), "Requests refused for where they came from: blocked, banned, rate."
+    ),
     Definition("omniroute_auth_refusals", "counter", ("reason",), "Requests refused before they had a valid key."),
     Definition("omniroute_shed_requests", "counter", ("class", "reason"), "Requests refused because a worker had too much to do."),
     Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault."),
@@ -131,6 +137,8 @@ class Metrics:
         self.estimated_usage = Counter()
         self.attempts = Counter()
         self.retries = Counter()
+        self.budget_warnings = Counter()
+        self.address_refusals = Counter()
         self.auth_refusals = Counter()
         self.shed_requests = Counter()
         self.streams_interrupted = Counter()

@@ -90,8 +90,8 @@ async def test_logging_out_ends_the_session_on_the_server(client):
 
 async def test_an_admin_token_needs_no_csrf_and_a_viewers_may_only_look(plane, client):
     async with plane.database.write() as connection:
-        admin = await create_admin_token(connection, "ci", "owner", plane.now())
-        viewer = await create_admin_token(connection, "wall", "viewer", plane.now())
+        _, admin = await create_admin_token(connection, "ci", "owner", plane.now())
+        _, viewer = await create_admin_token(connection, "wall", "viewer", plane.now())
     for token, status in ((admin, 201), (viewer, 403), (ADMIN_TOKEN, 201), ("omni-admin-guess", 401)):
         answer = await client.post("/api/keys", json={"name": "n"}, headers={"authorization": f"Bearer {token}"})
         assert answer.status_code == status

@@ -162,7 +162,7 @@ async def test_with_redis_away_it_says_that_it_does_not_know(admin, ids, plane):
 
 async def test_a_viewer_may_ask(plane, client, ids):
     async with plane.database.write() as connection:
-        viewer = await create_admin_token(connection, "wall", "viewer", plane.now())
+        _, viewer = await create_admin_token(connection, "wall", "viewer", plane.now())
     headers = {"authorization": f"Bearer {viewer}"}
     answer = await client.post("/api/routing/simulate", json={"model": "local/m1"}, headers=headers)
     assert answer.status_code == 200

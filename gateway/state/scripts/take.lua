@@ -9,8 +9,9 @@
 -- For a key with limits also (a limit of 0 is none):
 -- ARGV[4] worker   ARGV[5] lifetime of a worker's count, s   ARGV[6] requests a minute   ARGV[7] open requests
 -- ARGV[8] tokens a minute   ARGV[9] tokens to reserve   ARGV[10] nano-dollars a period   ARGV[11] nano-dollars to hold
--- ARGV[12] lifetime of KEYS[7], s, 0 = for ever   ARGV[13] lifetime of KEYS[8], s   ARGV[14] now (tests only)
--- Returns {1} admitted; {2, entry} the key has changed, nothing taken; {0} no such key; {-1} keys are not loaded here;
+-- ARGV[12] lifetime of KEYS[7], s, 0 = for ever   ARGV[13] lifetime of KEYS[8], s   ARGV[14] now (tests only, else empty or left out)
+-- ARGV[15] nano-dollars spent from which on it is told, for keys with a budget; may be left out
+-- Returns {1} admitted, {1, nano-dollars} with what is spent and held now, once that is ARGV[15]; {2, entry} the key has changed, nothing taken; {0} no such key; {-1} keys are not loaded here;
 --         {3, which, seconds} over the limit "rpm", "tpm", "concurrency" or "budget", nothing taken; capacity may be
 --         back then, -1 = only when the period ends.
 -- Taking twice with one id is the same as taking once. A second counts until it is wholly outside the last 60 s, so
@@ -35,7 +36,7 @@ local function refuse(which, seconds)
   return {3, which, seconds}
 end
 
-local now = tonumber(ARGV[14] or call("TIME")[1])
+local now = tonumber(ARGV[14]) or tonumber(call("TIME")[1])
 local worker, lifetime = ARGV[4], tonumber(ARGV[5])
 local rpm, most, tpm, budget = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
 
@@ -186,4 +187,5 @@ if most > 0 or tpm > 0 or budget > 0 then
   call("HSET", KEYS[8], ARGV[2], holds)
   if is_renewing then call("EXPIRE", KEYS[8], ARGV[13]) end
 end
+if ARGV[15] and spent + held + money >= tonumber(ARGV[15]) then return {1, spent + held + money} end
 return {1}
