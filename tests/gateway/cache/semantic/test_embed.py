@@ -61,7 +61,7 @@ async def test_the_text_is_asked_for_in_openais_shape_and_its_tokens_are_told() 
         whole(200, b'{"data":[]}'), whole(200, b'{"data":[{"embedding":[]}]}'), whole(200, b'{"data":[{"embedding":[0,0]}]}'),
         whole(200, b'{"data":[{"embedding":["a"]}]}'), [head(200), cut()], UpstreamFault("refused", "nobody is there"),
     ],
-    ids=str,
+    ids=["500", "empty", "no data", "list", "page", "no vector", "empty vector", "zeros", "words", "cut", "refused"],
 )  # fmt: skip
 async def test_what_is_no_vector_is_a_failure(script: Any) -> None:
     assert await Setting({"a": [script]}).ask() == "failed"
