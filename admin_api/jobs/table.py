@@ -4,6 +4,7 @@ from admin_api.auth.sessions import IDLE_LIFETIME_S
 from admin_api.jobs.adopt_spool import AdoptSpoolJob
 from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
+from admin_api.jobs.reconcile import ReconcileJob
 from admin_api.jobs.runner import Job
 from admin_api.jobs.usage import FoldHoursJob, TopKeysJob, TurnPricesJob
 from admin_api.services.old_secrets import end_old_secrets
@@ -44,6 +45,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         # Each machine has its own spool folder, and the files' own locks decide who takes them.
         Job("adopt-spool", every_s=2.0, run=AdoptSpoolJob(plane), is_shared=False, limit_s=600.0),
         Job("purge", every_s=3600.0, run=purge),
+        Job("reconcile", every_s=15.0, run=ReconcileJob(plane)),
         Job("fold-hours", every_s=3600.0, run=FoldHoursJob(plane)),
         Job("top-keys", every_s=60.0, run=TopKeysJob(plane), limit_s=300.0),
         Job("turn-prices", every_s=30.0, run=TurnPricesJob(plane)),

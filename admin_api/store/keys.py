@@ -138,3 +138,10 @@ async def find_key_id(connection: AsyncConnection, name: str) -> str:
         await connection.execute(sa.select(tables.api_keys.c.id).where(tables.api_keys.c.name == name).limit(1))
     ).scalar()
     return name if found is None else str(found)
+
+
+async def load_budget_keys(connection: AsyncConnection, after: str, limit: int) -> list[KeyRow]:
+    """A page of the keys that have a budget and are in use, by id."""
+    columns = tables.api_keys.c
+    statement = sa.select(tables.api_keys).where(columns.id > after, columns.budget_nano_usd > 0, columns.is_active)
+    return [KeyRow(**row._mapping) for row in await connection.execute(statement.order_by(columns.id).limit(limit))]

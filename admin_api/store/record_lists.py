@@ -156,3 +156,10 @@ def _read_cursor(cursor: str) -> tuple[float, str]:
     except ValueError:
         pass
     raise BadCursor("is not a cursor of this list")
+
+
+async def load_own_calls_cost(connection: AsyncConnection, key_id: str, since: float) -> int:
+    """Nano-dollars of calls that the gateway made for itself in the name of a key (vectors of questions)."""
+    cost = sa.func.coalesce(sa.func.sum(_records.c.cost_nano_usd), 0)
+    where = (_records.c.key_id == key_id, _records.c.at >= since, _records.c.endpoint == "semantic_embeddings")
+    return int((await connection.execute(sa.select(cost).where(*where))).scalar_one())

@@ -150,6 +150,9 @@ def key_money(digest: str, period: str) -> str:
     return f"{SCHEMA}:money:{{k:{digest}}}:{period}"
 
 
+MONEY_COMPARED = f"{SCHEMA}:money:compared"
+"""string, no expiry: set once counters of money have been compared with the ledger. Missing = the server was emptied."""
+
 PERIOD_SLACK_S = 3600
 """A request that began before its period's end is charged to it; workers' clocks may differ."""
 
