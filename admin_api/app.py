@@ -23,6 +23,7 @@ from admin_api.resources import (
     cache,
     combos,
     health,
+    ip_filter,
     keys,
     models,
     names,
@@ -75,6 +76,7 @@ RESOURCES = (
     audit,
     users,
     tokens,
+    ip_filter,
     pages,
 )
 

@@ -348,6 +348,7 @@ def routing_settings(values: dict[str, Any], *, is_demo_enabled: bool) -> Routin
         "shaping": values.get("shaping", {}),
         "progress_s": values.get("progressS", default.progress_s),
         "explains_all": values.get("explainsAll", default.explains_all),
+        "ip_filter": values.get("ipFilter", {}),
         "blocked_providers": values.get("blockedProviders", default.blocked_providers),
         "proxies": {level: kept["proxy"] for level, kept in values.get("proxies", {}).items()},
         "is_demo_enabled": is_demo_enabled,

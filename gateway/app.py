@@ -44,6 +44,7 @@ from gateway.relay.retries import Retries
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
 from gateway.runtime import RuntimeHolder
+from gateway.state.address_limits import AddressLimits
 from gateway.state.cursors import Cursors
 from gateway.state.flight_log import FlightLog
 from gateway.state.holds import Holds
@@ -140,6 +141,7 @@ class App:
         self._retries = Retries(self._retry_budget, time.monotonic, random.random)
         self._standing = Standing(rests, tiers.is_spent)
         hearsay = Hearsay(self._standing, Views(redis, worker))
+        self._addresses = addresses = AddressLimits(redis, time.monotonic)
         self._cursors = cursors = Cursors(redis, worker, time.monotonic)
         self._cache_redis = (
             RespClient(settings.redis_cache_url, budget_s=BUDGET_S) if settings.redis_cache_url else None
@@ -177,6 +179,7 @@ class App:
             grammar_sample=settings.grammar_sample,
             envelopes=Envelopes(settings.api_key_secret.encode()),
             open_exchanges=self._open_exchanges,
+            addresses=addresses,
         )
         self._relay = AdminRelay(settings.admin_socket) if self._relays else None
         self._edge = Edge(settings, self._tools, self._health, self._relay, os.urandom)
@@ -320,6 +323,7 @@ class App:
             ("speeds", self._standing.speeds),
             ("other_workers", self._standing.heard_of),
             ("cursors", len(self._cursors)),
+            ("refused_addresses", len(self._addresses.refused)),
             ("tier_counters", len(self._tiers)),
             ("limited_connections", self._slots.accounts),
             ("learned_limits", self._slots.learned),

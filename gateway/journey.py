@@ -60,6 +60,7 @@ from gateway.routing.strategies import Tickets
 from gateway.runtime import Runtime, RuntimeHolder
 from gateway.shaping.pii import Redactor, StreamRedactor
 from gateway.shaping.shaper import Shaped
+from gateway.state.address_limits import AddressLimits
 from gateway.state.holds import NO_HOLD, Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
@@ -98,6 +99,7 @@ class Tools:
     cache: ResponseCache
     flights: Flights
     loop: asyncio.AbstractEventLoop
+    addresses: AddressLimits | None = None
 
 
 async def identify(secret: bytes, tools: Tools) -> Caller:

@@ -14,6 +14,7 @@ import structlog
 from msgspec import UNSET, structs
 
 from gateway.accounting.cost import Rates
+from gateway.admission.gate import Gate, gate_of
 from gateway.admission.permit import may_use
 from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
@@ -81,6 +82,8 @@ class Runtime:
     resolutions: dict[tuple[str, str], Resolution] = field(default_factory=dict)
     rules: Mapping[str, Resilience] = field(default_factory=dict)
     """Of providers with a profile of their own: how long what fails there rests."""
+    gate: Gate | None = None
+    """None where any address may come in, as often as it likes."""
     plain_plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
     meanings: dict[tuple[str, str], str] = field(default_factory=dict)
     """Digests of what names stand for, of those that the cache was asked for; bounded as `resolutions` is."""
@@ -200,6 +203,8 @@ class RuntimeHolder:
 
     def __init__(self) -> None:
         self._current: Runtime | None = None
+        self.gate: Gate | None = None
+        """Of the current one."""
 
     @property
     def revision(self) -> int:
@@ -220,7 +225,7 @@ class RuntimeHolder:
         return self._current
 
     def swap(self, runtime: Runtime) -> None:
-        self._current = runtime
+        self._current, self.gate = runtime, runtime.gate
 
 
 async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes) -> Runtime:
@@ -255,6 +260,7 @@ def compiling_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], enc
         Rates(catalog.prices.book),
         caching=snapshot.settings.cache if snapshot.settings.cache.mode != "off" else None,
         sharing=snapshot.settings.sharing if snapshot.settings.sharing.is_wide else None,
+        gate=gate_of(snapshot.settings.ip_filter),
         shaper=compile_shaping(snapshot.settings.shaping, {combo.name: combo.config for combo in snapshot.combos}),
         rules={name: with_profile(everywhere, profile) for name, profile in profiles.items() if name != EVERY_KEY},
     )

@@ -15,6 +15,7 @@ from gateway.domain.caching import CacheSettings as CacheSettings  # noqa: PLC04
 from gateway.domain.caching import CacheSwitch as CacheSwitch  # noqa: PLC0414  (as below)
 from gateway.domain.caching import SharingSettings as SharingSettings  # noqa: PLC0414  (as below)
 from gateway.domain.dialect import ProviderDialect
+from gateway.domain.ip_filter import IpFilter as IpFilter  # noqa: PLC0414  (as below)
 from gateway.domain.rest import Profile as Profile  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as below)
 from gateway.domain.retrying import RetryBudget as RetryBudget  # noqa: PLC0414  (as below)
@@ -142,6 +143,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between two progress events of a stream whose caller asked for them."""
     proxies: dict[str, str] = {}
     """Of connections that have none of their own: by provider id, and under an empty name of all. Sealed (`proxy_owner`)."""
+    ip_filter: IpFilter = IpFilter()
     explains_all: bool = False
     """Keep the routing decision of every request, not only of those whose caller asked why."""
 

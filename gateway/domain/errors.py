@@ -11,6 +11,7 @@ GatewayError            status code             what happened
 ├─ BodyTooLarge         413    request_too_large
 ├─ UnsupportedBody      415    by case          compressed, or not JSON
 ├─ OverLimit            429    by case          a limit of the key: rate_limit_exceeded or budget_exceeded
+├─ AddressOverLimit     429    address_rate_limited  too many requests from one address
 ├─ NotBuilt             501    not_implemented  a path of the API that is not there yet
 ├─ Unavailable          503    by case          we cannot check or serve now; `retry_after_s` says when
 └─ UpstreamFailed       4xx/5xx by cause        every target failed; holds the attempts and the first real cause
@@ -95,6 +96,16 @@ class OverLimit(GatewayError):
         super().__init__(f"this API key may {what}{when}", code="budget_exceeded" if limit == "budget" else None)
         self.limit = limit
         self.most = most
+        self.retry_after_s = retry_after_s
+
+
+class AddressOverLimit(GatewayError):
+    """One address asks more often than the operator lets any."""
+
+    status, code = 429, "address_rate_limited"
+
+    def __init__(self, most: int, retry_after_s: float) -> None:
+        super().__init__(f"from one address there may be {most} requests a minute; try again in {_span(retry_after_s)}")
         self.retry_after_s = retry_after_s
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from gateway.admission.gate import Gate
 from gateway.admission.permit import pass_door
 from gateway.config.addresses import is_host_allowed
 from gateway.config.settings import Settings
@@ -102,6 +103,9 @@ class Edge:
         reply = AsgiReply(send, common, is_head_only=scope["method"] == "HEAD")
         self.open_requests += 1
         try:
+            gate = self._tools.runtimes.gate
+            if gate is not None:
+                await self._pass_gate(gate, scope, receive)
             if self._checks_host:
                 self._check_host(named.get(b"host", b""))
             if endpoint is not None:
@@ -131,6 +135,21 @@ class Edge:
             self._random, at = self._randomness(RANDOM_STOCK_BYTES), 0
         self._random_at = at + 10
         return self._random[at : at + 10]
+
+    async def _pass_gate(self, gate: Gate, scope: Scope, receive: Receive) -> None:
+        """Before anything else is looked at. Raises Forbidden, AddressOverLimit."""
+        address, addresses = self._peer(scope), self._tools.addresses
+        refusal: str = gate.judge(address, time.time())
+        try:
+            if refusal:
+                raise Forbidden("this address may not come in here", code="address_not_allowed")
+            if gate.rpm and addresses is not None:
+                refusal = "rate"
+                await addresses.take(address, gate.rpm)
+        except GatewayError:
+            self._tools.metrics.address_refusals.add((refusal,))
+            await throw_away(receive)
+            raise
 
     async def _probe(self, path: str, scope: Scope, send: Send) -> None:
         is_ready = self._tools.runtimes.is_ready and not self._health.is_draining

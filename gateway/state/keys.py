@@ -43,6 +43,11 @@ def key(digest: str) -> str:
     return f"{SCHEMA}:key:{{k:{digest}}}"
 
 
+def address_minute(address: str) -> str:
+    """string, 60 s from the first: requests that came from an address, where there is a limit on that."""
+    return f"{SCHEMA}:address:{{a:{address}}}"
+
+
 def key_minute(digest: str) -> str:
     """hash, 62 s: second -> requests of the key in it, `n` = their sum, `s` and `l` = oldest and latest second there."""
     return f"{SCHEMA}:minute:{{k:{digest}}}"
