@@ -399,6 +399,7 @@ def key_entry(row: KeyRow) -> KeyEntry:
         is_no_log=row.is_no_log,
         cache_scope=row.cache_scope,
         cache=row.cache,
+        single_flight=row.single_flight,
         unshaped=tuple(row.unshaped),  # type: ignore[arg-type]  # checked when it was stored
         expires_at=row.expires_at,
         allowed_providers=tuple(row.allowed_providers),

@@ -55,6 +55,7 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     strict: bool | msgspec.UnsetType = msgspec.UNSET
     cache_scope: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
     cache: CacheSwitch | msgspec.UnsetType = msgspec.UNSET
+    single_flight: CacheSwitch | msgspec.UnsetType = msgspec.UNSET
     unshaped: Annotated[list[ShapingStep], msgspec.Meta(max_length=10)] | msgspec.UnsetType = msgspec.UNSET
     expires_at: _Instant | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
@@ -175,6 +176,7 @@ def key_view(row: KeyRow) -> dict[str, Any]:
         "strict": row.is_strict,
         "cacheScope": row.cache_scope,
         "cache": row.cache,
+        "singleFlight": row.single_flight,
         "unshaped": row.unshaped,
         "expiresAt": row.expires_at,
         "isActive": row.is_active,
@@ -225,6 +227,7 @@ _COLUMNS = {
     "strict": "is_strict",
     "cache_scope": "cache_scope",
     "cache": "cache",
+    "single_flight": "single_flight",
     "unshaped": "unshaped",
     "expires_at": "expires_at",
     "is_active": "is_active",

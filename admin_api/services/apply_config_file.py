@@ -285,6 +285,7 @@ class _Application:
             is_no_log=file.no_log,
             cache_scope=file.cache_scope,
             cache=file.cache,
+            single_flight=file.single_flight,
             unshaped=list(file.unshaped),
             expires_at=file.expires,
             managed=True,

@@ -32,6 +32,7 @@ def new_key_row(plane: Plane, secret: str, name: str, revision: int) -> KeyRow:
         is_no_log=False,
         cache_scope="",
         cache="",
+        single_flight="",
         unshaped=[],
         expires_at=0.0,
         is_active=True,

@@ -35,6 +35,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     is_no_log: bool
     cache_scope: str
     cache: CacheSwitch
+    single_flight: CacheSwitch
     unshaped: list[str]
     expires_at: float
     is_active: bool

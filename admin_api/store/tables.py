@@ -109,6 +109,7 @@ api_keys = sa.Table(
     sa.Column("is_no_log", sa.Boolean, nullable=False),
     sa.Column("cache_scope", sa.String(100), nullable=False),
     sa.Column("cache", sa.String(10), nullable=False, server_default=""),
+    sa.Column("single_flight", sa.String(10), nullable=False, server_default=""),
     sa.Column("allowed_providers", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("allowed_endpoints", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("allowed_ips", sa.JSON, nullable=False, server_default="[]"),

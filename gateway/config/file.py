@@ -110,6 +110,7 @@ class FileKey(msgspec.Struct, frozen=True):
     no_log: bool = False
     cache_scope: str = ""
     cache: CacheSwitch = ""
+    single_flight: CacheSwitch = ""
     unshaped: tuple[ShapingStep, ...] = ()
     expires: float = 0.0
 
@@ -350,6 +351,7 @@ def _key(shape: KeyShape) -> FileKey:
         no_log=shape.no_log,
         cache_scope=shape.cache_scope,
         cache=shape.cache,
+        single_flight=shape.single_flight,
         unshaped=shape.unshaped,
         expires=expiry_seconds(shape.expires),
     )

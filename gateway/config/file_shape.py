@@ -126,6 +126,7 @@ class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
     no_log: bool = False
     cache_scope: Annotated[str, Meta(max_length=100)] = ""
     cache: CacheSwitch = ""
+    single_flight: CacheSwitch = ""
     unshaped: tuple[ShapingStep, ...] = ()
     expires: str | None = None
 

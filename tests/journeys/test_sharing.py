@@ -289,6 +289,64 @@ def test_a_leader_that_leaves_alone_is_cancelled_as_always(gateway: RealGateway)
     assert gateway.row(first_id)["status"] == 499
 
 
+@contextlib.contextmanager
+def switched(gateway: RealGateway, **sharing: Any) -> Iterator[None]:
+    """Other settings for a while."""
+    kept = {"lease_s": LEASE_S, "single_flight": "on", "idempotency_window_s": 2.0, "by_request_id": False}
+    switch(gateway, **{**kept, **sharing})
+    try:
+        yield
+    finally:
+        switch(gateway, **kept)
+
+
+def asked_at_once(gateway: RealGateway, text: str, key: str = KEY, model: str = "local/ok", count: int = 6) -> int:
+    """How often the provider is asked for so many equal requests at the same time."""
+    mark = gateway.mark
+    body = body_of(text, user=json.dumps({"fake": "slow-first:1"})) | {"model": model}
+
+    async def run() -> list[httpx.Response]:
+        headers = {"authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(headers=headers, timeout=30) as client:
+            return list(await asyncio.gather(*(ask(client, gateway, body) for _ in range(count))))
+
+    assert {answer.status_code for answer in asyncio.run(run())} == {200}
+    return len(gateway.seen(mark))
+
+
+def test_a_key_and_a_combo_say_whether_their_requests_share(gateway: RealGateway) -> None:
+    def new_key(word: str) -> str:
+        made = gateway.admin.post("/api/keys", json={"name": f"flies {word}", "singleFlight": word})
+        assert (made.status_code, made.json()["singleFlight"]) == (201, word)
+        return str(made.json()["key"])
+
+    willing, silent, unwilling = (new_key(word) for word in ("on", "", "off"))
+    for name, word in (("flies", True), ("walks", False)):
+        made = gateway.admin.post(
+            "/api/combos", json={"name": name, "models": ["local/ok"], "config": {"single_flight": word}}
+        )
+        assert made.status_code == 201, made.text
+    with switched(gateway, single_flight="opt-in"):
+        assert asked_at_once(gateway, "willing", willing) == 1
+        assert asked_at_once(gateway, "silent", silent) == 6
+        assert asked_at_once(gateway, "unwilling", unwilling, "flies") == 6
+        assert asked_at_once(gateway, "of the combo", silent, "flies") == 1
+    assert asked_at_once(gateway, "on, and unwilling", unwilling) == 6
+    assert asked_at_once(gateway, "on, but not this combo", silent, "walks") == 6
+    assert asked_at_once(gateway, "on, but the key goes first", willing, "walks") == 1
+    with switched(gateway, single_flight="off"):
+        assert asked_at_once(gateway, "off for all", willing) == 6
+
+
+def test_a_request_id_is_a_key_where_the_settings_say_so(gateway: RealGateway) -> None:
+    for word, times in ((False, 2), (True, 1)):
+        with switched(gateway, by_request_id=word):
+            mark = gateway.mark
+            answers = [gateway.chat(headers={"x-request-id": f"the-same-{word}"}) for _ in range(2)]
+            assert answers[1].headers.get("x-omniroute-idempotent") == ("true" if word else None)
+            assert len(gateway.seen(mark)) == times
+
+
 def test_without_the_cache_store_every_request_is_answered(gateway: RealGateway) -> None:
     gateway.product.kill("cache")
     answers = [gateway.chat(headers={"idempotency-key": f"away-{number}"}) for number in range(8)]
