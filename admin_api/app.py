@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from admin_api.auth.guard import Guard, GuardRules
-from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer_http_exception
+from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer_http_exception, answer_too_deep
 from admin_api.publish import Publisher
 from admin_api.resources import (
     audit,
@@ -37,6 +37,7 @@ from admin_api.resources import (
     resilience,
     routing,
     seed_settings,
+    sessions,
     settings,
     tokens,
     usage,
@@ -72,6 +73,7 @@ RESOURCES = (
     resilience,
     rate_limits,
     routing,
+    sessions,
     cache,
     audit,
     users,
@@ -128,6 +130,7 @@ def build_routes(plane: Plane) -> Litestar:
         exception_handlers={
             ApiError: answer_api_error,
             HTTPException: answer_http_exception,
+            RecursionError: answer_too_deep,
             Exception: answer_bug,
         },
         openapi_config=OpenAPIConfig(

@@ -75,6 +75,11 @@ def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException
     return Response(error_body(message, details), status_code=error.status_code, headers=error.headers or {})
 
 
+def answer_too_deep(_request: Request[Any, Any, Any], _error: RecursionError) -> Response[dict[str, Any]]:
+    """JSON that is nested so deep that nobody means it."""
+    return Response(error_body("the body is nested too deep"), status_code=400)
+
+
 def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     log.error("admin_request_failed", path=request.url.path, method=request.method, exc_info=error)
     return Response(error_body("something failed inside; the log says what"), status_code=500)

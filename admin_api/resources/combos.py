@@ -1,11 +1,11 @@
 """Combos: `/api/combos`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
@@ -17,8 +17,12 @@ from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
 from admin_api.services.simulate import Simulator
 from admin_api.services.try_models import Tried, try_models
+from admin_api.services.usage_views import Range, begin_of, sums_view
 from admin_api.store.combos import ComboRow, combos
+from admin_api.store.usage_sums import Sums, load_by_name, load_sums
 from gateway.config.snapshot import Strategy
+
+MAX_SHOWN = 500
 
 
 class ComboBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -30,6 +34,23 @@ class ComboBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     config: dict[str, bool | int | float | str] | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
     version: Version | msgspec.UnsetType = msgspec.UNSET
+
+
+@get("/api/combos/metrics")
+async def combo_metrics(
+    plane: NamedDependency[Plane],
+    wanted: Annotated[Range, QueryParameter(name="range")] = "30d",
+    combo: FromQuery[str] = "",
+) -> dict[str, Any]:
+    """What was asked of combos, by name, from the ledger's sums: also of those that are gone. MAX_SHOWN at most."""
+    now = plane.now()
+    since = begin_of(wanted, now)
+    async with plane.database.read() as connection:
+        if combo:
+            found = [(combo, await load_sums(connection, "combo", since, now + 1, combo))]
+        else:
+            found = await load_by_name(connection, "combo", since, now + 1, MAX_SHOWN)
+    return {"range": wanted, "combos": {name: _metrics_view(sums) for name, sums in found}}
 
 
 class ComboTestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -178,6 +199,17 @@ def combo_view(row: ComboRow) -> dict[str, Any]:
     }
 
 
+def _metrics_view(sums: Sums) -> dict[str, Any]:
+    requests = sums["requests"]
+    successes = requests - sums["errors"]
+    return {
+        **sums_view(sums),
+        "totalRequests": requests,
+        "totalSuccesses": successes,
+        "successRate": round(100 * successes / requests, 2) if requests else None,
+    }
+
+
 def _tried_view(one: Tried) -> dict[str, Any]:
     return {
         "model": one.model,
@@ -223,4 +255,13 @@ async def _check_among_others(plane: Plane, connection: AsyncConnection, row: Co
     await check_names(plane, connection, row)
 
 
-handlers = (list_combos, create_combo, get_combo, change_combo, delete_combo, try_combo, duplicate_combo)
+handlers = (
+    list_combos,
+    create_combo,
+    combo_metrics,
+    get_combo,
+    change_combo,
+    delete_combo,
+    try_combo,
+    duplicate_combo,
+)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from admin_api.jobs.ledger import LedgerJob
+from gateway.domain.record import RequestRecord, encode_record
+from gateway.state import keys as redis_keys
 from tests.support.admin_plane import published_snapshot
 from tests.support.fake_provider import FakeProvider
 
@@ -89,3 +92,28 @@ async def test_defaults_count_for_combos_that_say_nothing_and_the_strategy_for_n
         assert (await admin.patch("/api/settings/combo-defaults", json={"comboDefaults": wrong})).status_code == 400
     overrides = {"providerOverrides": {"openai": {"affinity": True}}}
     assert (await admin.patch("/api/settings/combo-defaults", json=overrides)).status_code == 400
+
+
+async def test_what_was_asked_of_combos_comes_from_the_ledgers_sums(admin, plane, redis):
+    nothing = (await admin.get("/api/combos/metrics?combo=c")).json()["combos"]["c"]
+    assert (nothing["totalRequests"], nothing["successRate"]) == (0, None)
+    job = LedgerJob(plane)
+    await job()
+    for number, status in enumerate((200, 200, 200, 500)):
+        row = RequestRecord(
+            id=f"r{number}", at=plane.now(), worker="w", endpoint="/", dialect="openai_chat", requested_model="c",
+            combo="c", status=status,
+        )  # fmt: skip
+        await redis.xadd(redis_keys.RECORDS, {"r": encode_record(row)})
+    await job()
+    found = (await admin.get("/api/combos/metrics")).json()["combos"]
+    assert list(found) == ["c"]
+    assert (found["c"]["totalRequests"], found["c"]["totalSuccesses"], found["c"]["successRate"]) == (4, 3, 75.0)
+    assert (await admin.get("/api/combos/metrics?range=forever")).status_code == 400
+
+
+async def test_conversations_are_listed_honestly(admin):
+    found = (await admin.get("/api/sessions")).json()
+    assert (found["sessions"], found["affinity"]) == ([], "named")
+    await admin.patch("/api/settings", json={"sessionAffinity": "off"})
+    assert (await admin.get("/api/sessions")).json()["affinity"] == "off"
