@@ -20,7 +20,7 @@ from admin_api.store.usage_sums import BUCKETS_A_DOUBLING, DAY, HOUR, LAST_BUCKE
 from gateway.domain.ids import uuid7
 
 RECORDS, KEYS, DAYS = 5_000_000, 100_000, 90
-HOURS_LEFT = 8
+HOURS_LEFT = 2
 """Days whose hours are not folded yet."""
 PROVIDERS = tuple(f"provider-{number}" for number in range(12))
 MODELS = tuple(f"model-{number}" for number in range(40))

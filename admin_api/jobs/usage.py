@@ -5,7 +5,8 @@ from admin_api.store.prices import prices
 from admin_api.store.usage_sums import DAY, fold_hours
 from admin_api.store.usage_tops import LIVE_ROWS, RANGES, has_many_keys, keep_tops, sum_tops
 
-HOURS_KEPT_S = 8 * DAY
+HOURS_KEPT_S = 2 * DAY
+"""Only views of the last day show hours; longer ones are quicker from days."""
 
 
 class FoldHoursJob:
