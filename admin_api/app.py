@@ -20,6 +20,7 @@ from admin_api.publish import Publisher
 from admin_api.resources import (
     audit,
     auth,
+    backups,
     cache,
     combos,
     health,
@@ -79,6 +80,7 @@ RESOURCES = (
     users,
     tokens,
     ip_filter,
+    backups,
     pages,
 )
 

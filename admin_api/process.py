@@ -21,6 +21,7 @@ from admin_api.app import build_app, build_plane, connect_redis
 from admin_api.jobs.runner import JobRunner
 from admin_api.jobs.table import build_jobs
 from admin_api.services.apply_config_file import apply_config_file
+from admin_api.services.backups import migrate_safely
 from admin_api.services.check_secrets import count_unreadable_secrets
 from admin_api.services.first_start import Credentials, confirm_shown, prepare_first_start
 from admin_api.services.plane import Plane
@@ -60,7 +61,7 @@ async def serve(
     reloads: set[asyncio.Task[None]] = set()
     _handle_signals(stop, lambda: _reload(plane, reloads))
     try:
-        await plane.database.migrate()
+        await migrate_safely(plane.database, settings, plane.now)
         credentials = await prepare_first_start(plane)
         await apply_config_file(plane)
         plane.unreadable_secrets = await count_unreadable_secrets(plane)

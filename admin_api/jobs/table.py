@@ -2,6 +2,7 @@
 
 from admin_api.auth.sessions import IDLE_LIFETIME_S
 from admin_api.jobs.adopt_spool import AdoptSpoolJob
+from admin_api.jobs.backup import BackupJob
 from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
 from admin_api.jobs.reconcile import ReconcileJob
@@ -44,6 +45,8 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         Job("lost", every_s=3.0, run=LostJob(plane)),
         # Each machine has its own spool folder, and the files' own locks decide who takes them.
         Job("adopt-spool", every_s=2.0, run=AdoptSpoolJob(plane), is_shared=False, limit_s=600.0),
+        # It looks whether one is due; a disk without room is told once, and looked at again.
+        Job("backup", every_s=10.0, run=BackupJob(plane), is_shared=False, limit_s=600.0),
         Job("purge", every_s=3600.0, run=purge),
         Job("reconcile", every_s=15.0, run=ReconcileJob(plane)),
         Job("fold-hours", every_s=3600.0, run=FoldHoursJob(plane)),

@@ -22,6 +22,7 @@ from admin_api.services.plane import Plane
 from admin_api.store.credentials import delete_sessions, set_password_hash
 from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow
+from gateway.config.file_shape import BackupPlan
 from gateway.config.snapshot import AccountStrategy, RoutingSettings, SessionAffinity
 from gateway.domain.budget import TierBudgets
 from gateway.domain.caching import CacheSettings, SharingSettings
@@ -77,6 +78,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     shaping: Shaping | msgspec.UnsetType = msgspec.UNSET
     progress_s: _Limit | msgspec.UnsetType = msgspec.UNSET
     explains_all: bool | msgspec.UnsetType = msgspec.UNSET
+    backups: BackupPlan | msgspec.UnsetType = msgspec.UNSET
     blocked_providers: Annotated[list[_Text], msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
 
     require_login: bool | msgspec.UnsetType = msgspec.UNSET
@@ -208,6 +210,9 @@ async def _store(change: Change, rows: Mapping[str, SettingRow], body: SettingsB
             asked = {name: named["semantic"][name] for name in data["cache"]["semantic"]}
             named["semantic"] = {**before.get("semantic", {}), **asked}
         given["cache"] = {**before, **named}
+    if body.backups is not msgspec.UNSET:
+        before = rows["backups"].value if "backups" in rows else {}
+        given["backups"] = {**before, **{name: getattr(body.backups, name) for name in data["backups"]}}
     if body.sharing is not msgspec.UNSET:
         before = rows["sharing"].value if "sharing" in rows else {}
         given["sharing"] = {**before, **{name: getattr(body.sharing, name) for name in data["sharing"]}}
@@ -241,6 +246,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "resilience": {**msgspec.structs.asdict(Resilience()), **stored.get("resilience", {})},
         "retryBudget": {**msgspec.structs.asdict(RetryBudget()), **stored.get("retryBudget", {})},
         "cache": _cache_view(stored.get("cache", {})),
+        "backups": {**msgspec.structs.asdict(BackupPlan()), **stored.get("backups", {})},
         "sharing": {**msgspec.to_builtins(SharingSettings()), **stored.get("sharing", {})},
         "shaping": {**msgspec.to_builtins(Shaping()), **stored.get("shaping", {})},
         "managed": [row.name for row in rows.values() if row.managed],

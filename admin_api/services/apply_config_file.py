@@ -325,6 +325,7 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
         "tierBudgets": msgspec.to_builtins(given.tier_budgets) if given.tier_budgets else None,
         "sessionAffinity": given.session_affinity,
         "retryBudget": msgspec.structs.asdict(given.retry_budget) if given.retry_budget else None,
+        "backups": msgspec.to_builtins(given.backups) if given.backups else None,
         "cache": msgspec.to_builtins(given.cache) if given.cache else None,
         "sharing": msgspec.to_builtins(given.sharing) if given.sharing else None,
         "earlyHeadersS": given.early_headers_s,

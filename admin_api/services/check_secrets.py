@@ -1,6 +1,7 @@
 """Can the sealed secrets be opened at all? With a changed `STORAGE_ENCRYPTION_KEY` they cannot, and it should be said."""
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.services.plane import Plane
 from admin_api.store.connections import connections
@@ -12,13 +13,18 @@ log = structlog.get_logger()
 async def count_unreadable_secrets(plane: Plane) -> int:
     """How many connections have a secret that this key does not open; logged when there are any."""
     async with plane.database.read() as connection:
-        rows = await connections.load_all(connection)
-    unreadable = sum(not _opens(plane, row.id, row.api_key, row.proxy) for row in rows)
+        unreadable = await count_unreadable(plane, connection)
     if unreadable:
         log.error(
             "secrets_unreadable", connections=unreadable, fix="restore STORAGE_ENCRYPTION_KEY, or enter them anew"
         )
     return unreadable
+
+
+async def count_unreadable(plane: Plane, connection: AsyncConnection) -> int:
+    """The same, of any database."""
+    rows = await connections.load_all(connection)
+    return sum(not _opens(plane, row.id, row.api_key, row.proxy) for row in rows)
 
 
 def _opens(plane: Plane, owner_id: str, *sealed: str) -> bool:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.errors import conflict
 from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow, settings_rows
+from gateway.config.file_shape import BackupPlan
 
 PROXIES = "proxies"
+BACKUPS = "backups"
 
 
 async def load_settings(connection: AsyncConnection) -> dict[str, SettingRow]:
@@ -40,3 +43,9 @@ async def load_proxies(connection: AsyncConnection) -> dict[str, dict[str, str]]
     """Proxies of levels: `{"proxy": sealed, "hint": without credentials}` by provider id, and under "" for all."""
     row = await settings_rows.get(connection, PROXIES)
     return dict(row.value) if row is not None else {}
+
+
+async def load_backup_plan(connection: AsyncConnection) -> BackupPlan:
+    """When backups are made by themselves."""
+    row = await settings_rows.get(connection, BACKUPS)
+    return msgspec.convert(row.value, BackupPlan) if row is not None else BackupPlan()

@@ -14,6 +14,7 @@ from admin_api.auth.actor import SYSTEM, Actor
 from admin_api.auth.throttle import ACCOUNT_FAILURES, ACCOUNT_WINDOW_S, LoginThrottle
 from admin_api.publish import Publisher
 from admin_api.services.audit import write_trail
+from admin_api.services.backups import Backups
 from admin_api.services.job_status import JobStatus
 from admin_api.services.provider_calls import ProviderCalls
 from admin_api.store.database import Change, Database
@@ -68,6 +69,7 @@ class Plane:
         self.shipped_prices = shipped_prices
         self.tariff: Tariff | None = None
         self.jobs: dict[str, JobStatus] = {}
+        self.backups = Backups(settings, database, now)
         self.provider_calls = ProviderCalls()
         self.password_slots = asyncio.Semaphore(_HASHES_AT_ONCE)
 

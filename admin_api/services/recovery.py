@@ -9,6 +9,7 @@ from admin_api.auth.actor import COMMAND, Role
 from admin_api.auth.passwords import hash_password, new_password
 from admin_api.auth.sessions import create_admin_token
 from admin_api.services.audit import write_trail
+from admin_api.services.backups import migrate_safely
 from admin_api.store.credentials import FIRST_USER, delete_sessions, forget_first_start, set_password_hash, users
 from admin_api.store.database import open_database
 from gateway.config.settings import Settings
@@ -18,7 +19,7 @@ async def create_token(settings: Settings, name: str, role: Role, days: float = 
     """Make an admin token; gives it once. `days` of 0 = it never expires."""
     database = open_database(settings.database_url, settings.data_dir)
     try:
-        await database.migrate()
+        await migrate_safely(database, settings, time.time)
         now = time.time()
         async with database.act() as acting:
             _, token = await create_admin_token(
@@ -41,7 +42,7 @@ async def reset_password(settings: Settings) -> str:
     password = new_password()
     password_hash = await hash_password(password)
     try:
-        await database.migrate()
+        await migrate_safely(database, settings, time.time)
         async with database.act() as acting:
             connection, now = acting.connection, time.time()
             await set_password_hash(connection, password_hash, now)

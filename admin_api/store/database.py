@@ -15,6 +15,8 @@ import msgspec
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -37,10 +39,11 @@ class Change:
 
 
 class Database:
-    """One engine. Every transaction ends inside its `async with`."""
+    """One engine. Every transaction ends inside its `async with`. `path` is the file of a SQLite database, else None."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, path: Path | None = None) -> None:
         self._engine = engine
+        self.path = path
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -79,6 +82,13 @@ class Database:
                 await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             await connection.run_sync(_upgrade)
 
+    async def get_schema(self) -> str:
+        """The migration that made the schema; empty when there is none yet."""
+        async with self.read() as connection:
+            return (
+                await connection.run_sync(lambda inner: MigrationContext.configure(inner).get_current_revision()) or ""
+            )
+
     async def close(self) -> None:
         await self._engine.dispose()
 
@@ -101,7 +111,11 @@ def open_database(database_url: str, data_dir: Path) -> Database:
             )
         )
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = data_dir / FILE_NAME
+    return open_file(data_dir / FILE_NAME)
+
+
+def open_file(path: Path) -> Database:
+    """Open a SQLite file, made private and empty if there is none. No query is sent yet."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(path)),
@@ -112,7 +126,12 @@ def open_database(database_url: str, data_dir: Path) -> Database:
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return Database(engine)
+    return Database(engine, path)
+
+
+def known_schemas() -> tuple[str, ...]:
+    """The migrations of this version, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def _encode_json(value: object) -> str:
@@ -155,9 +174,14 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -110,6 +110,12 @@ async def load_active_digests(connection: AsyncConnection, among: Sequence[str] 
     return found
 
 
+async def load_active_versions(connection: AsyncConnection) -> dict[str, int]:
+    """By digest, of all keys that are active; under that of a rotated key's secret of before too."""
+    rows = await keys.load_all(connection, tables.api_keys.c.is_active)
+    return {digest: row.version for row in rows for digest in row.digests}
+
+
 async def load_removed_since(connection: AsyncConnection, revision: int) -> list[str]:
     """Digests of keys that were removed after `revision`."""
     table = tables.key_tombstones

@@ -26,6 +26,7 @@ from gateway.config.file_rules import (
 )
 from gateway.config.file_shape import (
     AliasShape,
+    BackupPlan,
     ChainShape,
     ComboEntry,
     ComboShape,
@@ -138,6 +139,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     tier_budgets: TierBudgets | None = None
     session_affinity: SessionAffinity | None = None
     retry_budget: RetryBudget | None = None
+    backups: BackupPlan | None = None
 
 
 class FileConfig(msgspec.Struct, frozen=True):
@@ -376,6 +378,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         tier_budgets=shape.tier_budgets,
         session_affinity=shape.session_affinity,
         retry_budget=shape.retry_budget,
+        backups=shape.backups,
     )
 
 

@@ -181,6 +181,13 @@ class LimitsShape(Struct, frozen=True, forbid_unknown_fields=True):
     max_concurrency: Count = 0
 
 
+class BackupPlan(Struct, frozen=True, forbid_unknown_fields=True):
+    """When SQLite is backed up by itself, and how many of these backups are kept. `every_h`: hours, 0 = not by the clock."""
+
+    every_h: Annotated[float, Meta(ge=0, le=8_760)] = 24.0
+    keep: Annotated[int, Meta(ge=1, le=1_000)] = 20
+
+
 class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     """Routing settings. Left out = what the dashboard says."""
 
@@ -201,6 +208,7 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     tier_budgets: TierBudgets | None = None
     session_affinity: SessionAffinity | None = None
     retry_budget: RetryBudget | None = None
+    backups: BackupPlan | None = None
 
 
 class FileShape(Struct, frozen=True, forbid_unknown_fields=True):

@@ -95,6 +95,16 @@ class Settings:
         return self.data_dir / "spool"
 
     @property
+    def backups_dir(self) -> Path:
+        """Folder of the admin process's backups of its SQLite file."""
+        return self.data_dir / "backups"
+
+    @property
+    def seed_database(self) -> Path:
+        """Where the seed system keeps its database, when it lived in this data dir. It is never touched."""
+        return self.data_dir / "storage.sqlite"
+
+    @property
     def lastgood_dir(self) -> Path:
         return self.data_dir / "lastgood"
 

@@ -1,0 +1,22 @@
+"""Backups by the clock, and the going of old ones. The plan is a setting, so it is read each time."""
+
+from admin_api.services.keep_settings import load_backup_plan
+from admin_api.services.plane import Plane
+
+
+class BackupJob:
+    """Does nothing where the database is not a file."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+
+    async def __call__(self) -> None:
+        backups = self._plane.backups
+        if self._plane.database.path is None:
+            return
+        async with self._plane.database.read() as connection:
+            plan = await load_backup_plan(connection)
+        own = [one for one in await backups.load_all() if one.reason == "scheduled"]
+        if backups.is_due(plan, own[0].created_at if own else 0.0):
+            await backups.create("scheduled")
+        await backups.prune(plan.keep)
