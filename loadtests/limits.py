@@ -13,18 +13,21 @@ from pathlib import Path
 
 import uvloop
 
-from gateway.config.snapshot import RoutingSettings
+from gateway.config.snapshot import Resilience, RoutingSettings
 from gateway.domain.caller import Caller
 from gateway.domain.record import RequestRecord
+from gateway.domain.target import Target
 from gateway.domain.usage import Usage
+from gateway.relay.classify import of_status
+from gateway.relay.standing import Standing
 from gateway.routing.plan import lay_plan
 from gateway.routing.resolve import resolve
 from gateway.routing.strategies import ACCOUNT_STRATEGIES, COMBO_STRATEGIES
-from gateway.routing.view import Beliefs
 from gateway.state import keys
 from gateway.state.holds import Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.state.resp import RespClient
+from gateway.state.rests import Rests
 from gateway.state.spool import Spool
 from gateway.telemetry.metrics import Metrics
 from tests.support.catalogs import catalog, combo, connection
@@ -89,11 +92,14 @@ async def _trip(holds: Holds, caller: Caller, name: str) -> None:
     await holds.settle(record, hold)
 
 
-def measure_plans() -> None:
+async def measure_plans() -> None:
     connections = [connection(f"p{i}", f"{j:02}") for i in range(10) for j in range(20)]
     models = [f"p{i}/m" for i in range(10)]
     tables = catalog(*connections, combos=[combo(name, *models, strategy=name) for name in COMBO_STRATEGIES])
-    view = Beliefs(rests={connections[3].id: 30.0, connections[47].id: 30.0})
+    rests = Rests(RespClient("unix:///tmp/nobody"), "w", time.monotonic, Resilience)
+    for resting in (connections[3], connections[47]):
+        await rests.report(Target(resting, "m"), of_status(429, {"retry-after": "600"}, b"", is_limited_by_model=False))
+    view = Standing(rests)
     chance, turns = random.Random(1), iter(range(10**9))
     for name in COMBO_STRATEGIES:
         resolution, row = resolve(name, tables), []
@@ -121,4 +127,4 @@ def _best(act: Callable[[], None]) -> float:
 
 if __name__ == "__main__":
     uvloop.run(measure_trips())
-    measure_plans()
+    uvloop.run(measure_plans())

@@ -5,7 +5,7 @@ workers a few times a second (`hearsay.py`), so each goes by what all of them sa
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import msgspec
 
@@ -103,6 +103,10 @@ class Standing:
     @property
     def is_calm(self) -> bool:
         return not self._rests.resting
+
+    @property
+    def known(self) -> Container[str]:
+        return self._rests.subjects
 
     def resting(self, connection: Connection, model: str) -> bool:
         rest = self._rests.is_resting(connection, model)

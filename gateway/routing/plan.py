@@ -183,11 +183,10 @@ class _Planning:
         return able
 
     def _has_awake(self, model: ProviderModel, offer: Offer) -> bool:
-        resting, name = self._view.resting, model.model
-        for account in offer.accounts:  # a plain loop: mostly the first is awake
-            if not resting(account, name):
-                return True
-        return False
+        resting, name, known = self._view.resting, model.model, self._view.known
+        if "\0" + model.provider not in known and offer.accounts[0].id not in known:
+            return True
+        return any(not resting(account, name) for account in offer.accounts)
 
     def ordered(self, stages: list[_Stage]) -> list[_Stage]:
         """By the combo's strategy."""
@@ -250,11 +249,12 @@ class _Planning:
 
     def _take(self, model: ProviderModel, accounts: Iterable[Connection], most: int) -> None:
         targets, name, combo = self._targets, model.model, model.combo
-        resting = None if self._view.is_calm else self._view.resting
+        resting, known = self._view.resting, self._view.known
+        all_known = "\0" + model.provider in known
         goal = len(targets) + most
         for account in accounts:
             target = Target(account, name, combo)
-            if resting is not None and resting(account, name):
+            if (all_known or account.id in known) and resting(account, name):
                 self._rest(target)
                 continue
             targets.append(target)
@@ -274,13 +274,16 @@ class _Planning:
         return order(offer, awake, model.model, offer.cursor if is_first else "", self.case)
 
     def _without_resting(self, model: ProviderModel, accounts: Sequence[Connection]) -> Sequence[Connection]:
-        resting, name = self._view.resting, model.model
-        asleep = [account for account in accounts if resting(account, name)]
+        resting, name, known = self._view.resting, model.model, self._view.known
+        suspects = accounts
+        if "\0" + model.provider not in known:
+            suspects = [account for account in accounts if account.id in known]
+        asleep = {account.id: account for account in suspects if resting(account, name)}
         if not asleep:
             return accounts
-        for account in asleep:
+        for account in asleep.values():
             self._rest(Target(account, name, model.combo))
-        return [account for account in accounts if account not in asleep]
+        return [account for account in accounts if account.id not in asleep]
 
     def _rest(self, target: Target) -> None:
         if len(self._resting) < MAX_DROPPED:

@@ -1,6 +1,6 @@
 """What this worker believes about targets at the moment a plan is made. Data only; others fill it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,11 @@ class View(Protocol):
     @property
     def is_calm(self) -> bool:
         """True when nothing rests at all: then no candidate is asked for."""
+        ...
+
+    @property
+    def known(self) -> Container[str]:
+        """Ids of connections, and a NUL with a provider's, of which something rests; nothing else need be asked for."""
         ...
 
     def resting(self, connection: Connection, model: str) -> bool:
@@ -58,6 +63,10 @@ class Beliefs:
     @property
     def is_calm(self) -> bool:
         return not self.rests
+
+    @property
+    def known(self) -> Container[str]:
+        return {name.partition("\0")[0] for name in self.rests}
 
     def resting(self, connection: Connection, model: str) -> bool:
         return connection.id in self.rests or target_id(connection.id, model) in self.rests

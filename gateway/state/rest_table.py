@@ -97,12 +97,47 @@ class Release(msgspec.Struct, frozen=True):
     token: str
 
 
+class Entries(dict[str, Entry]):
+    """Entries by field. `subjects` counts them by what they are about, so that one look tells that nothing is known.
+
+    A field is one letter, then a connection's id and, after a NUL, a model; or a NUL and a provider. The verbs that are not
+    here (`update`, `pop` …) do not count and are not used.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subjects: dict[str, int] = {}
+
+    def __setitem__(self, field: str, entry: Entry) -> None:
+        if field not in self:
+            subject = _subject_of(field)
+            self.subjects[subject] = self.subjects.get(subject, 0) + 1
+        super().__setitem__(field, entry)
+
+    def __delitem__(self, field: str) -> None:
+        super().__delitem__(field)
+        subject = _subject_of(field)
+        self.subjects[subject] -= 1
+        if not self.subjects[subject]:
+            del self.subjects[subject]
+
+    def clear(self) -> None:
+        super().clear()
+        self.subjects.clear()
+
+
+def _subject_of(field: str) -> str:
+    """The connection's id; a NUL and a provider's."""
+    name = field[1:]
+    return name if name.startswith("\0") else name.partition("\0")[0]
+
+
 class RestTable:
     """Entries by field. Each verb does what the script's does, and returns the fields that it changed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.entries: dict[str, Entry] = {}
+        self.entries = Entries()
         self.failures: dict[str, deque[tuple[int, int]]] = {}
         self._unreachable: dict[str, dict[str, int]] = {}
 

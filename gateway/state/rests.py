@@ -7,7 +7,7 @@ with its own copy (`rest_table.py`), and on return the longer rest of each two w
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 
 import hiredis
@@ -22,6 +22,7 @@ from gateway.state.resp import RespClient, Script, StateAway
 from gateway.state.rest_table import (
     Claim,
     Cool,
+    Entries,
     Entry,
     Fail,
     Release,
@@ -116,14 +117,19 @@ class Rests:
         """Targets and connections with failures in the last window."""
         return len(self._well)
 
+    @property
+    def subjects(self) -> Container[str]:
+        """Ids of connections, and a NUL with a provider's, of which anything is in the table."""
+        return self._table.entries.subjects
+
     def is_resting(self, connection: Connection, model: str) -> Rest | None:
         """Whether a target must be left alone now, and why: the longest of the rests that count for it.
 
         While a breaker ramps each call decides anew by chance. A Rest that `may_probe` asks for `claim`.
         """
         entries = self._table.entries
-        if not entries:
-            return None
+        if connection.id not in entries.subjects and "\0" + connection.provider not in entries.subjects:
+            return None  # true of most, also while something else rests
         found = [entry for field in _fields(connection, model) if (entry := entries.get(field)) is not None]
         return self._judged(found) if found else None
 
@@ -427,7 +433,7 @@ class Rests:
             self._meanwhile = None
 
     async def _replace(self, found: list[bytes], version: int) -> None:
-        entries: dict[str, Entry] = {}
+        entries = Entries()
         for start in range(0, len(found), 2 * _SLICE):
             part = found[start : start + 2 * _SLICE]
             for field, text in zip(part[::2], part[1::2], strict=True):
@@ -443,7 +449,9 @@ class Rests:
             for field in self._alone
             if field in before and (field not in entries or entries[field].until < before[field].until)
         }
-        self._table.entries = entries | kept
+        for mine in kept:
+            entries[mine] = kept[mine]
+        self._table.entries = entries
         self._alone.intersection_update(kept)
         for name, change, later in meanwhile:
             if name and later > version:

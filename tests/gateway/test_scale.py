@@ -34,13 +34,12 @@ PROVIDERS, ACCOUNTS, MODELS = 10, 1_000, 500
 def snapshot(accounts: int) -> Snapshot:
     """Every connection lists all models, each with a list of its own, as decoding makes them."""
     names = [f"model-{number}" for number in range(MODELS)]
-    sealed = seal("sk", "c", KEY)
     return Snapshot(
         schema=SCHEMA,
         revision=1,
         nodes=tuple(Node(f"n{i}", f"n{i}", "openai_chat", "http://x.test/v1") for i in range(PROVIDERS)),
         connections=tuple(
-            Connection(id="c", provider=f"n{i}", name=f"{j:05}", api_key=sealed, models=tuple(names))
+            Connection(f"c{i}-{j}", f"n{i}", f"{j:05}", api_key=seal("sk", f"c{i}-{j}", KEY), models=tuple(names))
             for i in range(PROVIDERS)
             for j in range(accounts)
         ),
@@ -62,6 +61,11 @@ def runtimes() -> tuple[Runtime, Runtime]:
     return asyncio.run(both())
 
 
+class Everything:
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
 class Looking(Beliefs):
     """Counts how often a plan asks about a connection. One in ten rests."""
 
@@ -70,6 +74,10 @@ class Looking(Beliefs):
     @property
     def is_calm(self) -> bool:
         return False
+
+    @property
+    def known(self) -> Everything:
+        return Everything()
 
     def resting(self, connection: Compiled, model: str) -> bool:
         self.looks += 1

@@ -9,7 +9,7 @@ from redis import Redis
 
 from gateway.state import keys
 from gateway.state.resp import Script
-from gateway.state.rest_table import Claim, Cool, Entry, Fail, Release, RestTable, Success, state_of
+from gateway.state.rest_table import Claim, Cool, Entries, Entry, Fail, Release, RestTable, Success, state_of
 
 RESTS = Script("rests")
 NAMES = (keys.RESTS, keys.RESTS_ENDS, keys.RESTS_META)
@@ -98,6 +98,19 @@ def test_the_script_and_the_workers_own_rules_agree_on_every_history(shared: Sha
                 table.release(release, now)
         table.sweep(now)
         assert _unversioned(shared.entries(now)) == _unversioned(table.entries)
+
+
+def test_what_entries_are_about_is_counted() -> None:
+    entries, entry = Entries(), Entry("cooling", "rate_limited", 0, 1, 2, 0)
+    for field in ("cA", "cA\0m", "bA\0m", "b\0A", "cAB"):
+        entries[field] = entry
+    entries["cA"] = entry
+    assert entries.subjects == {"A": 3, "\0A": 1, "AB": 1}
+    for field in ("cA", "cA\0m", "bA\0m"):
+        del entries[field]
+    assert entries.subjects == {"\0A": 1, "AB": 1}
+    entries.clear()
+    assert entries.subjects == {}
 
 
 def _unversioned(entries: dict[str, Entry]) -> dict[str, Entry]:
