@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import sqlalchemy as sa
 from alembic import command
@@ -21,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from admin_api.store import tables
+from admin_api.store.postgres_url import connect_arguments
 from admin_api.store.trail import OPTION, Trail
 
 FILE_NAME = "omniroute.db"
@@ -42,13 +44,18 @@ class Database:
     """One engine. Every transaction ends inside its `async with`. `path` is the file of a SQLite database, else None."""
 
     def __init__(self, engine: AsyncEngine, path: Path | None = None) -> None:
-        self._engine = engine
+        self._engine = self._reading = engine
         self.path = path
+        if engine.dialect.name == "postgresql":
+            # Whatever the server's default is. Each statement of a writer sees what others have committed, so one that waited
+            # for the revision goes on from there; a reader has one view for all its statements, as SQLite gives it.
+            self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+            self._reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads: one consistent view."""
-        async with self._engine.connect() as connection, connection.begin():
+        async with self._reading.connect() as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
@@ -75,12 +82,12 @@ class Database:
             await connection.execution_options(**{OPTION: trail})
             yield Change(connection, await get_revision(connection), trail)
 
-    async def migrate(self) -> None:
-        """Bring the schema up to date. Two processes that start together take turns."""
+    async def migrate(self, to: str = "head") -> None:
+        """Bring the schema up to date, or up to an older revision. Two processes that start together take turns."""
         async with self.write() as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, to)
 
     async def get_schema(self) -> str:
         """The migration that made the schema; empty when there is none yet."""
@@ -94,22 +101,9 @@ class Database:
 
 
 def open_database(database_url: str, data_dir: Path) -> Database:
-    """Open `database_url`, or `omniroute.db` of the data dir when it is empty. No query is sent yet."""
+    """Open `database_url`, or `omniroute.db` of the data dir when it is empty. No query is sent yet. Raises BadDatabaseUrl."""
     if database_url:
-        url = database_url.replace("postgres://", "postgresql://", 1)
-        url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
-        return Database(
-            create_async_engine(
-                url,
-                pool_size=10,
-                pool_pre_ping=True,
-                pool_timeout=10,
-                hide_parameters=True,
-                json_serializer=_encode_json,
-                json_deserializer=msgspec.json.decode,
-                connect_args={"timeout": 5, "command_timeout": 60},
-            )
-        )
+        return Database(_open_postgres(database_url))
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return open_file(data_dir / FILE_NAME)
 
@@ -132,6 +126,24 @@ def open_file(path: Path) -> Database:
 def known_schemas() -> tuple[str, ...]:
     """The migrations of this version, the newest first."""
     return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def _open_postgres(database_url: str) -> AsyncEngine:
+    arguments = connect_arguments(database_url)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(**arguments)
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=10,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        hide_parameters=True,
+        json_serializer=_encode_json,
+        json_deserializer=msgspec.json.decode,
+    )
 
 
 def _encode_json(value: object) -> str:
@@ -181,7 +193,7 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection, to: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

