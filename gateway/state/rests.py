@@ -449,8 +449,8 @@ class Rests:
             for field in self._alone
             if field in before and (field not in entries or entries[field].until < before[field].until)
         }
-        for mine in kept:
-            entries[mine] = kept[mine]
+        for name, longer in kept.items():
+            entries[name] = longer
         self._table.entries = entries
         self._alone.intersection_update(kept)
         for name, change, later in meanwhile:
