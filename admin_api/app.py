@@ -21,6 +21,7 @@ from admin_api.resources import (
     audit,
     auth,
     backups,
+    budgets,
     cache,
     combos,
     health,
@@ -81,6 +82,7 @@ RESOURCES = (
     tokens,
     ip_filter,
     backups,
+    budgets,
     pages,
 )
 
