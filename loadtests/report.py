@@ -15,6 +15,7 @@ Result = dict[str, Any]
 CPU_LIMITS_US = (
     ("product", "2KB-64", "worker_us", 170, 100),
     ("product", "2KB-64", "all_us", 250, 150),
+    ("product", "cached-64", "worker_us", 150, 120),
     ("product-curl", "2KB-64", "worker_us", 260, 200),
     ("product", "100KB-8", "worker_us", 500, 500),
     ("product", "sse-500", "worker_us", 32, 21),

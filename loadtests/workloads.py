@@ -53,6 +53,12 @@ def unary(
     )
 
 
+def cached(seconds: float) -> Workload:
+    """Equal requests that write `temperature: 0`: all but the first are answered from the cache, none by the provider."""
+    plain = unary("cached-64", 2 * KB, 64, seconds, ("floor-raw", "product"))
+    return replace(plain, says=f"{plain.says}, kept answers", arguments=("-z", *plain.arguments))
+
+
 def at_rate(rate: int, seconds: float, variants: tuple[str, ...] = ALL) -> Workload:
     says = f"2 KB in, 1 KB out, {rate} requests/s whatever comes back"
     arguments = ("-c", "64", "-r", str(rate), "-m", "b=1024")
@@ -119,6 +125,7 @@ def core_set() -> list[Workload]:
     return [
         unary("2KB-64", 2 * KB, 64),
         unary("2KB-1", 2 * KB, 1, 0.8, ours),
+        cached(1.0),
         unary("64KB-64", 64 * KB, 64, 1.0, ours),
         unary("100KB-8", 100 * KB, 8, 0.8, ours),
         unary("1MB-1", MB, 1, 1.0, ours),
@@ -159,6 +166,7 @@ def full_set() -> list[Workload]:
     sizes = ((2 * KB, "2KB"), (64 * KB, "64KB"), (100 * KB, "100KB"), (MB, "1MB"))
     return [
         *(unary(f"{name}-{at_once}", size, at_once, 1.5) for size, name in sizes for at_once in (1, 64)),
+        cached(1.5),
         unary("answer-800KB-8", 2 * KB, 8, 1.5, ALL, 800 * KB),
         held(64 * KB, 50, 2.0),
         held(MB, 20, 2.0),

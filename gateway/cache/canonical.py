@@ -6,7 +6,7 @@ its dialect below is known by its bytes instead, and shares answers only with it
 """
 
 from collections.abc import Mapping
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -129,7 +129,7 @@ def signature(asked: Asked) -> str | None:
         )
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         return None
-    return blake2b(known, digest_size=20).hexdigest()
+    return sha256(known).hexdigest()[:40]  # processors have instructions for it: half of what blake2b takes
 
 
 def _number(value: float | None) -> float | None:
@@ -139,7 +139,7 @@ def _number(value: float | None) -> float | None:
 
 def _what_the_hub_lacks(asked: Asked) -> tuple[Any, ...]:
     """Nothing for a plain request; else its dialect, its kind, and all that it says."""
-    betas = sorted(pair for pair in asked.headers if pair[0] in BETAS)
+    betas = sorted([pair for pair in asked.headers if pair[0] in BETAS])
     try:
         fields = _decode(asked.body)
     except UNREADABLE as error:
@@ -150,16 +150,17 @@ def _what_the_hub_lacks(asked: Asked) -> tuple[Any, ...]:
     return (asked.dialect, asked.request.is_stream, betas, said)
 
 
-def _is_plain(value: object, shape: _Shape) -> bool:
-    if shape is None:
-        return True
+def _is_plain(value: object, shape: Mapping[str, Any]) -> bool:
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name not in shape or not _is_plain(inner, shape[name]):
+            if name not in shape:
+                return False
+            within = shape[name]
+            if within is not None and not _is_plain(inner, within):
                 return False
     elif isinstance(value, list):
         for inner in value:
-            if not _is_plain(inner, shape):
+            if isinstance(inner, dict | list) and not _is_plain(inner, shape):
                 return False
     return True
 

@@ -42,6 +42,7 @@ _SESSIONS = frozenset(
         b"conversation_id",
     }
 )  # fmt: skip
+_CLIENT_NAMES = frozenset({b"originator", b"user-agent"})
 MAX_SESSION_CHARS = 256
 
 
@@ -83,9 +84,10 @@ def asks_progress(headers: RawHeaders) -> bool:
 
 def does_without_tools(headers: RawHeaders) -> bool:
     """Codex offers web search with every request and gets along without it; anybody can say the same by a header."""
-    return any(
-        value.lower() == b"drop"
-        if name == b"x-omniroute-unsupported-tools"
-        else name in (b"originator", b"user-agent") and value.lower().startswith(b"codex")
-        for name, value in headers
-    )
+    for name, value in headers:
+        if name in _CLIENT_NAMES:
+            if value[:5].lower() == b"codex":
+                return True
+        elif name == b"x-omniroute-unsupported-tools" and value.lower() == b"drop":
+            return True
+    return False

@@ -8,6 +8,7 @@ import msgspec
 from gateway.dialects.codec import UNREADABLE
 from gateway.domain.errors import BadRequest
 
+MAX_MODEL_CHARS = 512
 ASKED = "you must provide a {} parameter"
 
 Fields = TypeVar("Fields")
@@ -64,8 +65,10 @@ def checked_model(model: object, missing: str = ASKED) -> str:
         raise BadRequest(missing.format("model"), code="missing_model", param="model")
     if not isinstance(model, str) or not model:
         raise BadRequest("model must be a non-empty string", code="invalid_model", param="model")
-    if len(model) > 512 or not model.isprintable():
-        raise BadRequest("model must be at most 512 printable characters", code="invalid_model", param="model")
+    if len(model) > MAX_MODEL_CHARS or not model.isprintable():
+        raise BadRequest(
+            f"model must be at most {MAX_MODEL_CHARS} printable characters", code="invalid_model", param="model"
+        )
     return model
 
 

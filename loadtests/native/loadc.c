@@ -1,7 +1,7 @@
 // loadc: single-thread epoll HTTP/1.1 load client for gateway benchmarks, unary and SSE.
 //
 //   loadc -p PORT [-u PATH] [-c CONNS] [-t SECONDS] [-w WARMUP_S] [-B BODY_BYTES] [-s] [-m MOCK] [-r RATE] [-k MAXREQ]
-//         [-H "Name: value"] [-R RAMP_US] [-a] [-G] [-P] [-x]    (environment: LOADC_KEY, LOADC_MODEL)
+//         [-H "Name: value"] [-R RAMP_US] [-a] [-z] [-G] [-P] [-x]    (environment: LOADC_KEY, LOADC_MODEL)
 //   -s       "stream":true; counts SSE events, time to first event, gaps between events, and, where events carry
 //            "t":<16 digits> (mockup's do), the one-way delay from the provider's write to our read
 //   -r RATE  open loop: RATE requests/s on at most CONNS connections, latency counted from the scheduled time, so a
@@ -10,6 +10,7 @@
 //   -m X     puts "mock:X" in the body's user field, with -a in the user's text (see mockup.c)
 //   -a       speaks Anthropic Messages: posts to /v1/messages, and of the SSE events only content_block_delta count
 //   -R US    spreads the first requests of the connections over US microseconds
+//   -z       "temperature":0 instead of 0.7, so that equal requests may be answered from the gateway's cache
 //   -G       GET without a body instead of POST
 //   -P       adds "ports": answers by the local port of each connection
 //   -x       in step with who started it: the line "begin" when measuring begins, and after the result the connections
@@ -69,7 +70,7 @@ static double quantile(const histogram *h, double q) {
 
 // ---- options and counters
 
-static int port = 9000, conns = 64, stream, max_requests, is_get, in_step, by_port, is_messages;
+static int port = 9000, conns = 64, stream, max_requests, is_get, in_step, by_port, is_messages, is_cold;
 static double seconds = 5, warmup = 1, rate;
 static const char *path, *mock_params, *extra_header;
 static long body_bytes = 2048, ramp_us;
@@ -307,18 +308,20 @@ static int feed(conn *c, char *bytes, long n, uint64_t t) {
 // ---- the loop
 
 static const char chat_start[] =
-    "{\"model\":\"%s\",%s\"user\":\"mock:%s\",\"temperature\":0.7,\"messages\":[{\"role\":\"system\","
+    "{\"model\":\"%s\",%s\"user\":\"mock:%s\",\"temperature\":%s,\"messages\":[{\"role\":\"system\","
     "\"content\":\"You are a helpful assistant.\"},{\"role\":\"user\",\"content\":\"";
 static const char messages_start[] =
-    "{\"model\":\"%s\",%s\"max_tokens\":1024,\"temperature\":0.7,\"system\":\"You are a helpful assistant.\","
+    "{\"model\":\"%s\",%s\"max_tokens\":1024,\"temperature\":%s,\"system\":\"You are a helpful assistant.\","
     "\"messages\":[{\"role\":\"user\",\"content\":\"mock:%s ";
 
 static void build_request(void) {
     static const char filler[] = "lorem ipsum dolor sit amet, ", end[] = "\"}]}";
     const char *model = getenv("LOADC_MODEL"), *key = getenv("LOADC_KEY");
     char *body = malloc(body_bytes + 4096);
-    long n = sprintf(body, is_messages ? messages_start : chat_start, model ? model : "gpt-mock",
-                     stream ? "\"stream\":true," : "", mock_params ? mock_params : "");
+    const char *named = model ? model : "gpt-mock", *streams = stream ? "\"stream\":true," : "";
+    const char *mock = mock_params ? mock_params : "", *temperature = is_cold ? "0" : "0.7";
+    long n = is_messages ? sprintf(body, messages_start, named, streams, temperature, mock)
+                         : sprintf(body, chat_start, named, streams, mock, temperature);
     for (; n + (long)sizeof end - 1 < body_bytes; n++) body[n] = filler[n % (sizeof filler - 1)];
     memcpy(body + n, end, sizeof end - 1);
     n += sizeof end - 1;
@@ -424,7 +427,7 @@ static void print_result(const conn *all, double elapsed, uint64_t late) {
 
 static void read_options(int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:aGPx")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:azGPx")) != -1) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': path = optarg; break;
         case 'c': conns = atoi(optarg); break;
@@ -438,6 +441,7 @@ static void read_options(int argc, char **argv) {
         case 'H': extra_header = optarg; break;
         case 'R': ramp_us = atol(optarg); break;
         case 'a': is_messages = 1; break;
+        case 'z': is_cold = 1; break;
         case 'G': is_get = 1; break;
         case 'P': by_port = 1; break;
         case 'x': in_step = 1; break;

@@ -36,11 +36,15 @@ _KNOWN_FIELDS = frozenset({
 })  # fmt: skip
 
 
+_PLAIN_ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
+
+
 def read_turns(messages: list[Any], envelopes: Envelopes, notes: list[str]) -> tuple[Turn, ...]:
     """All turns. Raises BadRequest that names the place."""
     reader = _Reader(envelopes, notes)
     for index, message in enumerate(messages):
-        reader.read(message, f"messages[{index}]", index)
+        if not reader.read_plain(message):
+            reader.read(message, f"messages[{index}]", index)
     return tuple(Turn(role, tuple(parts)) for role, parts in reader.turns)
 
 
@@ -54,6 +58,17 @@ class _Reader:
         self._open: list[ToolCall] = []
         self._dropped: set[str] = set()
         self._is_answering = False
+
+    def read_plain(self, message: object) -> bool:
+        """A message of a role and one text, as most are. False for any other: nothing of it is read."""
+        if not isinstance(message, dict) or len(message) != 2:
+            return False
+        role, content = message.get("role"), message.get("content")
+        if not isinstance(role, str) or role not in _PLAIN_ROLES or not isinstance(content, str) or not content:
+            return False
+        self._is_answering = False
+        self.turns.append((_PLAIN_ROLES[role], [Text(content)]))
+        return True
 
     def read(self, value: object, where: str, index: int) -> None:
         message = an_object(value, where)

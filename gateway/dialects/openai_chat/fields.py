@@ -38,6 +38,8 @@ def optional_text(fields: Json, name: str, param: str = "") -> str:
 
 
 def optional_int(fields: Json, name: str, *, least: int | None = None) -> int | None:
+    if fields.get(name) is None:  # mostly
+        return None
     value = number(fields, name)
     if value is None:
         return None
