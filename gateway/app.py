@@ -314,6 +314,7 @@ class App:
             ("key_misses", len(self._keyring.misses)),
             ("names", len(self._resolver.names)),
             ("front_answers", len(self._cache.front)),
+            ("cache_looks", self._cache.store.looks),
             ("signed_requests", len(self._cache.signed)),
             ("signed_bytes", self._cache.signed.held_bytes),
             ("semantic_questions", len(self._semantic.index)),

@@ -18,10 +18,10 @@ from gateway.cache.policy import BETAS
 from gateway.dialects.codec import UNREADABLE
 from gateway.domain.dialect import CallerDialect
 
-_Shape = Mapping[str, Any] | None
+_Shape = Mapping[str, Any]
 """Members that an object may have, each with the shape of its value; None = anything, for the hub keeps all of it."""
 
-_SAID: _Shape = None
+_SAID = None
 _OPENAI_CALL = {"id": _SAID, "type": _SAID, "function": {"name": _SAID, "arguments": _SAID}}
 _OPENAI_CHAT: _Shape = {
     "model": _SAID, "stream": _SAID, "stream_options": {"include_usage": _SAID},
@@ -150,7 +150,7 @@ def _what_the_hub_lacks(asked: Asked) -> tuple[Any, ...]:
     return (asked.dialect, asked.request.is_stream, betas, said)
 
 
-def _is_plain(value: object, shape: Mapping[str, Any]) -> bool:
+def _is_plain(value: object, shape: _Shape) -> bool:
     if isinstance(value, dict):
         for name, inner in value.items():
             if name not in shape:

@@ -25,17 +25,36 @@ class CacheStore:
         self.generation = ""
         """Answers of another one are not found any more."""
         self.unsent_bytes = 0
+        self._looks: dict[str, asyncio.Future[Entry | None]] = {}
 
     @property
     def is_up(self) -> bool:
         return self._redis is not None and self._redis.is_up
 
+    @property
+    def looks(self) -> int:
+        """Answers that are looked for now: at most one for each open request, and for no longer than the budget."""
+        return len(self._looks)
+
     async def get(self, key: str) -> Entry | None:
-        """The answer, if it is there, readable and not too old."""
+        """The answer, if it is there, readable and not too old. Equal requests at the same moment look for it once."""
         if self._redis is None:
             return None
+        look = self._looks.get(key)
+        if look is not None:
+            return await asyncio.shield(look)
+        look = self._looks[key] = asyncio.get_running_loop().create_future()
+        found = None
         try:
-            data = await self._redis.call("GET", keys.cached_answer(self.generation, key))
+            found = await self._look(self._redis, key)
+        finally:
+            del self._looks[key]
+            look.set_result(found)  # also when who looked has left: a miss for the others
+        return found
+
+    async def _look(self, redis: RespClient, key: str) -> Entry | None:
+        try:
+            data = await redis.call("GET", keys.cached_answer(self.generation, key))
         except (StateAway, hiredis.ReplyError):
             self._metrics.cache_failures.add(("get",))
             return None

@@ -1,0 +1,58 @@
+"""Kept answers on a real Valkey: who looks for them, and how often."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec import structs
+
+from gateway.cache.store import CacheStore
+from gateway.state.resp import RespClient
+from gateway.telemetry.metrics import Metrics
+from tests.gateway.cache.conftest import until
+from tests.gateway.cache.test_responses import ENTRY
+from tests.support.real_valkey import RealValkey
+
+KEPT = structs.replace(ENTRY, body=b"Hello", expires_at=time.time() + 100)
+
+
+@pytest.fixture
+async def store(own_valkey: RealValkey) -> AsyncIterator[CacheStore]:
+    client = RespClient(own_valkey.url, budget_s=5.0)
+    client.start()
+    await until(lambda: client.is_up)
+    yield CacheStore(client, Metrics(), time.time)
+    await client.close()
+
+
+def trips(valkey: RealValkey) -> int:
+    with valkey.client() as client:
+        return int(client.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"])
+
+
+async def test_equal_requests_at_the_same_moment_look_for_an_answer_once(
+    store: CacheStore, own_valkey: RealValkey
+) -> None:
+    assert store.put("k", KEPT)
+    await until(lambda: store.unsent_bytes == 0)
+    before = trips(own_valkey)  # the client asks for itself too
+    found = await asyncio.gather(*(store.get("k") for _ in range(200)), store.get("other"))
+    assert found == [KEPT] * 200 + [None]
+    assert (trips(own_valkey) - before, store.looks) == (2, 0)
+    assert await store.get("k") == KEPT
+    assert trips(own_valkey) - before == 3
+
+
+async def test_who_leaves_while_it_looks_takes_nobody_along(store: CacheStore, own_valkey: RealValkey) -> None:
+    own_valkey.freeze()
+    try:
+        looks = [asyncio.create_task(store.get("k")) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        looks[0].cancel()
+        looks[2].cancel()
+        ended = await asyncio.wait_for(asyncio.gather(*looks, return_exceptions=True), 4)
+    finally:
+        own_valkey.thaw()
+    assert [isinstance(one, asyncio.CancelledError) for one in ended] == [True, False, True, False]
+    assert (ended[1], ended[3], store.looks) == (None, None, 0)
