@@ -19,7 +19,6 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.restore_budgets import restore_budgets
 from admin_api.store.combos import combos
 from admin_api.store.connections import ConnectionRow, connections
 from admin_api.store.custom_models import custom_models
@@ -219,9 +218,6 @@ class Publisher:
             await self._redis.delete(redis_keys.snapshot(self._recent.popleft()))
 
     async def _write_keys(self, due: _Due) -> None:
-        # Before the keys: as soon as one is there, its budget is obeyed.
-        async with self._database.read() as connection:
-            await restore_budgets(self._redis, connection, due.changed, self._now())
         has_news = not due.is_whole or len(due.changed) <= _MAX_NEWS
         for start in range(0, len(due.changed), _BATCH):
             await self._write_page(due.changed[start : start + _BATCH], has_news=has_news)

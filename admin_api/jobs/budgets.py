@@ -1,6 +1,6 @@
-"""Budgets: what keys have spent is kept right in Redis, and whoever goes beyond a threshold is told of in the audit log."""
+"""Budgets that go to their end: the audit log tells of each key once a period for each step."""
 
-from admin_api.restore_budgets import load_spent, restore_budgets
+from admin_api.services.budget_spending import spent_by_key
 from admin_api.services.plane import Plane
 from admin_api.store.audit import audit_conditions, load_audit
 from admin_api.store.keys import KeyRow, load_keys_with_budget
@@ -19,8 +19,7 @@ class BudgetsJob:
         now = self._plane.now()
         async with self._plane.database.read() as connection:
             rows = await load_keys_with_budget(connection)
-            spent = await load_spent(connection, rows, now)
-            await restore_budgets(self._plane.redis, connection, rows, now)
+            spent = await spent_by_key(connection, rows, now)
         self._told = {row.id: told for row in rows if (told := self._told.get(row.id))}
         for row in rows:
             await self._tell(row, spent.get(row.id, 0), now)

@@ -62,7 +62,7 @@ class ReconcileJob:
             period = period_of(kind, now)
             async with self._plane.database.read() as connection:
                 spent = await load_spent(connection, [row.id for row in of_kind], _days(period, now))
-            charged = await read_spent(self._plane.redis, [(row.digest, period) for row in of_kind])
+            charged = await read_spent(self._plane.redis, [(row.counter, period) for row in of_kind])
             for row, known in zip(of_kind, charged, strict=True):
                 if spent.get(row.id, 0) <= known:
                     continue
@@ -70,7 +70,7 @@ class ReconcileJob:
                 if due <= known:
                     continue
                 if (row.id, period.name) in self._seen:
-                    amount += await raise_spent(self._plane.redis, row.digest, period, due, now)
+                    amount += await raise_spent(self._plane.redis, row.counter, period, due, now)
                     raised += 1
                 elif len(low) < MOST_SEEN:
                     low.add((row.id, period.name))

@@ -13,7 +13,7 @@ from litestar.params import JSONBody, QueryParameter
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, not_found
 from admin_api.http.versions import Version, check_version
-from admin_api.restore_budgets import load_spent
+from admin_api.services.budget_spending import spent_by_key
 from admin_api.services.key_rules import NANO, nano_usd
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
@@ -54,9 +54,9 @@ async def get_budget(
             row = await keys.get(connection, api_key_id)
             if row is None:
                 raise not_found("key", api_key_id)
-            return _view(row, (await load_spent(connection, [row], now)).get(row.id, 0), now)
+            return _view(row, (await spent_by_key(connection, [row], now)).get(row.id, 0), now)
         rows = (await load_keys_with_budget(connection))[:MAX_LISTED]
-        spent = await load_spent(connection, rows, now)
+        spent = await spent_by_key(connection, rows, now)
     return {"budgets": [_view(row, spent.get(row.id, 0), now) for row in rows]}
 
 
@@ -81,7 +81,7 @@ async def set_budget(data: JSONBody[BudgetBody], plane: NamedDependency[Plane]) 
             updated_at=now,
         )
         await keys.replace(change.connection, row)
-        spent = (await load_spent(change.connection, [row], now)).get(row.id, 0)
+        spent = (await spent_by_key(change.connection, [row], now)).get(row.id, 0)
     return saved(_view(row, spent, now), await plane.published(), version=row.version)
 
 

@@ -51,6 +51,11 @@ class KeyRow(msgspec.Struct, frozen=True):
     old_until: float = 0.0
 
     @property
+    def counter(self) -> str:
+        """The digest under which workers count what it uses."""
+        return self.counted_as or self.digest
+
+    @property
     def digests(self) -> tuple[str, ...]:
         """Of its secret, and of the one before while it has one."""
         return (self.digest, self.old_digest) if self.old_digest else (self.digest,)

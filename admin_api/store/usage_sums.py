@@ -288,18 +288,3 @@ def _within(kind: Kind, since: float, until: float) -> tuple[sa.ColumnElement[bo
 
 def _read(row: sa.Row[*tuple[Any, ...]]) -> Sums:
     return {name: int(row._mapping[name]) for name in SUMS}
-
-
-async def load_key_costs(connection: AsyncConnection, key_ids: Sequence[str], since: float) -> dict[str, int]:
-    """Nano-dollars by key id since a midnight (UTC), 0 = in all; keys that cost nothing are left out."""
-    table = _sums
-    cost = sa.func.sum(table.c.cost_nano_usd)
-    statement = (
-        sa.select(table.c.name, cost).where(table.c.kind == "key", table.c.name.in_(key_ids)).group_by(table.c.name)
-    )
-    statement = (
-        statement.where(table.c.span == "d", table.c.at >= int(since))
-        if since
-        else statement.where(table.c.span == "e")
-    )
-    return {name: int(total) for name, total in await connection.execute(statement) if total}

@@ -1,15 +1,10 @@
--- Bring what keys have spent of their budgets up to what the ledger says, on a server that lost it or never knew.
--- KEYS the keys' money in this period (`take.lua` says their shape)
--- ARGV two for each: nano-dollars that the ledger has   lifetime of the counter, s, 0 = for ever
--- Never lowers anything, so telling twice, or late, changes nothing. Returns how many were raised.
-local call = redis.call
-local raised = 0
-for i, name in ipairs(KEYS) do
-  local amount, lifetime = ARGV[2 * i - 1], ARGV[2 * i]
-  if tonumber(amount) > tonumber(call("HGET", name, "spent") or 0) then
-    call("HSET", name, "spent", amount)
-    if lifetime ~= "0" then call("EXPIRE", name, lifetime) end
-    raised = raised + 1
-  end
-end
-return raised
+-- Raise what a key has spent to what the ledger knows of it; never lower it, since rows come later than they are charged.
+-- KEYS[1] money of the key in a period (`take.lua` says its shape)
+-- ARGV[1] nano-dollars in the ledger   ARGV[2] lifetime of the counter from now, s, 0 = for ever
+-- Returns by how much it rose.
+local spent = tonumber(redis.call("HGET", KEYS[1], "spent") or "0")
+local missing = tonumber(ARGV[1]) - spent
+if missing <= 0 then return 0 end
+redis.call("HINCRBY", KEYS[1], "spent", string.format("%.0f", missing))
+if ARGV[2] ~= "0" then redis.call("EXPIRE", KEYS[1], ARGV[2]) end
+return missing
