@@ -35,7 +35,7 @@ from gateway.cache.recorder import Recorder
 from gateway.cache.replay import replayed
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.tier import Meant
-from gateway.cache.share import Share, UnattendedReply, fingerprint_of, name_of_key, name_of_signature
+from gateway.cache.share import Got, Share, UnattendedReply, fingerprint_of, name_of_key, name_of_signature
 from gateway.dialects.codec import IN_BODY, Arrival, Head, Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
@@ -232,9 +232,19 @@ def _share(
         return None
     flights.lease_s, flights.max_answer_bytes = settings.lease_s, runtime.settings.cache.max_answer_bytes
     key = inbound.idempotency_key or (inbound.caller_request_id.encode() if settings.by_request_id else b"")
+    equal = _share_with_equals(inbound, exchange, caller, runtime, recall, tools)
     if key and settings.idempotency_window_s:
-        name = name_of_key(tenant_of(caller), key)
-        return Share(flights, name, fingerprint_of(inbound), settings.idempotency_window_s, "idempotent")
+        name, window_s = name_of_key(tenant_of(caller), key), settings.idempotency_window_s
+        return Share(flights, name, fingerprint_of(inbound), window_s, "idempotent", equal)
+    return equal
+
+
+def _share_with_equals(
+    inbound: Inbound, exchange: Exchange, caller: Caller, runtime: Runtime, recall: Recall, tools: Tools
+) -> Share | None:
+    settings = runtime.settings.sharing
+    if settings.single_flight == "off":
+        return None
     combo = _combo_config(inbound, exchange.head, runtime)
     if recall.entry is not None or not shares_equal(settings, caller.single_flight, combo):
         return None
@@ -243,7 +253,7 @@ def _share(
     signature = recall.key or tools.cache.key_of(
         exchange, caller, cacheable, pinned_provider=asked_at, meaning=runtime.meaning(asked_at, name)
     )
-    return Share(flights, name_of_signature(signature), "", 0.0, "joined") if signature else None
+    return Share(tools.flights, name_of_signature(signature), "", 0.0, "joined") if signature else None
 
 
 def _combo_config(inbound: Inbound, head: Head, runtime: Runtime) -> Mapping[str, object] | None:
@@ -354,7 +364,7 @@ class _Passage:
             if self._share is None and self._recall is NOTHING:  # no further step for most
                 committed = await self._relayed()
             else:
-                committed = await (self._asked() if self._share is None else self._shared(self._share))
+                committed = (await self._asked()).committed if self._share is None else await self._shared(self._share)
             if committed.target is not exchange.target:  # nobody was asked
                 exchange.call, exchange.target = committed.call, committed.target
             exchange.watch.nudge_due = 0.0
@@ -383,17 +393,17 @@ class _Passage:
                 exchange.error = "internal_error"
                 await self._settle(500)
 
-    async def _asked(self) -> Committed:
-        if self._answer is not None:
-            return self._answer
-        meant = None if self._recall.meant is None else await self._meant_answer(self._recall.meant)
-        return meant or await self._relayed()
+    async def _asked(self) -> Got:
+        answer = self._answer
+        if answer is None and self._recall.meant is not None:
+            answer = await self._meant_answer(self._recall.meant)
+        return Got(await self._relayed()) if answer is None else Got(answer, self._recall.entry)
 
     async def _shared(self, share: Share) -> Committed:
         """Another request's answer, or its own for others too."""
         if self.exchange.head.is_stream:
             self._plan_early_headers()
-        committed = await share.answer(self.exchange, self._asked, self._send_early_headers)
+        committed, _ = await share.answer(self.exchange, self._asked, self._send_early_headers)
         if share.joined is not None:
             self._answer, self._recall, self._recorder = committed, Recall("", share.joined, how=share.how), None
         return committed

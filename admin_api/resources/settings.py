@@ -46,6 +46,7 @@ class TimeoutsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     first_event_reasoning_s: _Limit | msgspec.UnsetType = msgspec.UNSET
     gap_s: _Limit | msgspec.UnsetType = msgspec.UNSET
     total_s: _Limit | msgspec.UnsetType = msgspec.UNSET
+    caller_stall_s: _Limit | msgspec.UnsetType = msgspec.UNSET
 
 
 class WaitingBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -4,9 +4,12 @@ What is joined comes back as a `Committed`, as if its provider were answering th
 (`replay.py`), and here too whole answers can be asked for as streams and the reverse.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from hashlib import blake2b
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -28,14 +31,36 @@ MAX_BOARDINGS = 3
 """So often a request that has sent nothing looks for another leader; then it asks the provider itself."""
 
 
-class Share:
-    """`keep_s`: how long the answer can be repeated after its end. `how` is what a joiner's record says."""
+class Got(NamedTuple):
+    """An answer. `entry`: the whole of it as its provider sent it, when all of it is here already."""
 
-    def __init__(self, flights: Flights, name: str, fingerprint: str, keep_s: float, how: HowAnswered) -> None:
+    committed: Committed
+    entry: Entry | None = None
+
+
+Ask = Callable[[], Awaitable[Got]]
+
+
+class Share:
+    """`keep_s`: how long the answer can be repeated after its end. `how` is what a joiner's record says.
+
+    `within`: what the request shares besides: when nobody has asked under its key, it looks for an equal request.
+    """
+
+    def __init__(
+        self,
+        flights: Flights,
+        name: str,
+        fingerprint: str,
+        keep_s: float,
+        how: HowAnswered,
+        within: "Share | None" = None,
+    ) -> None:
         self._flights = flights
         self._name = name
         self._fingerprint = fingerprint
         self._keep_s = keep_s
+        self._within = within
         self._seat: Seat | None = None
         self.how = how
         self.is_too_large = False
@@ -43,10 +68,18 @@ class Share:
         self.joined: Entry | None = None
         """What is known of the answer that was joined: all but its body."""
 
-    async def answer(
-        self, exchange: Exchange, ask: Callable[[], Awaitable[Committed]], on_nudge: Callable[[], Awaitable[None]]
-    ) -> Committed:
+    async def answer(self, exchange: Exchange, ask: Ask, on_nudge: Callable[[], Awaitable[None]]) -> Got:
         """The answer of this request: another's, or what `ask` gets. Raises what `ask` does, Conflict and CallerGone."""
+        within = self._within
+        if within is None:
+            return await self._answer(exchange, ask, on_nudge)
+        got = await self._answer(exchange, partial(within.answer, exchange, ask, on_nudge), on_nudge)
+        if self.joined is None and within.joined is not None:
+            self.joined, self.how = within.joined, within.how
+        self.is_too_large = self.is_too_large or within.is_too_large
+        return got
+
+    async def _answer(self, exchange: Exchange, ask: Ask, on_nudge: Callable[[], Awaitable[None]]) -> Got:
         for _ in range(MAX_BOARDINGS):
             seat = await self._flights.board(self._name, self._fingerprint, self._keep_s)
             if seat is None:
@@ -56,9 +89,9 @@ class Share:
                 return await self._lead(seat.flight, exchange, ask)
             seat.call.on_nudge = on_nudge
             try:
-                committed = await _joined(seat, exchange)
+                got = await _joined(seat, exchange)
                 self.joined = seat.flight.head
-                return committed  # noqa: TRY300  (the finally below is for both)
+                return got  # noqa: TRY300  (the finally below is for both)
             except LeaderLost as lost:
                 self.is_too_large = lost.is_too_large
                 if lost.is_too_large:
@@ -82,6 +115,8 @@ class Share:
 
     def land(self, *, is_well: bool) -> None:
         """The request has settled."""
+        if self._within is not None:
+            self._within.land(is_well=is_well)
         seat, self._seat = self._seat, None
         if seat is None:
             return
@@ -92,30 +127,35 @@ class Share:
             seat.flight.leave(seat.flight.leader)
         self._flights.land(seat.flight, is_well=is_well)
 
-    async def _lead(self, flight: Flight, exchange: Exchange, ask: Callable[[], Awaitable[Committed]]) -> Committed:
+    async def _lead(self, flight: Flight, exchange: Exchange, ask: Ask) -> Got:
         def stop_if_left() -> None:
             if exchange.has_left_others:
                 exchange.caller_left()
 
+        stays = exchange.stays_for_others
         flight.on_alone = stop_if_left
-        exchange.stays_for_others = lambda: flight.has_others
+        exchange.stays_for_others = lambda: flight.has_others or (stays is not None and stays())
         try:
-            committed = await ask()
+            got = await ask()
         except GatewayError as error:
             self._flights.fail(flight, None if error.code == "shutting_down" else error)
             raise
         except BaseException:
             self._flights.fail(flight, None)
             raise
+        committed, entry = got
+        if entry is not None:
+            self._flights.take_off(flight, structs.replace(entry, body=b""), entry.body, is_whole=True)
+            return got
         is_whole = not exchange.head.is_stream
         self._flights.take_off(flight, _head_of(committed, exchange), committed.held, is_whole=is_whole)
         if is_whole:
-            return committed
+            return got
         own = self._flights.pump(flight, committed.call, committed.mender)
-        return structs.replace(committed, call=own, mender=None)
+        return Got(structs.replace(committed, call=own, mender=None))
 
 
-async def _joined(seat: Seat, exchange: Exchange) -> Committed:
+async def _joined(seat: Seat, exchange: Exchange) -> Got:
     call, flight = seat.call, seat.flight
     assert call is not None
     exchange.call = call
@@ -129,18 +169,19 @@ async def _joined(seat: Seat, exchange: Exchange) -> Committed:
                 raise call.fault
             if data:
                 call.has_sent = True
-                return _streamed(seat, head, data, exchange)
+                return Got(_streamed(seat, head, data, exchange))
         body = await call.read_to_end(MAX_ANSWER_BYTES)
     except UpstreamFault as fault:
         if fault.kind == "draining":
             raise UpstreamFailed(str(fault), status=503, code="shutting_down") from fault
         raise LeaderLost(flight.end) from fault  # nothing has been sent: the next one may fare better
     call.has_sent = True
-    committed = replayed(structs.replace(head, body=body), exchange)
+    entry = structs.replace(head, body=body)
+    committed = replayed(entry, exchange)
     if committed is None:
         call.has_sent = False
         raise LeaderLost(flight.end)
-    return committed
+    return Got(committed, entry)
 
 
 def _streamed(seat: Seat, head: Entry, data: bytes, exchange: Exchange) -> Committed:
@@ -196,7 +237,10 @@ def _digest(*parts: bytes) -> str:
 
 
 class UnattendedReply:
-    """The reply of a request that leads: once its caller has left it goes on for the others, and nothing is sent."""
+    """The reply of a request that leads: once its caller has left it goes on for the others, and nothing is sent.
+
+    A caller that does not read is cut off by stopping the task in the middle of a `write`; the others' answer goes on.
+    """
 
     def __init__(self, reply: Reply, exchange: Exchange) -> None:
         self._reply = reply
@@ -219,8 +263,16 @@ class UnattendedReply:
             await self._reply.start(status, headers)
 
     async def write(self, data: bytes) -> None:
-        if not self._exchange.has_left_others:
+        if self._exchange.has_left_others:
+            return
+        try:
             await self._reply.write(data)
+        except asyncio.CancelledError:
+            if not self._exchange.is_cut_off:
+                raise
+            self._exchange.is_cut_off = False
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
 
     async def finish(self, data: bytes = b"") -> None:
         if not self._exchange.has_left_others:

@@ -158,6 +158,7 @@ class TimeoutsShape(Struct, frozen=True, forbid_unknown_fields=True):
     first_event_reasoning_s: Limit | None = None
     gap_s: Limit | None = None
     total_s: Limit | None = None
+    caller_stall_s: Limit | None = None
 
 
 class WaitingShape(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,9 +21,6 @@ from gateway.state.slots import FREE, Slot
 from gateway.upstream.deadlines import Watch
 from gateway.upstream.seam import UpstreamCall, UpstreamFault
 
-CALLER_STALL_S = 120.0
-"""A caller that reads nothing for so long while an answer waits is cut off."""
-
 
 @dataclass(slots=True, eq=False)
 class Exchange:
@@ -65,6 +62,8 @@ class Exchange:
     """Of a request whose answer others share: whether it goes on for them when its caller leaves."""
     has_left_others: bool = False
     """Its caller has left, and it goes on for others."""
+    is_cut_off: bool = False
+    """Its task is being stopped for a caller that does not read, and it goes on for others."""
     guard: str = ""
     """What the guard says of the request, for the header."""
     redacts: Pii | None = None
@@ -78,7 +77,7 @@ class Exchange:
     task: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self.watch = Watch(CALLER_STALL_S, self.caller_stalled)
+        self.watch = Watch(self.timeouts.caller_stall_s, self.caller_stalled)
         self.explains = asks_why(self.headers)
 
     def request(self) -> ChatRequest:
@@ -104,9 +103,9 @@ class Exchange:
             self.call.cancel(CallerGone())
 
     def caller_stalled(self) -> None:
-        """Nobody reads what waits to be sent; the task that sends it is stopped."""
-        self.stays_for_others = None
+        """Nobody reads what waits to be sent; the task that sends it is stopped. What others get of it goes on."""
         self.caller_left()
+        self.is_cut_off = self.has_left_others
         if self.task is not None:
             self.task.cancel()
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,16 @@ pytestmark = pytest.mark.process
 WORKERS = 4
 LEASE_S = 1.0
 CALLS = 1000
+MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
-    with running_gateway(tmp_path_factory.mktemp("sharing"), OMNIROUTE_WORKERS=str(WORKERS)) as gateway:
+    folder, stall = tmp_path_factory.mktemp("sharing"), {"caller_stall_s": 2.0}
+    with running_gateway(folder, timeouts=stall, OMNIROUTE_WORKERS=str(WORKERS)) as gateway:
+        config = json.loads(gateway.config.read_text())
+        config["prices"] = [{"model": "local/ok", "input": 1000.0, "output": 2000.0}]
+        gateway.reload(json.dumps(config))
         switch(gateway, lease_s=LEASE_S, single_flight="on", idempotency_window_s=2.0)
         yield gateway
 
@@ -345,6 +351,125 @@ def test_a_request_id_is_a_key_where_the_settings_say_so(gateway: RealGateway) -
             answers = [gateway.chat(headers={"x-request-id": f"the-same-{word}"}) for _ in range(2)]
             assert answers[1].headers.get("x-omniroute-idempotent") == ("true" if word else None)
             assert len(gateway.seen(mark)) == times
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_request_with_a_key_shares_with_equal_ones_too(gateway: RealGateway, is_stream: bool) -> None:
+    """Half of them stream where the others do not; what joined is repeated under its own key."""
+    mark, ids = gateway.mark, new_ids(gateway, 8)
+    body = body_of(f"keyed {is_stream}", user=json.dumps({"fake": "slow-first:1"}))
+
+    async def run() -> list[httpx.Response]:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=30) as client:
+            tasks = []
+            for at, one in enumerate(ids):
+                headers = {"x-request-id": one} | ({"idempotency-key": f"{is_stream} {at}"} if at % 2 else {})
+                asked = body | {"stream": is_stream if at < 4 else not is_stream}
+                tasks.append(asyncio.create_task(ask(client, gateway, asked, headers)))
+                await asyncio.sleep(0.02)
+            return list(await asyncio.gather(*tasks))
+
+    texts = set()
+    for answer in asyncio.run(run()):
+        is_event_stream = answer.headers["content-type"].startswith("text/event-stream")
+        texts.add(content_of(answer.content) if is_event_stream else text_of(answer))
+    assert len(texts) == 1
+    assert len(gateway.seen(mark)) == 1
+    wait_for(lambda: len(gateway.rows(*ids)) == 8, 5)
+    rows = gateway.rows(*ids)
+    assert sorted(row["cache"] for row in rows) == [""] + ["joined"] * 7
+    for at in (1, 7):  # one streams, the other does not
+        wants = is_stream if at < 4 else not is_stream
+        again = gateway.client.post(
+            "/v1/chat/completions", json=body | {"stream": wants}, headers={"idempotency-key": f"{is_stream} {at}"}
+        )
+        assert again.headers["x-omniroute-idempotent"] == "true"
+        assert {content_of(again.content) if wants else text_of(again)} == texts
+    assert len(gateway.seen(mark)) == 1
+
+
+def text_of(answer: httpx.Response) -> str:
+    text: str = answer.json()["choices"][0]["message"]["content"]
+    return text
+
+
+def test_an_answer_that_was_kept_is_repeated_under_a_key_in_the_form_it_is_asked_for(gateway: RealGateway) -> None:
+    kept = text_of(gateway.chat(messages=[{"role": "user", "content": "keep"}], temperature=0))
+    mark, fields = gateway.mark, {"messages": [{"role": "user", "content": "keep"}], "temperature": 0, "stream": True}
+    answers = [gateway.chat(headers={"idempotency-key": "kept"}, **fields) for _ in range(3)]
+    assert [content_of(answer.content) for answer in answers] == [kept] * 3
+    assert answers[0].headers["x-omniroute-cache"] == "HIT"
+    assert [answer.headers.get("x-omniroute-idempotent") for answer in answers] == [None, "true", "true"]
+    assert not gateway.seen(mark)
+
+
+def test_who_joins_or_repeats_saves_what_the_answer_cost(gateway: RealGateway) -> None:
+    ids = new_ids(gateway, 4)
+    body = body_of("saved", user=json.dumps({"fake": "slow-first:1"}))
+    asyncio.run(ask_many(gateway, ids[:2], body))
+    for one in ids[2:]:
+        gateway.chat(headers={"idempotency-key": "saved", "x-request-id": one})
+    wait_for(lambda: len(gateway.rows(*ids)) == 4, 5)
+    rows = gateway.rows(*ids)
+    assert sorted(row["cache"] for row in rows) == ["", "", "idempotent", "joined"]
+    [cost] = {row["cost_nano_usd"] for row in rows if not row["cache"]}
+    assert cost > 0
+    assert {(row["cost_nano_usd"], row["saved_nano_usd"]) for row in rows if row["cache"]} == {(0, cost)}
+
+
+def test_an_answer_too_large_to_share_is_everybodys_own(gateway: RealGateway) -> None:
+    gateway.admin.patch("/api/settings", json={"cache": {"max_answer_bytes": 2000}})
+    try:
+        with switched(gateway):
+            mark = gateway.mark
+            body = body_of("large", user=json.dumps({"fake": "slow-first:1", "chunks": 400}))
+            answers = asyncio.run(ask_many(gateway, new_ids(gateway, 4), body))
+            assert [answer.status_code for answer in answers] == [200] * 4
+            said = sorted(answer.headers.get("x-omniroute-shared", "") for answer in answers)
+            assert said == [""] + ["too-large"] * 3
+            assert len(gateway.seen(mark)) == 4
+            mark = gateway.mark
+            streamed = body_of("large", stream=True, user=slowly(60, 0.02))
+            got = asyncio.run(read_some(gateway, 6, streamed, lambda: None))
+            whole = [data for data in got if data.rstrip().endswith(b"[DONE]")]
+            assert len(whole) == 1 == len(gateway.seen(mark))
+            cut = [final_error(data) for data in got if data not in whole]
+            assert {error["code"] for error in cut} == {"upstream_cut"}
+    finally:
+        gateway.admin.patch("/api/settings", json={"cache": {"max_answer_bytes": 2 * MIB}})
+
+
+def test_a_leading_caller_that_does_not_read_is_cut_off_and_the_others_get_the_answer(gateway: RealGateway) -> None:
+    gateway.admin.patch("/api/settings", json={"cache": {"max_answer_bytes": 16 * MIB}})
+    try:
+        with switched(gateway):
+            mark, first_id = gateway.mark, gateway.new_id()
+            fields = body_of("unread", stream=True, user=json.dumps({"fake": f"big:{14 * MIB}", "pause": 4}))
+            first = gateway.raw_chat(fields.pop("model"), first_id, **fields)
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            wait_for(lambda: gateway.seen(mark), 5)
+            body = body_of("unread", stream=True, user=fields["user"])
+            answers = asyncio.run(ask_many(gateway, new_ids(gateway, 3), body))
+            assert len(gateway.seen(mark)) == 1
+            assert all(answer.content.rstrip().endswith(b"[DONE]") for answer in answers)
+            assert {answer.headers["x-omniroute-shared"] for answer in answers} == {"true"}
+            row = gateway.row(first_id)
+            assert (row["status"], row["error"]) == (499, "caller_left")
+            assert row["output_tokens"] > 14_000
+            first.close()
+    finally:
+        gateway.admin.patch("/api/settings", json={"cache": {"max_answer_bytes": 2 * MIB}})
+
+
+def test_a_drain_ends_a_shared_answer_honestly_for_all(tmp_path: Path) -> None:
+    variables = {"OMNIROUTE_WORKERS": "2", "SHUTDOWN_TIMEOUT_S": "4"}
+    with running_gateway(tmp_path, **variables) as gateway:
+        switch(gateway, lease_s=LEASE_S, single_flight="on")
+        body = body_of("drained", stream=True, user=slowly(600, 0.1))
+        got = asyncio.run(read_some(gateway, 10, body, gateway.product.process.terminate))
+        assert len(gateway.seen(gateway.mark - 1)) == 1
+        assert {final_error(data)["code"] for data in got} <= {"shutting_down", "upstream_cut"}
+        assert gateway.product.process.wait(10) == 0
 
 
 def test_without_the_cache_store_every_request_is_answered(gateway: RealGateway) -> None:

@@ -219,7 +219,10 @@ async def echo_headers(x: Exchange, _: str) -> None:
 
 
 async def big(x: Exchange, size: str) -> None:
-    """`size` bytes of content as fast as the client takes them; `record.bytes_accepted` tells how far it got."""
+    """`size` bytes of content as fast as the client takes them; `record.bytes_accepted` tells how far it got.
+
+    Before the end there are `pause` seconds (an option of the request).
+    """
     wanted = int(size)
     if not _streamed(x):
         return await _big_body(x, wanted)
@@ -228,6 +231,7 @@ async def big(x: Exchange, size: str) -> None:
     batch = event * (BIG_PIECE // len(event))
     for _n in range(max(1, wanted // len(batch))):
         await x.chunk(batch)
+    await x.pause(float(x.options.get("pause", 0)))
     await _events(x, _ending(x, "stop", wanted // 1024))
     return await x.end_chunks()
 
