@@ -7,7 +7,7 @@ import pytest
 
 from gateway.domain import errors
 from gateway.domain.dialect import CallerDialect
-from gateway.domain.errors import GatewayError, Internal, OverLimit, Unavailable, UpstreamFailed
+from gateway.domain.errors import AddressOverLimit, GatewayError, Internal, OverLimit, Unavailable, UpstreamFailed
 from gateway.domain.record import AttemptRecord
 from gateway.edge.rescue import rescue
 
@@ -19,6 +19,8 @@ def one_of(kind: type[GatewayError]) -> GatewayError:
         return UpstreamFailed("all failed", status=502, code="upstream_cut", attempts=ATTEMPTS)
     if kind is OverLimit:
         return OverLimit("rpm", 60, 7.0)
+    if kind is AddressOverLimit:
+        return AddressOverLimit(60, 7.0)
     return Internal("req-1") if kind is Internal else kind("what happened")
 
 
