@@ -12,6 +12,7 @@ import uvloop
 from admin_api.auth.access import ROLES
 from admin_api.process import Listen, serve
 from admin_api.services.recovery import create_token, reset_password
+from admin_api.store.faults import DatabaseAway
 from gateway.config.server_secrets import with_server_secrets
 from gateway.config.settings import BadSetting, Settings, load_settings
 from gateway.telemetry.logs import configure_logging
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadSetting as error:
         sys.stderr.write(f"omniroute admin: {error}\n")
         return 2
+    except DatabaseAway as error:
+        sys.stderr.write(f"omniroute admin: {error}\n")
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

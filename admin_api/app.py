@@ -15,7 +15,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from admin_api.auth.guard import Guard, GuardRules
-from admin_api.http.errors import ApiError, answer_api_error, answer_bug, answer_http_exception, answer_too_deep
+from admin_api.http.errors import (
+    ApiError,
+    answer_api_error,
+    answer_bug,
+    answer_database_failure,
+    answer_http_exception,
+    answer_too_deep,
+)
 from admin_api.publish import Publisher
 from admin_api.resources import (
     audit,
@@ -50,6 +57,7 @@ from admin_api.services.plane import Plane
 from admin_api.services.shipped_prices import shipped_prices
 from admin_api.services.simulate import Simulator
 from admin_api.store.database import open_database
+from admin_api.store.faults import FAILURES
 from gateway import __version__
 from gateway.config.settings import Settings
 from gateway.providers.load import load_specs
@@ -134,6 +142,7 @@ def build_routes(plane: Plane) -> Litestar:
         exception_handlers={
             ApiError: answer_api_error,
             HTTPException: answer_http_exception,
+            **dict.fromkeys(FAILURES, answer_database_failure),
             RecursionError: answer_too_deep,
             Exception: answer_bug,
         },

@@ -24,9 +24,10 @@ from admin_api.http.browser_safety import (
     decode_headers,
     is_origin_allowed,
 )
-from admin_api.http.errors import error_body
+from admin_api.http.errors import database_problem, error_body
 from admin_api.store.credentials import admin_tokens, sessions
 from admin_api.store.database import Database
+from admin_api.store.faults import FAILURES
 from gateway.config.addresses import is_host_allowed
 
 PEER_HEADER = "x-omniroute-peer"
@@ -76,6 +77,12 @@ class Guard:
             state["actor"] = msgspec.structs.replace(actor, address=state["peer"])
         except Refusal as refusal:
             await _refuse(sender, refusal)
+            return
+        except FAILURES as error:
+            problem = database_problem(error)
+            if problem is None:
+                raise
+            await _refuse(sender, Refusal(problem.status, problem.message))
             return
         await self._app(scope, receive, sender)
 

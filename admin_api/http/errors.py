@@ -10,6 +10,8 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from admin_api.store.faults import Fault, fault_of
+
 log = structlog.get_logger()
 
 
@@ -78,6 +80,32 @@ def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException
 def answer_too_deep(_request: Request[Any, Any, Any], _error: RecursionError) -> Response[dict[str, Any]]:
     """JSON that is nested so deep that nobody means it."""
     return Response(error_body("the body is nested too deep"), status_code=400)
+
+
+_OF_THE_DATABASE = {
+    Fault.VALUE: (400, "the database cannot hold a value that was given"),
+    Fault.CLASH: (409, "this clashes with what somebody else has written: look again"),
+    Fault.FULL: (503, "the disk of the database is full or does not write: nothing was changed"),
+    Fault.BUSY: (503, "the database is busy: nothing was changed, try again"),
+    Fault.AWAY: (503, "the database is away: nothing can be read or changed now"),
+}
+
+
+def database_problem(error: BaseException) -> ApiError | None:
+    """How a failure of the database is told; None when it is a bug of ours."""
+    known = _OF_THE_DATABASE.get(fault_of(error))
+    if known is None:
+        return None
+    return ApiError(*known, headers={"retry-after": "1"} if known[0] == 503 else None)
+
+
+def answer_database_failure(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    problem = database_problem(error)
+    if problem is None:
+        return answer_bug(request, error)
+    if problem.status == 503:
+        log.error("database_failed", fault=fault_of(error), error=str(getattr(error, "orig", error)))
+    return answer_api_error(request, problem)
 
 
 def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
 
 from admin_api.services.plane import Plane
 from admin_api.services.tariff import Tariff, load_tariff
+from admin_api.store.faults import FAILURES, Fault, fault_of
 from admin_api.store.records import insert_records, insert_rejected
 from gateway.domain.decision import Decision
 from gateway.domain.record import AttemptRecord, RequestRecord, decode_record
@@ -20,6 +20,7 @@ _MAX_COUNT = 1 << 53
 _MAX_BODY = 16_384
 _SHORT, _LONG = 200, 4_000
 _MOST_NAMED = 100
+_TRIES = 3
 
 log = structlog.get_logger()
 
@@ -40,18 +41,29 @@ async def keep_records(plane: Plane, blobs: Sequence[bytes], *, is_lost: bool = 
     if rejected:
         log.warning("records_rejected", count=len(rejected), reason=rejected[0]["reason"])
     try:
-        async with plane.database.write() as connection:
-            await insert_rejected(connection, rejected)
-            return await insert_records(connection, rows)
-    except (OperationalError, InterfaceError):
-        raise
-    except (StatementError, OverflowError, ValueError) as error:
+        return await _insert(plane, rows, rejected)
+    except FAILURES as error:
+        if fault_of(error) not in (Fault.VALUE, Fault.CLASH):
+            raise
         if len(blobs) == 1:
             return await _set_aside(plane, blobs[0], error)
         # One row that the database refuses must not hold up the rest: find it by halves.
         middle = len(blobs) // 2
         first = await keep_records(plane, blobs[:middle], is_lost=is_lost)
         return first + await keep_records(plane, blobs[middle:], is_lost=is_lost)
+
+
+async def _insert(plane: Plane, rows: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> int:
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            async with plane.database.write() as connection:
+                await insert_rejected(connection, rejected)
+                return await insert_records(connection, rows)
+        except FAILURES as error:
+            if not tries_left or fault_of(error) != Fault.BUSY:
+                raise
+            log.info("ledger_tries_again", reason=type(error).__name__)
+    raise AssertionError("the last try gives or raises")
 
 
 async def _set_aside(plane: Plane, blob: bytes, error: Exception) -> int:

@@ -22,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from admin_api.store import tables
+from admin_api.store.faults import DatabaseAway
 from admin_api.store.postgres_url import connect_arguments
 from admin_api.store.trail import OPTION, Trail
 
@@ -132,7 +133,10 @@ def _open_postgres(database_url: str) -> AsyncEngine:
     arguments = connect_arguments(database_url)
 
     async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(**arguments)
+        try:
+            return await asyncpg.connect(**arguments)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseAway(f"the database is not reached: {type(error).__name__}: {error}") from error
 
     return create_async_engine(
         "postgresql+asyncpg://",

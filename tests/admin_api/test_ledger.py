@@ -12,13 +12,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from admin_api.jobs.adopt_spool import AdoptSpoolJob
 from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
 from admin_api.jobs.runner import Job, JobRunner, Lease
-from admin_api.services.keep_records import keep_records
+from admin_api.services.keep_records import as_lost, keep_records, record_row
+from admin_api.services.tariff import load_tariff
 from admin_api.store.prices import PriceRow, prices
+from admin_api.store.records import insert_records
 from gateway.domain.record import AttemptRecord, RequestRecord, encode_record
 from gateway.domain.usage import Usage
 from gateway.state import keys as redis_keys
@@ -196,6 +200,42 @@ async def test_a_worker_that_was_only_stopped_replaces_its_lost_records(plane, r
     await LedgerJob(plane)()
     assert query(plane, "SELECT state, status FROM request_records") == [("final", 200)]
     assert totals(plane)[:3] == (1, 0, 100)
+
+
+async def test_a_final_row_outlives_a_lost_one_that_another_process_is_writing(plane):
+    """The other has not committed yet, and one of our rows was there before."""
+    await keep_records(plane, [encode_record(record(1))])
+    tariff = await load_tariff(plane)
+    async with plane.database.write() as other:
+        await insert_records(other, [record_row(as_lost(record(2)), tariff)])
+        keeping = asyncio.create_task(keep_records(plane, [encode_record(record(n)) for n in (1, 2)]))
+        await asyncio.sleep(0.3)
+    await keeping
+    assert query(plane, "SELECT id, state FROM request_records ORDER BY id") == [
+        ("0190-000001", "final"), ("0190-000002", "final"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", ["pg_terminate_backend", "pg_cancel_backend"])
+async def test_a_database_that_goes_away_in_the_middle_is_no_fault_of_the_records(plane, redis, postgres, cut):
+    if not plane.settings.database_url:
+        pytest.skip("SQLite is in the process")
+    name = plane.settings.database_url.rpartition("/")[2]
+    job = LedgerJob(plane)
+    await job()
+    await emit(redis, *(record(n) for n in range(30)))
+    async with plane.database.write() as other:
+        await other.execute(sa.text("LOCK TABLE request_records IN EXCLUSIVE MODE"))
+        keeping = asyncio.create_task(job())
+        await asyncio.sleep(0.5)
+        postgres.execute(
+            f"SELECT {cut}(pid) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'"
+        )
+        with pytest.raises(DBAPIError):
+            await keeping
+    await job()
+    assert totals(plane)[0] == 30
+    assert query(plane, "SELECT COUNT(*) FROM rejected_records") == [(0,)]
 
 
 async def test_spool_files_are_adopted_once_their_owner_is_gone(plane):
