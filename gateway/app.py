@@ -319,6 +319,7 @@ class App:
             ("signed_bytes", self._cache.signed.held_bytes),
             ("semantic_questions", len(self._semantic.index)),
             ("resolutions", self._runtimes.known_resolutions),
+            ("shaped_pieces", self._runtimes.known_pieces),
             ("rests", self._rests.resting),
             ("failing_targets", self._rests.failing),
             ("speeds", self._standing.speeds),

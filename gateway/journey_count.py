@@ -7,6 +7,8 @@ without usage.
 import asyncio
 import time
 
+from msgspec import structs
+
 from gateway.accounting.record import note_of, refusal_of
 from gateway.admission.permit import permitted
 from gateway.dialects.codec import Arrival, BrokenAnswer, Count, Destination, Unsupported
@@ -20,7 +22,9 @@ from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers, Reply
 from gateway.domain.target import Target
 from gateway.journey import Tools
+from gateway.relay.shape import shape
 from gateway.routing.plan import make_plan
+from gateway.runtime import Runtime
 from gateway.state.holds import NO_HOLD
 from gateway.upstream.seam import UpstreamFault, UpstreamRequest
 
@@ -37,6 +41,8 @@ async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools
         arrival = Arrival(inbound.path_model)
         asked = inbound.path_model or CALLERS[inbound.dialect].read_head(inbound.body, arrival).model
         runtime = tools.runtimes.current()
+        if runtime.shaper is not None:
+            inbound = await _shaped(inbound, asked, caller, runtime, tools)
         resolution = runtime.resolve(inbound.pinned_provider, asked)
         target = permitted(caller, asked, make_plan(resolution, runtime.catalog, tools.chance()))[0]
         if target.connection.dialect == inbound.dialect:
@@ -60,6 +66,15 @@ async def run_count(inbound: Inbound, caller: Caller, reply: Reply, tools: Tools
         duration_s = time.monotonic() - inbound.started_at
         await tools.holds.settle(refusal_of(note, status=status, error=code, duration_s=duration_s), NO_HOLD)
     await reply.whole(200, headers, body)
+
+
+async def _shaped(inbound: Inbound, asked: str, caller: Caller, runtime: Runtime, tools: Tools) -> Inbound:
+    """The request as it would be sent. Thinking and defaults have no tokens of their own, and counts do not take them."""
+    assert runtime.shaper is not None
+    spared = (*caller.unshaped, "thinking", "defaults")
+    wish = runtime.asked(inbound.dialect, inbound.pinned_provider, asked, spared)
+    shaped = await shape(runtime.shaper, inbound.body, wish, inbound.request_id, tools.metrics)
+    return inbound if shaped.body is inbound.body else structs.replace(inbound, body=shaped.body)
 
 
 async def _asked_elsewhere(inbound: Inbound, request: ChatRequest, target: Target, tools: Tools) -> int | None:

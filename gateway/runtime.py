@@ -51,6 +51,7 @@ from gateway.routing.prices import NO_PRICES
 from gateway.routing.resolve import Resolution, resolve, resolve_at
 from gateway.routing.strategies import Tickets
 from gateway.routing.view import View
+from gateway.shaping.defaults import COMPLETION_LIMIT
 from gateway.shaping.shaper import Asked, Shaper, compile_shaping
 
 _log = structlog.get_logger()
@@ -120,11 +121,12 @@ class Runtime:
     def asked(self, dialect: CallerDialect, pinned_provider: str, model: str, spared: tuple[str, ...]) -> Asked:
         """What shaping must know of a request. Raises as `resolve` does."""
         found = self.resolve(pinned_provider, model)
-        outputs = [
-            account.max_outputs.get(one.model, 0)
+        firsts = [
+            (account, one.model)
             for one in found.models[:MAX_ASKED_MODELS]
             for account in self.catalog.offers_of.of(one.provider, one.model).accounts[:1]
         ]
+        outputs = [account.max_outputs.get(name, 0) for account, name in firsts]
         return Asked(
             dialect,
             model,
@@ -132,6 +134,7 @@ class Runtime:
             found.combo.config.get("system_prompt") if found.combo is not None else None,
             tuple({one.provider: None for one in found.models[:MAX_ASKED_MODELS]}),
             min((most for most in outputs if most), default=0),
+            any(COMPLETION_LIMIT in account.quirks_of(name) for account, name in firsts[:1]),
         )
 
     def plain_plan(self, pinned_provider: str, name: str) -> Plan | None:
@@ -213,6 +216,12 @@ class RuntimeHolder:
     @property
     def known_resolutions(self) -> int:
         return len(self._current.resolutions) if self._current else 0
+
+    @property
+    def known_pieces(self) -> int:
+        """Pieces of text in which shaping knows what there is to be found."""
+        shaper = self._current.shaper if self._current else None
+        return 0 if shaper is None else len(shaper.memo)
 
     @property
     def is_ready(self) -> bool:

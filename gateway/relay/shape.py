@@ -25,6 +25,10 @@ async def shape(shaper: Shaper, body: bytes, asked: Asked, request_id: str, metr
     except Blocked as blocked:
         _tell_findings(blocked.findings, "block", request_id, metrics)
         raise
+    memo = shaper.memo
+    metrics.shaping_pieces.add(("known",), memo.hits)
+    metrics.shaping_pieces.add(("searched",), memo.misses)
+    memo.hits = memo.misses = 0
     if shaped.findings:
         _tell_findings(shaped.findings, "warn" if mode == "block" else mode, request_id, metrics)
     if shaped.pii:

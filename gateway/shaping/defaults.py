@@ -10,6 +10,9 @@ from gateway.domain.shaping import ModelDefaults
 from gateway.routing.patterns import compile_pattern
 from gateway.shaping.access import Access, Json
 
+COMPLETION_LIMIT = "max_completion_tokens"
+"""The name that some providers want for `max_tokens`; the quirk of connections is called the same."""
+
 Compiled = tuple[tuple[re.Pattern[str], dict[str, Any]], ...]
 
 
@@ -28,7 +31,9 @@ def compile_defaults(entries: Iterable[ModelDefaults]) -> Compiled:
     )
 
 
-def set_defaults(access: Access, body: Json, defaults: Compiled, model: str) -> bool:
+def set_defaults(
+    access: Access, body: Json, defaults: Compiled, model: str, *, has_completion_limit: bool = False
+) -> bool:
     """Whether something was changed. Of several entries that match, the first that says a parameter counts."""
     known = {name: value for name, value in _wanted(defaults, model).items() if name in access.parameters}
     holder = access.parameter_holder(body) if known else None
@@ -38,7 +43,7 @@ def set_defaults(access: Access, body: Json, defaults: Compiled, model: str) -> 
     for name, value in known.items():
         fields: Sequence[str] = access.parameters[name]
         if all(holder.get(field) is None for field in fields):
-            holder[fields[0]] = value
+            holder[COMPLETION_LIMIT if has_completion_limit and COMPLETION_LIMIT in fields else fields[0]] = value
             is_changed = True
     return is_changed
 

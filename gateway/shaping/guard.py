@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.shaping.access import Spot
 from gateway.shaping.flat import flat
+from gateway.shaping.memo import Memo
 from gateway.shaping.scan import OVERLAP, SLICE, Found, Meter, replaced, without_overlaps
 
 LOOK_BACK = 80
@@ -69,9 +70,10 @@ def signs() -> tuple[Sign, ...]:
 
 
 def judge(
-    spots: Iterable[Spot], scans: Iterable[str], meter: Meter, *, redacts: bool
+    spots: Iterable[Spot], scans: Iterable[str], meter: Meter, *, redacts: bool, memo: Memo | None = None
 ) -> Generator[None, None, tuple[Finding, ...]]:
     """What was found, each sign once. With `redacts` it is taken out of the texts. Yields when the loop should turn."""
+    memo = Memo() if memo is None else memo
     severities: dict[str, Severity] = {}
     wanted = frozenset(scans)
     for spot in spots:
@@ -80,17 +82,30 @@ def judge(
         text = spot.text
         found: list[Found] = []
         for start in range(0, len(text), SLICE):
-            found += _in_slice(text, start, spot.whose, severities)
+            found += _in_slice(text, start, spot.whose, memo)
             if meter.spend(min(SLICE, len(text) - start)):
                 yield
+        for one in found:
+            severities[one.name] = _severities()[one.name]
         if redacts and found:
             spot.write(replaced(text, without_overlaps(found), lambda _: PLACEHOLDER))
     return tuple(Finding(sign, severity) for sign, severity in severities.items())
 
 
-def _in_slice(text: str, start: int, whose: str, severities: dict[str, Severity]) -> Iterable[Found]:
+@cache
+def _severities() -> dict[str, Severity]:
+    return {sign.id: sign.severity for sign in signs()}
+
+
+def _in_slice(text: str, start: int, whose: str, memo: Memo) -> Iterable[Found]:
     begin = max(0, start - LOOK_BACK)
-    plain, places = flat(text[begin : start + SLICE + OVERLAP])
+    piece = text[begin : start + SLICE + OVERLAP]
+    for one in memo.found(piece, b"guard " + whose.encode(), lambda: _in_piece(piece, whose)):
+        yield Found(begin + one.start, begin + one.end, one.name)
+
+
+def _in_piece(piece: str, whose: str) -> Iterable[Found]:
+    plain, places = flat(piece)
     small = plain.lower()
     for sign in signs():
         if whose not in sign.scans or not any(word in small for word in sign.words):
@@ -99,7 +114,6 @@ def _in_slice(text: str, start: int, whose: str, severities: dict[str, Severity]
             first, last = match.span()
             if sign.unless is not None and sign.unless.search(plain, max(0, first - LOOK_BACK), first):
                 continue
-            severities[sign.id] = sign.severity
             if places is not None:
                 first, last = places[first], places[last]
-            yield Found(begin + first, begin + last, sign.id)
+            yield Found(first, last, sign.id)

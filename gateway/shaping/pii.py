@@ -17,6 +17,7 @@ import msgspec
 from gateway.domain.events import Event, RefusalDelta, TextDelta, ThinkingDelta, ToolCallDelta
 from gateway.domain.shaping import Pii, PiiKind
 from gateway.shaping.access import Spot
+from gateway.shaping.memo import Memo
 from gateway.shaping.scan import OVERLAP, Found, Meter, replaced, scanned, without_overlaps
 
 MAX_HELD = 256
@@ -47,13 +48,23 @@ class Kind(NamedTuple):
 class Redactor:
     """Finds the kinds that are asked for. `found` counts them, by kind."""
 
-    def __init__(self, wanted: Iterable[PiiKind]) -> None:
+    def __init__(self, wanted: Iterable[PiiKind], memo: Memo | None = None) -> None:
+        self._memo = memo
         names = frozenset(wanted)
         self._kinds = tuple(kind for kind in kinds() if not names or kind.name in names)
         self.found: dict[str, int] = {}
 
     def search(self, text: str, start: int, end: int) -> Iterable[Found]:
         """Matches that begin from `start` on and before `end`."""
+        if self._memo is None:
+            return self._search(text, start, end)
+        begin = max(0, start - _CONTEXT)
+        piece, own = text[begin : end + OVERLAP], start - begin
+        what = b"pii %d" % own  # its kinds are those of one revision, as the memo is
+        found = self._memo.found(piece, what, lambda: self._search(piece, own, own + end - start))
+        return [Found(begin + one.start, begin + one.end, one.name) for one in found]
+
+    def _search(self, text: str, start: int, end: int) -> Iterable[Found]:
         stop = min(len(text), end + OVERLAP)
         has_digit = _DIGIT.search(text, start, stop) is not None
         for kind in self._kinds:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from gateway.dialects.surrogates import json_text, read_json
 from gateway.domain.dialect import CallerDialect
-from gateway.domain.errors import BadRequest
+from gateway.domain.errors import BadRequest, BodyTooLarge
 from gateway.domain.shaping import OFF, Pii, Shaping
 from gateway.shaping.access import Access, Json
 from gateway.shaping.anthropic_messages import AnthropicMessages
 from gateway.shaping.defaults import Compiled, compile_defaults, set_defaults
 from gateway.shaping.gemini import Gemini
 from gateway.shaping.guard import Finding, judge, signs
+from gateway.shaping.memo import Memo
 from gateway.shaping.ollama import Ollama
 from gateway.shaping.openai_chat import OpenAiChat
 from gateway.shaping.openai_responses import OpenAiResponses
@@ -46,6 +47,8 @@ class Asked:
     combo_prompt: object = None
     providers: tuple[str, ...] = ()
     most_output: int = 0
+    has_completion_limit: bool = False
+    """The first of them takes `max_completion_tokens`, not `max_tokens` (Chat Completions)."""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Shaper:
 
     def __init__(self, rules: Shaping) -> None:
         self.rules = rules
+        self.memo = Memo()
         self._defaults: Compiled = compile_defaults(rules.defaults)
         if rules.guard.mode != "off":
             signs()  # compiled now, once a process: 15 ms that no request should wait for
@@ -73,24 +77,32 @@ class Shaper:
             kinds()
 
     def shape(self, body: bytes, asked: Asked) -> Generator[None, None, Shaped]:
-        """Raises BadRequest for what the guard blocks."""
+        """Raises BadRequest for what the guard blocks and, while it blocks, for what cannot be read; BodyTooLarge likewise."""
         rules, spared = self.rules, asked.spared
         shaped = Shaped(body)
         if rules.pii.output != "off" and "pii" not in spared:
             shaped.output = rules.pii
         if not self._has_work(asked):
             return shaped
+        is_strict = rules.guard.mode == "block" and "guard" not in spared
         if len(body) > MAX_SHAPED_BYTES:
+            if is_strict:
+                text = f"requests above {MAX_SHAPED_BYTES >> 20} MiB cannot be searched for prompt injection, which is required here"
+                raise BodyTooLarge(text, code="too_large_to_guard")
             shaped.skipped = "too_large"
-            if rules.guard.mode in ("warn", "redact", "block") and "guard" not in spared:
+            if rules.guard.mode in ("warn", "redact") and "guard" not in spared:
                 shaped.guard = "skipped; too large"
             return shaped
         try:
             fields = read_json(body)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            if is_strict:
+                raise BadRequest(f"the request body is not valid JSON: {error}", code="invalid_json") from error
             shaped.skipped = "unreadable"
             return shaped
         if not isinstance(fields, dict):
+            if is_strict:
+                raise BadRequest("the request body must be a JSON object", code="invalid_request_body")
             shaped.skipped = "unreadable"
             return shaped
         access, meter = ACCESSES[asked.dialect], Meter()
@@ -120,7 +132,7 @@ class Shaper:
         if rule.mode == "off" or "guard" in spared:
             return False
         redacts = rule.mode == "redact"
-        shaped.findings = yield from judge(access.spots(fields), rule.scans, meter, redacts=redacts)
+        shaped.findings = yield from judge(access.spots(fields), rule.scans, meter, redacts=redacts, memo=self.memo)
         if not shaped.findings or rule.mode == "log":
             return False
         names = ", ".join(f"{one.sign} ({one.severity})" for one in shaped.findings)
@@ -135,7 +147,7 @@ class Shaper:
         rule = self.rules.pii
         if rule.input == "off" or "pii" in spared:
             return False
-        redactor = Redactor(rule.kinds)
+        redactor = Redactor(rule.kinds, self.memo)
         writes = rule.input == "redact"
         is_found = yield from redact(access.spots(fields), rule, redactor, meter, writes=writes)
         shaped.pii = redactor.found
@@ -145,7 +157,9 @@ class Shaper:
         rules, spared = self.rules, asked.spared
         is_changed = False
         if "defaults" not in spared:
-            is_changed |= set_defaults(access, fields, self._defaults, asked.model)
+            is_changed |= set_defaults(
+                access, fields, self._defaults, asked.model, has_completion_limit=asked.has_completion_limit
+            )
         if rules.thinking.mode != "off" and "thinking" not in spared:
             is_changed |= set_thinking(access, fields, rules.thinking, asked.model, asked.providers, asked.most_output)
         if "system_prompt" not in spared:

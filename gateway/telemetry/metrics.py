@@ -54,6 +54,7 @@ DEFINITIONS = (
     Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault."),
     Definition("omniroute_guard_findings", "counter", ("sign", "action"), "Signs of prompt injection, and what was done."),
     Definition("omniroute_pii_found", "counter", ("kind", "side"), "Personal data found, by kind, in input or output."),
+    Definition("omniroute_shaping_pieces", "counter", ("how",), "Pieces of text that the guard and the search for personal data looked at: searched, or known from before."),
     Definition("omniroute_shaping_skipped", "counter", ("reason",), "Requests that went on unshaped: too_large or unreadable."),
     Definition("omniroute_grammar_violations", "counter", ("dialect",), "Sampled translated streams out of order."),
     Definition("omniroute_records", "counter", ("path",), "Usage records handed over: stream, spool or lost."),
@@ -145,6 +146,7 @@ class Metrics:
         self.guard_findings = Counter()
         self.pii_found = Counter()
         self.shaping_skipped = Counter()
+        self.shaping_pieces = Counter()
         self.grammar_violations = Counter()
         self.records = Counter()
         self.snapshot_failures = Counter()
