@@ -41,7 +41,15 @@ connections:
   - {{provider: local, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}"}}
   - {{provider: curled, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}", fingerprint: chrome}}
   - {{provider: sealed, name: bench, api_key: "${{BENCH_UPSTREAM_KEY}}"}}
+keys:
+  - {{name: bench, secret: "${{BENCH_KEY}}", {limits}}}
 """
+LIMITS = {
+    "none": "rpm: 0",
+    "usual": "rpm: 100000000, concurrency: 100000",
+    "all": "rpm: 100000000, concurrency: 100000, tpm: 1000000000000, budget: {usd: 100000000, period: monthly}",
+}
+"""What the key of the benchmark is held to, by `OMNIROUTE_BENCH_LIMITS`: never reached, always counted."""
 MODELS = {"product": "local/bench", "product-curl": "curled/bench", "product-tls": "sealed/bench"}
 NGINX_CONFIG = """\
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
@@ -202,7 +210,8 @@ def start_product(
     """The whole product from the checkout at `root`."""
     port, metrics = free_port(), free_port()
     config = folder / "omniroute.yaml"
-    config.write_text(CONFIG.format(mock=upstream.mock, tls=upstream.tls or upstream.mock))
+    limits = LIMITS[os.environ.get("OMNIROUTE_BENCH_LIMITS", "usual")]
+    config.write_text(CONFIG.format(mock=upstream.mock, tls=upstream.tls or upstream.mock, limits=limits))
     command = [*_omniroute(root), "serve", "--workers", str(workers), "--config", str(config)]
     environment = {
         "PYTHONPATH": str(root),  # wherever omniroute was installed from
@@ -211,7 +220,7 @@ def start_product(
         "DATA_DIR": str(folder / "data"),
         "OMNIROUTE_NO_OPEN": "true",
         "OMNIROUTE_DEMO": "false",
-        "OMNIROUTE_INITIAL_KEY": KEY,
+        "BENCH_KEY": KEY,
         "INITIAL_PASSWORD": "bench-password-only-here",
         "BENCH_UPSTREAM_KEY": "sk-upstream-bench",
         "SHUTDOWN_TIMEOUT_S": "3",
