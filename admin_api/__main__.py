@@ -10,6 +10,7 @@ from typing import Any
 import uvloop
 
 from admin_api.auth.access import ROLES
+from admin_api.move_commands import import_seed, make_backup, restore_file
 from admin_api.process import Listen, serve
 from admin_api.services.recovery import create_token, reset_password
 from admin_api.store.faults import DatabaseAway
@@ -44,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     creating.add_argument("--name", default="cli")
     creating.add_argument("--role", choices=ROLES, default="owner")
     creating.add_argument("--days", type=float, default=0.0, help="how long it is valid; 0 = for ever")
+    importing = commands.add_parser("import", help="take over a seed system's storage.sqlite")
+    importing.add_argument("path", type=Path)
+    importing.add_argument("--dry-run", action="store_true")
+    commands.add_parser("backup", help="back the database up")
+    restoring = commands.add_parser("restore", help="restore a backup")
+    restoring.add_argument("path", type=Path)
+    restoring.add_argument("--accept-other-secrets", action="store_true")
     commands.add_parser("reset-password", help="make a new admin password, print it once, end all sessions")
     return parser
 
@@ -58,6 +66,12 @@ def _run(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any,
     if options.command == "serve":
         listen = _listen(options.host, options.port, settings.admin_socket, settings.api_port or settings.port)
         return serve(settings, listen, lifeline_fd=options.lifeline_fd, ready_fd=options.ready_fd)
+    if options.command == "import":
+        return import_seed(settings, options.path, is_dry_run=options.dry_run)
+    if options.command == "backup":
+        return make_backup(settings)
+    if options.command == "restore":
+        return restore_file(settings, options.path, accepts_other_secrets=options.accept_other_secrets)
     if options.command == "token":
         return _print_secret(create_token(settings, options.name, options.role, options.days))
     return _print_secret(reset_password(settings))

@@ -24,6 +24,7 @@ from admin_api.services.apply_config_file import apply_config_file
 from admin_api.services.backups import migrate_safely
 from admin_api.services.check_secrets import count_unreadable_secrets
 from admin_api.services.first_start import Credentials, confirm_shown, prepare_first_start
+from admin_api.services.move_in import is_move_offered
 from admin_api.services.plane import Plane
 from gateway.config.settings import BadSetting, Settings
 
@@ -85,7 +86,10 @@ async def _serve_plane(
         if not await plane.publisher.publish(_FIRST_PUBLISH_LIMIT_S):
             log.warning("not_published_yet", reason=plane.publisher.problem)
         runner.start()
-        _report_ready(ready_fd, credentials, plane.config_file.error)
+        offered = str(plane.settings.seed_database) if await is_move_offered(plane) else ""
+        _report_ready(ready_fd, credentials, plane.config_file.error, offered)
+        if offered:
+            log.warning("seed_database_found", file=offered, offer="omniroute import takes it over; it is not touched")
         await confirm_shown(plane)
         log.info("admin_ready", listen=listen.where)
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -182,7 +186,7 @@ async def _wait_until_listening(listen: Listen, serving: asyncio.Task[None]) -> 
     raise OSError(f"cannot listen on {listen.where}")
 
 
-def _report_ready(ready_fd: int | None, credentials: Credentials, config_error: str) -> None:
+def _report_ready(ready_fd: int | None, credentials: Credentials, config_error: str, seed_database: str) -> None:
     """Tell the supervisor, or show the credentials once when there is none."""
     if ready_fd is None:
         if credentials.password:
@@ -192,6 +196,7 @@ def _report_ready(ready_fd: int | None, credentials: Credentials, config_error: 
         sys.stdout.flush()
         return
     line = {"ready": True, "password": credentials.password, "key": credentials.key, "configError": config_error}
+    line["seedDatabase"] = seed_database
     with os.fdopen(ready_fd, "wb") as pipe:
         pipe.write(msgspec.json.encode(line) + b"\n")
 

@@ -56,6 +56,13 @@ def _run(options: argparse.Namespace, overrides: Mapping[str, str]) -> int:
             return _check_config(options.file)
         case "token":
             return _run_admin(("token", "create", *_token_options(options)), overrides)
+        case "import":
+            return _run_admin(("import", str(options.path), *(("--dry-run",) if options.dry_run else ())), overrides)
+        case "restore":
+            accepts = ("--accept-other-secrets",) if options.accept_other_secrets else ()
+            return _run_admin(("restore", str(options.path), *accepts), overrides)
+        case "backup":
+            return _run_admin(("backup",), overrides)
         case _:
             return _run_admin(("reset-password",), overrides)
 
@@ -107,6 +114,15 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--role", choices=("owner", "operator", "viewer"), help="what it may do (owner)")
     create.add_argument("--days", type=float, help="how long it is valid (for ever)")
     _add_data_dir(create)
+    importing = commands.add_parser("import", help="move in from the seed system: take over its storage.sqlite")
+    importing.add_argument("path", type=Path, metavar="PATH", help="the file, or the data dir it lies in")
+    importing.add_argument("--dry-run", action="store_true", help="only say what would move")
+    _add_data_dir(importing)
+    _add_data_dir(commands.add_parser("backup", help="back up the SQLite database of the data dir, in use or not"))
+    restoring = commands.add_parser("restore", help="restore a backup, in use or not")
+    restoring.add_argument("path", type=Path, metavar="FILE")
+    restoring.add_argument("--accept-other-secrets", action="store_true", help="also when its secrets do not open here")
+    _add_data_dir(restoring)
     _add_data_dir(commands.add_parser("reset-password", help="make and print a new admin password"))
     return parser
 

@@ -1,7 +1,18 @@
-"""Backups by the clock, and the going of old ones. The plan is a setting, so it is read each time."""
+"""Backups by the clock, and the going of old ones. The plan is a setting, so it is read each time.
+
+What a restore or an import that was killed has left in the data dir goes too: it may hold secrets.
+"""
+
+import asyncio
+import shutil
+import time
+from pathlib import Path
 
 from admin_api.services.keep_settings import load_backup_plan
 from admin_api.services.plane import Plane
+
+SCRATCH = (".restore-*", ".import-*", ".upload-*", ".export-*")
+_ABANDONED_AFTER_S = 3600.0
 
 
 class BackupJob:
@@ -12,6 +23,7 @@ class BackupJob:
 
     async def __call__(self) -> None:
         backups = self._plane.backups
+        await asyncio.to_thread(_sweep, self._plane.settings.data_dir)
         if self._plane.database.path is None:
             return
         async with self._plane.database.read() as connection:
@@ -20,3 +32,10 @@ class BackupJob:
         if backups.is_due(plan, own[0].created_at if own else 0.0):
             await backups.create("scheduled")
         await backups.prune(plan.keep)
+
+
+def _sweep(data_dir: Path) -> None:
+    for pattern in SCRATCH:
+        for folder in data_dir.glob(pattern):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER_S:
+                shutil.rmtree(folder, ignore_errors=True)

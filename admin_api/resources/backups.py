@@ -1,18 +1,29 @@
 """Backups of a SQLite database, and what is carried elsewhere: `/api/db-backups`. For owners only."""
 
+import asyncio
+import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Response, delete, get, post, put
+from litestar import Request, Response, delete, get, post, put
+from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import ApiError, bad_request, not_found
 from admin_api.services.backups import Backup, NoBackups
+from admin_api.services.move_in import MovedIn, move_in
 from admin_api.services.plane import Plane
-from admin_api.services.restore import OtherSecrets, Restored, restore
-from admin_api.store.backup_files import BackupFailed, BadDatabase
+from admin_api.services.restore import OtherSecrets, Restored, is_ours, restore
+from admin_api.store.backup_files import BackupFailed, BadDatabase, check_intact
+
+MAX_UPLOAD_BYTES = 100 << 20
+MIN_UPLOAD_BYTES = 4096
+_FRAME_BYTES = 1 << 16
+"""What a form may be larger than the file in it."""
 
 
 class RestoreBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -55,6 +66,72 @@ async def delete_backup(backup_id: FromPath[str], plane: NamedDependency[Plane])
     return {"success": True}
 
 
+@post("/api/db-backups/import", status_code=200, request_max_body_size=MAX_UPLOAD_BYTES + _FRAME_BYTES)
+async def import_database(
+    request: Request[Any, Any, Any], plane: NamedDependency[Plane], dry_run: FromQuery[bool] = False
+) -> Response[dict[str, Any]]:
+    """A backup of ours is restored; of a seed system's `storage.sqlite` all moves in that can, beside what is here.
+
+    The file is `file` of a form (with `encryptionKey`, the seed's `STORAGE_ENCRYPTION_KEY`, and `acceptOtherSecrets`), or the body
+    itself. `?dry_run=true` only says what would move. 4 KB to 100 MB.
+    """
+    with tempfile.TemporaryDirectory(prefix=".upload-", dir=plane.settings.data_dir) as folder:
+        path = Path(folder) / "upload.sqlite"
+        try:
+            fields = await _receive(request, path)
+            tables = await asyncio.to_thread(check_intact, path)
+            if is_ours(tables):
+                if dry_run:
+                    raise bad_request(("dry_run", "a restore cannot be tried: it can be undone with its `before`"))
+                restored = await restore(
+                    plane, path, "upload", accepts_other_secrets=fields.get("acceptOtherSecrets") == "true"
+                )
+                body = {"imported": True, "kind": "backup", **restored_view(restored)}
+            else:
+                seed_keys = (fields.get("encryptionKey", ""), plane.settings.seed_encryption_key)
+                moved = await move_in(plane, path, seed_keys, is_dry_run=dry_run)
+                body = {"imported": not dry_run, "kind": "seed", **moved_view(moved)}
+        except (BadDatabase, BackupFailed, OtherSecrets, NoBackups) as problem:
+            raise refusal(problem, "file") from problem
+    return saved(body, await plane.published())
+
+
+async def _receive(request: Request[Any, Any, Any], path: Path) -> dict[str, str]:
+    """Write the uploaded file; gives the other fields of the form. Raises 400 or 413."""
+    fields: dict[str, str] = {}
+    size = 0
+    with path.open("wb") as target:
+        os.fchmod(target.fileno(), 0o600)
+        if request.content_type[0] == "multipart/form-data":
+            form = await request.form()
+            upload = form.get("file")
+            fields = {name: value for name, value in form.items() if isinstance(value, str)}
+            if not isinstance(upload, UploadFile):
+                raise bad_request(("file", "is missing"))
+            while part := await upload.read(1 << 20):
+                size += target.write(part)
+        else:
+            async for part in request.stream():
+                size += target.write(part)
+    if size > MAX_UPLOAD_BYTES:
+        raise ApiError(413, f"the file has more than {MAX_UPLOAD_BYTES >> 20} MB")
+    if size < MIN_UPLOAD_BYTES:
+        raise bad_request(("file", "is too small to be a database"))
+    return fields
+
+
+def moved_view(moved: MovedIn) -> dict[str, Any]:
+    """In the seed's words first, then the whole report."""
+    taken = moved.taken
+    return {
+        "connectionCount": taken.get("connections", 0),
+        "nodeCount": taken.get("nodes", 0),
+        "comboCount": taken.get("combos", 0),
+        "apiKeyCount": taken.get("keys", 0),
+        **msgspec.to_builtins(moved),
+    }
+
+
 async def _make(plane: Plane) -> Response[dict[str, Any]]:
     try:
         backup = await plane.backups.create("manual")
@@ -93,4 +170,4 @@ def refusal(problem: Exception, field: str) -> ApiError:
     return ApiError(status, str(problem))
 
 
-handlers = (list_backups, make_backup, restore_backup, delete_backup)
+handlers = (list_backups, make_backup, restore_backup, delete_backup, import_database)

@@ -56,6 +56,8 @@ class Settings:
     jwt_secret: str = ""
     api_key_secret: str = ""
     storage_encryption_key: str = ""
+    seed_encryption_key: str = ""
+    """What the seed system's secrets were sealed with, when somebody moves in from it."""
     require_api_key: bool = True
     allow_open: bool = False
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
@@ -149,6 +151,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         jwt_secret=_secret(values, "JWT_SECRET"),
         api_key_secret=_secret(values, "API_KEY_SECRET"),
         storage_encryption_key=_secret(values, "STORAGE_ENCRYPTION_KEY"),
+        seed_encryption_key=values.get("OMNIROUTE_SEED_ENCRYPTION_KEY", ""),
         require_api_key=_boolean(values, "REQUIRE_API_KEY", True),
         allow_open=_boolean(values, "OMNIROUTE_ALLOW_OPEN", False),
         trusted_proxies=_networks(values, "OMNIROUTE_TRUSTED_PROXIES"),

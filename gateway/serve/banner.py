@@ -12,13 +12,15 @@ from gateway.serve.readiness import reachable_host
 class AdminReady(msgspec.Struct, frozen=True, rename="camel"):
     """The line that the admin process writes when it listens and has published.
 
-    `password` and `key` are set only when it has just made them; `config_error` when the config file was refused.
+    `password` and `key` are set only when it has just made them; `config_error` when the config file was refused;
+    `seed_database` when a seed system's database lies in the data dir and nobody has moved in from it yet.
     """
 
     ready: bool = True
     password: str = ""
     key: str = ""
     config_error: str = ""
+    seed_database: str = ""
 
     def __repr__(self) -> str:
         return "AdminReady(...)"
@@ -52,6 +54,12 @@ def banner(settings: Settings, ready: AdminReady) -> str:
     lines = ["", f"OmniRoute is ready: {dashboard_url(settings)}", ""]
     if ready.config_error:
         lines += [f"  The config file was not applied: {ready.config_error}", ""]
+    if ready.seed_database:
+        lines += [
+            f"  Moving in? {ready.seed_database} is there:",
+            f"  omniroute import {shlex.quote(ready.seed_database)}   (--dry-run says what would move; the file is not touched)",
+            "",
+        ]
     if ready.password:
         lines += [f"  Admin password  {ready.password}   (shown once; `omniroute reset-password` makes a new one)"]
     if ready.key:

@@ -95,7 +95,7 @@ async def in_thread(function, *arguments):
 async def test_ready_comes_once_it_listens_and_has_published(start, redis):
     admin = start()
     line = await in_thread(admin.ready)
-    assert set(line) == {"ready", "password", "key", "configError"}
+    assert set(line) == {"ready", "password", "key", "configError", "seedDatabase"}
     assert line["ready"] is True
     assert stat.S_IMODE(admin.socket.stat().st_mode) == 0o600
     assert await redis.exists(redis_keys.key(digest_of(line["key"], b"pepper")))

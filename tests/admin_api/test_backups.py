@@ -296,3 +296,13 @@ async def test_readers_and_the_ledger_go_on_while_a_backup_is_made(admin, plane)
     async with plane.database.read() as connection:
         assert await get_revision(connection) > 0
     assert (await made).status_code == 201
+
+
+async def test_what_a_killed_restore_left_behind_goes(plane):
+    folder = plane.settings.data_dir
+    for name in (".restore-old", ".restore-young"):
+        (folder / name).mkdir()
+        (folder / name / "staged.db").write_bytes(b"x")
+    os.utime(folder / ".restore-old", (0, 0))
+    await BackupJob(plane)()
+    assert [path.name for path in folder.glob(".restore-*")] == [".restore-young"]
