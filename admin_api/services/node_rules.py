@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from gateway.config.addresses import reach_of_host
 
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NEVER_IN_URLS = re.compile(r"[\x00-\x20\x7f\\]")
+"""What readers of URLs do not agree about."""
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 DIALECTS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
 
@@ -19,7 +21,7 @@ def base_url_problem(base_url: str) -> str:
         return "is not a URL"
     if parts.scheme not in ("http", "https"):
         return "must begin with http:// or https://"
-    if not host or any(character.isspace() or ord(character) < 32 for character in base_url):
+    if not host or _NEVER_IN_URLS.search(base_url) or any(character.isspace() for character in base_url):
         return "is not a URL"
     if parts.username is not None or parts.password is not None:
         return "must not hold credentials: give the connection an apiKey"
@@ -39,6 +41,8 @@ def proxy_problem(proxy: str) -> str:
         return "is not a URL"
     if parts.scheme not in _PROXY_SCHEMES or not host:
         return f"must be a URL of {', '.join(_PROXY_SCHEMES)}"
+    if _NEVER_IN_URLS.search(proxy) or parts.path not in ("", "/") or parts.query or parts.fragment:
+        return "must be a URL like socks5://host:1080"
     if reach_of_host(host) == "refused":
         return "is a link-local or metadata address, which is never called"
     return ""

@@ -9,23 +9,32 @@ Names are judged again, by what they resolve to, when a connection is made. Spel
 import ipaddress
 import re
 import socket
+import unicodedata
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Reach = Literal["public", "private", "refused"]
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA = frozenset(
-    ipaddress.ip_address(text) for text in ("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254")
-)
+    ipaddress.ip_address(text)
+    for text in (
+        "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23",
+        "fd20:ce::254",
+    )
+)  # fmt: skip
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_IPV4_AT_THE_END = tuple(
+    ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
+)
+"""NAT64, NAT64 of one's own, translated, and compatible: IPv4 in the last 32 bits."""
 _C_SPELLING = re.compile(r"[0-9a-fx.]+\Z")
 
 
 def reach_of_host(host: str) -> Reach:
     """Where a literal host leads. A name that is not known to be local or metadata counts as public."""
-    name = host.lower().rstrip(".")
+    name = _normal(host)
     if name in _METADATA_NAMES or name.endswith(".metadata.google.internal"):
         return "refused"
     if name == "localhost" or name.endswith(".localhost"):
@@ -36,12 +45,13 @@ def reach_of_host(host: str) -> Reach:
 
 def reach_of_address(address: IPAddress) -> Reach:
     """Link-local, metadata, multicast and unspecified addresses are refused; what is not global is private."""
+    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
+        return "refused"
     inner = _embedded(address)
     if inner is not None:
         return reach_of_address(inner)
-    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
-        return "refused"
-    return "public" if address.is_global else "private"
+    is_of_a_site = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+    return "public" if address.is_global and not is_of_a_site else "private"
 
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -77,6 +87,11 @@ def is_host_allowed(host: str, base_url: str) -> bool:
     return name in _LOOPBACK_NAMES or bool(base_url and name == _host_name(urlsplit(base_url).netloc))
 
 
+def _normal(host: str) -> str:
+    """As clients that are less strict would read it: percent signs decoded, wide digits and dots as plain ones."""
+    return unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".").lower().rstrip(".")
+
+
 def _host_name(netloc: str) -> str:
     """Without port and brackets, lower case. Empty when unreadable."""
     try:
@@ -100,9 +115,9 @@ def literal_address(name: str) -> IPAddress | None:
 
 
 def _embedded(address: IPAddress) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo, NAT64)."""
-    if isinstance(address, ipaddress.IPv4Address):
+    """The IPv4 address that an IPv6 one stands for (mapped, compatible, translated, 6to4, Teredo, NAT64)."""
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback:
         return None
-    if address in ipaddress.IPv6Network("64:ff9b::/96"):
+    if any(address in network for network in _IPV4_AT_THE_END):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

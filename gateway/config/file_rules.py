@@ -251,6 +251,8 @@ def _proxy_fault(proxy: str) -> str:
         return "must be a URL like `socks5://host:1080`"
     if url.scheme not in PROXY_SCHEMES:
         return f"must begin with one of {', '.join(f'`{scheme}://`' for scheme in PROXY_SCHEMES)}"
+    if reach_of_host(url.hostname or "") == "refused":
+        return "leads to a link-local, metadata, multicast or unspecified address, which is never allowed"
     return ""
 
 

@@ -46,14 +46,11 @@ class Resolver:
 
         Raises UpstreamFault `dns` or `blocked_address`.
         """
+        if self.is_literal(url, allow_private=allow_private):
+            return ()
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        literal = literal_address(host.lower())
-        if literal is not None:
-            _check(host, literal, allow_private=allow_private)
-            _keep(self.checked, (url, allow_private), (math.inf, ()))
-            return ()
         known = self.names.get((host, port))
         if known is None or known[0] < time.monotonic():
             known = (time.monotonic() + TTL_S, await _resolve(host, port))
@@ -62,6 +59,16 @@ class Resolver:
             _check(host, ipaddress.ip_address(address), allow_private=allow_private)
         _keep(self.checked, (url, allow_private), known)
         return known[1]
+
+    def is_literal(self, url: str, *, allow_private: bool) -> bool:
+        """Whether the host of `url` is an address, which may be called then. Raises UpstreamFault `blocked_address`."""
+        host = urlsplit(url).hostname or ""
+        literal = literal_address(host.lower())
+        if literal is None:
+            return False
+        _check(host, literal, allow_private=allow_private)
+        _keep(self.checked, (url, allow_private), (math.inf, ()))
+        return True
 
 
 def _keep(cache: dict[Any, tuple[float, tuple[str, ...]]], key: object, value: tuple[float, tuple[str, ...]]) -> None:

@@ -28,6 +28,8 @@ MAX_IDLE_HANDLES = 256
 MAX_IDLE_CONNECTIONS = 2_048
 MAX_HEAD_LINES = 200
 IDLE_CONNECTION_S = 60
+PROXY_PORT = 1080
+"""libcurl's, for a proxy without TLS that names none."""
 
 _FAULTS: dict[int, FaultKind] = {
     CurlECode.COULDNT_RESOLVE_HOST: "dns",
@@ -66,8 +68,8 @@ class _Multi(AsyncCurl):
         self.handles[curl].finished(exception)
 
 
-_HandleKey = tuple[str, str, str, tuple[str, ...], tuple[bytes, ...], str, str]
-"""connection id, method, URL, addresses, the connection's headers, fingerprint, proxy"""
+_HandleKey = tuple[str, str, str, tuple[str, ...], tuple[bytes, ...], str, str, tuple[str, ...]]
+"""connection id, method, URL, addresses, the connection's headers, fingerprint, proxy, the proxy's addresses"""
 
 
 class _Handle:
@@ -84,9 +86,9 @@ class _Handle:
         self.call: UpstreamCall | None = None
         self._lines: list[bytes] = []
         self._is_paused = False
-        self._prepare(request, key[3])
+        self._prepare(request, key[3], key[7])
 
-    def _prepare(self, request: UpstreamRequest, addresses: tuple[str, ...]) -> None:
+    def _prepare(self, request: UpstreamRequest, addresses: tuple[str, ...], proxy_at: tuple[str, ...]) -> None:
         curl, connection = self.curl, request.connection
         if connection.fingerprint:
             curl.impersonate(connection.fingerprint, default_headers=False)
@@ -102,11 +104,11 @@ class _Handle:
         curl.setopt(CurlOpt.CONNECTTIMEOUT_MS, max(1, int(request.connect_s * 1000)))
         # An empty proxy switches off http_proxy and friends of the environment.
         curl.setopt(CurlOpt.PROXY, connection.proxy.encode())
-        if addresses:
-            parts = urlsplit(request.url)
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            pinned = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
-            curl.setopt(CurlOpt.RESOLVE, [f"{parts.hostname}:{port}:{pinned}"])
+        pins = [_pin(request.url, addresses, 80)] if addresses else []
+        if proxy_at:
+            pins.append(_pin(connection.proxy, proxy_at, PROXY_PORT))
+        if pins:
+            curl.setopt(CurlOpt.RESOLVE, pins)
 
     def start(self, request: UpstreamRequest) -> UpstreamCall:
         self._lines = []
@@ -197,22 +199,24 @@ class CurlTransport(Transport):
             raise UpstreamFault("no_capacity", "this worker has as many upstream calls open as it may")
         connection = request.connection
         addresses: tuple[str, ...] = ()
+        proxy_at = await self._addresses(connection.proxy, allow_private=True) if connection.proxy else ()
         if not connection.proxy or connection.proxy.startswith("socks5://"):
-            known = self._resolver.known(request.url, allow_private=connection.allow_private)
-            addresses = (
-                await self._resolver.addresses(request.url, allow_private=connection.allow_private)
-                if known is None
-                else known
-            )
+            addresses = await self._addresses(request.url, allow_private=connection.allow_private)
+        else:  # the proxy resolves names
+            self._resolver.is_literal(request.url, allow_private=connection.allow_private)
         key = (
             connection.id, request.method, request.url, addresses, connection.headers,
-            connection.fingerprint, connection.proxy,
+            connection.fingerprint, connection.proxy, proxy_at,
         )  # fmt: skip
         handle = self._take(key) or self._new(key, request)
         call = handle.start(request)
         self._open.add(handle)
         self._multi.add_handle(handle.curl)
         return call
+
+    async def _addresses(self, url: str, *, allow_private: bool) -> tuple[str, ...]:
+        known = self._resolver.known(url, allow_private=allow_private)
+        return await self._resolver.addresses(url, allow_private=allow_private) if known is None else known
 
     def give_back(self, handle: _Handle) -> None:
         """A handle whose transfer is over waits for the next one of its kind."""
@@ -256,6 +260,13 @@ class CurlTransport(Transport):
         if handle is not None:
             del self._multi.handles[handle.curl]
             handle.curl.close()
+
+
+def _pin(url: str, addresses: tuple[str, ...], port: int) -> str:
+    """For `CURLOPT_RESOLVE`: the host of `url` is at these checked addresses, whatever a name server says later."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else port)
+    return f"{parts.hostname}:{port}:" + ",".join(f"[{one}]" if ":" in one else one for one in addresses)
 
 
 def _status(line: bytes) -> int:

@@ -5,6 +5,7 @@ import ipaddress
 import pytest
 
 from gateway.config.addresses import reach_of_address, reach_of_host
+from tests.support.forbidden_hosts import NEVER, NEVER_BY_NAME, PRIVATE, PUBLIC
 
 
 @pytest.mark.parametrize("host", ["api.example.com", "8.8.8.8", "2606:4700::1111", "fe", "cafe", "127.0.0.1.example"])
@@ -25,3 +26,10 @@ def test_refused_hosts(host):
 def test_an_address_inside_another_is_judged_by_itself():
     for text in ("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::"):
         assert reach_of_address(ipaddress.ip_address(text)) == "refused"
+
+
+@pytest.mark.parametrize(
+    ("reach", "hosts"), [("refused", NEVER + NEVER_BY_NAME), ("private", PRIVATE), ("public", PUBLIC)]
+)
+def test_every_spelling_leads_where_the_address_is(reach, hosts):
+    assert {host: reach_of_host(host.strip("[]")) for host in hosts} == dict.fromkeys(hosts, reach)

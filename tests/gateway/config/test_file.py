@@ -8,6 +8,7 @@ import yaml
 
 from gateway.config.file import MAX_BYTES, ConfigFileError, FileConfig, load_config_file
 from gateway.config.snapshot import Alias, ComboModel, FallbackChain, Price, Timeouts
+from tests.support.forbidden_hosts import NEVER, NEVER_BY_NAME
 
 KEY = "sk-or-0123456789abcdef"
 ENVIRONMENT = {"LOCAL_KEY": "sk-local-secret-1", "OMNIROUTE_KEY": KEY, "SHORT": "tooshort-secret", "EMPTY": ""}
@@ -196,15 +197,20 @@ def test_private_hosts_need_the_operators_word(host, tmp_path):
     assert load(text.replace("}]", ", allow_private: true}]"), tmp_path).nodes[0].allow_private
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["169.254.169.254", "169.254.0.1", "[fe80::1]", "metadata.google.internal", "100.100.100.200", "0.0.0.0",
-     "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "2852039166", "[64:ff9b::169.254.169.254]", "224.0.0.1"],
-)  # fmt: skip
+@pytest.mark.parametrize("host", NEVER + NEVER_BY_NAME)
 def test_metadata_and_link_local_hosts_are_refused_even_with_allow_private(host, tmp_path):
     text = f"version: 1\n{NODE % repr(f'http://{host}/v1')}".replace("}]", ", allow_private: true}]")
     (problem,) = problems_of(text, tmp_path)
     assert "never allowed" in problem
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
+@pytest.mark.parametrize("host", NEVER + NEVER_BY_NAME)
+def test_a_proxy_is_never_at_such_an_address(host, scheme, tmp_path):
+    (problem,) = problems_of("version: 1\n" + CONNECTION % f"proxy: '{scheme}://me:pw@{host}:80'", tmp_path)
+    assert "connections[0].proxy" in problem
+    assert "never allowed" in problem
+    assert "pw" not in problem
 
 
 def test_all_problems_of_all_items_are_told_at_once_in_order_of_lines(tmp_path):

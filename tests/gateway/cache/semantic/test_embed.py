@@ -9,7 +9,10 @@ import pytest
 
 from gateway.cache.semantic.embed import FAILURES_TO_REST, MAX_OPEN, REST_S, Embedder
 from gateway.domain.target import Connection, Target
-from gateway.upstream.seam import UpstreamFault
+from gateway.upstream.addresses import Resolver
+from gateway.upstream.direct import DirectTransport
+from gateway.upstream.seam import UpstreamCall, UpstreamFault, UpstreamRequest
+from tests.support import forbidden_hosts
 from tests.support.scripted_transport import ScriptedTransport, cut, head, whole
 
 NEVER = [60.0]
@@ -121,3 +124,26 @@ async def test_more_at_once_than_the_bound_are_not_asked() -> None:
 async def test_a_model_without_embeddings_is_not_asked() -> None:
     assert await Setting({}, [Target(connection("a", chat="http://a/v1/chat"), "small")]).ask() == "no_target"
     assert await Setting({}, []).ask() == "no_target"
+
+
+class Telling(DirectTransport):
+    """The real transport, telling why it made no call."""
+
+    refusals: tuple[str, ...] = ()
+
+    async def start(self, request: UpstreamRequest) -> UpstreamCall:
+        try:
+            return await super().start(request)
+        except UpstreamFault as fault:
+            self.refusals += (fault.kind,)
+            raise
+
+
+@pytest.mark.parametrize("host", forbidden_hosts.NEVER + forbidden_hosts.PRIVATE)
+async def test_vectors_are_not_asked_for_at_a_forbidden_address(host: str) -> None:
+    transport = Telling(Resolver())
+    target = Target(connection("a", embeddings=f"http://{host}:9/v1/embeddings"), "small")
+    embedder = Embedder(lambda _: transport, lambda _: [target], lambda: 0.0)
+    assert (await embedder.embed("some text", "vec/small", PATIENT_S)).failure == "failed"
+    assert transport.refusals == ("blocked_address",)
+    await transport.close()
