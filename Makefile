@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-exactness test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
+.PHONY: help run test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
 	@OMNIROUTE_EXACTNESS_S=$(or $(S),600) OMNIROUTE_EXACTNESS_SEED=$(or $(SEED),1) $(BIN)/pytest -x -s tests/journeys/test_exactness.py
+
+test-ledger: $(VENV)/.dev ## the ledger against the provider's own count while everything is killed, for 5 minutes (S=seconds SEED=n)
+	@OMNIROUTE_LEDGER_S=$(or $(S),300) OMNIROUTE_LEDGER_SEED=$(or $(SEED),1) $(BIN)/pytest -x -s tests/journeys/test_ledger_equality.py
 
 $(VENV)/.semantic: $(VENV)/.dev requirements/semantic-test.lock
 	@$(UV) --no-deps -r requirements/semantic-test.lock
