@@ -343,6 +343,7 @@ def routing_settings(values: dict[str, Any], *, is_demo_enabled: bool) -> Routin
         "retry_budget": values.get("retryBudget", {}),
         "cache": values.get("cache", {}),
         "sharing": values.get("sharing", {}),
+        "logs": values.get("logs", {}),
         "early_headers_s": values.get("earlyHeadersS", default.early_headers_s),
         "profiles": values.get("providerProfiles", {}),
         "shaping": values.get("shaping", {}),
@@ -400,6 +401,7 @@ def key_entry(row: KeyRow) -> KeyEntry:
         cache_scope=row.cache_scope,
         cache=row.cache,
         single_flight=row.single_flight,
+        store_bodies=row.store_bodies,
         unshaped=tuple(row.unshaped),  # type: ignore[arg-type]  # checked when it was stored
         expires_at=row.expires_at,
         allowed_providers=tuple(row.allowed_providers),

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from gateway.accounting.bodies import BodyLog
 from gateway.admission.load import Load
 from gateway.cache.flights import Flights
 from gateway.cache.front import Front
@@ -81,6 +82,8 @@ from gateway.upstream.fetch import PictureFetcher
 
 _log = structlog.get_logger()
 
+LAST_BODIES_S = 1.0
+"""A worker that ends hands bodies over for so long."""
 REDIS_WAIT_S = 1.0
 """A worker waits so long for Redis before it serves: what it admits without is no more than its share of a limit."""
 
@@ -119,7 +122,9 @@ class App:
         self._redis = redis = RespClient(settings.redis_url, budget_s=settings.redis_budget_s)
         self._local_mode = LocalMode(redis, metrics, time.monotonic)
         self._spool = spool = Spool(settings.spool_dir, worker)
-        self._keyring = keyring = Keyring(redis, settings.api_key_secret.encode(), settings.lastgood_dir)
+        self._keyring = keyring = Keyring(
+            redis, settings.api_key_secret.encode(), settings.lastgood_dir, stores_bodies=settings.enable_request_logs
+        )
         keyring.restore()
         self._holds = holds = Holds(redis, keyring, spool, worker, metrics, loop.time)
         self._runtimes = runtimes = RuntimeHolder()
@@ -161,7 +166,9 @@ class App:
         )
         log = FlightLog(self._cache_redis, worker) if self._cache_redis is not None else None
         self._flights = flights = Flights(log, settings.redis_cache_url, metrics, board_budget_s=BUDGET_S)
+        self._bodies = BodyLog(self._cache_redis, metrics)
         self._tools = Tools(
+            bodies=self._bodies,
             flights=flights,
             loop=loop,
             traffic=Traffic(self._standing, rests, slots, self._lines, self._retries, tiers),
@@ -209,6 +216,7 @@ class App:
         start("follow_cache", lambda: follow_cache(redis, self._cache, runtimes))
         start("share_views", lambda: share_views(hearsay, tiers))
         start("hear_flights", flights.run)
+        start("store_bodies", self._bodies.run)
         start("save_keys", lambda: save_keys(keyring))
         start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
         notice = settings.run_dir / "draining"
@@ -257,6 +265,7 @@ class App:
     async def _stop(self) -> None:
         """After the server has answered all requests. Records are safe already; keys and metrics are kept."""
         await self._runner.stop()
+        await self._bodies.close(LAST_BODIES_S)
         await self._flights.close()
         await self._cursors.close()
         await self._refreshes.close()
@@ -286,6 +295,8 @@ class App:
         self._local_mode.look()
         for name, size in (
             ("bodies", edge.bodies.waiting),
+            ("stored_bodies", len(self._bodies)),
+            ("stored_bodies_bytes", self._bodies.held_bytes),
             ("redis_trips", self._redis.waiting),
             ("cache_trips", self._cache_redis.waiting if self._cache_redis else 0),
             ("semantic_embeddings", self._semantic.embedder.open_calls),

@@ -22,6 +22,7 @@ from functools import partial
 import structlog
 from msgspec import structs
 
+from gateway.accounting.bodies import BodyLog
 from gateway.accounting.explain import explained_header, explanation
 from gateway.accounting.record import note_of, record_of, record_of_embedding, refusal_of, saved_of
 from gateway.accounting.reservation import reservation_of
@@ -44,7 +45,7 @@ from gateway.dialects.headers import asks_progress, asks_why, session_of
 from gateway.dialects.registry import CALLERS, GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES, closed
 from gateway.dialects.translation import Translation
-from gateway.domain.caller import ANONYMOUS, Caller
+from gateway.domain.caller import Caller
 from gateway.domain.errors import BadRequest, CallerGone, GatewayError, Unauthorized, Unavailable, UpstreamFailed
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
@@ -100,6 +101,7 @@ class Tools:
     flights: Flights
     loop: asyncio.AbstractEventLoop
     addresses: AddressLimits | None = None
+    bodies: BodyLog | None = None
 
 
 async def identify(secret: bytes, tools: Tools) -> Caller:
@@ -115,7 +117,7 @@ async def identify(secret: bytes, tools: Tools) -> Caller:
         raise Unauthorized(
             "no API key was sent: put it in the header `Authorization: Bearer <key>`", code="missing_api_key"
         )
-    return ANONYMOUS
+    return tools.keyring.anonymous
 
 
 async def run_chat(

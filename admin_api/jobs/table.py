@@ -3,6 +3,7 @@
 from admin_api.auth.sessions import IDLE_LIFETIME_S
 from admin_api.jobs.adopt_spool import AdoptSpoolJob
 from admin_api.jobs.backup import BackupJob
+from admin_api.jobs.bodies import KeepBodiesJob, RetentionJob
 from admin_api.jobs.budgets import BudgetsJob
 from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
@@ -43,6 +44,8 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         Job("republish", every_s=3600.0, run=republish_all, limit_s=120.0),
         # Workers end before admin does: their last records come while it stops.
         Job("ledger", every_s=0.25, run=LedgerJob(plane), limit_s=120.0, runs_at_end=True),
+        Job("keep-bodies", every_s=0.5, run=KeepBodiesJob(plane), runs_at_end=True),
+        Job("retention", every_s=10.0, run=RetentionJob(plane), limit_s=120.0),
         Job("lost", every_s=3.0, run=LostJob(plane)),
         # Each machine has its own spool folder, and the files' own locks decide who takes them.
         Job("adopt-spool", every_s=2.0, run=AdoptSpoolJob(plane), is_shared=False, limit_s=600.0),

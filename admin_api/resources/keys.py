@@ -56,6 +56,7 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     cache_scope: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
     cache: CacheSwitch | msgspec.UnsetType = msgspec.UNSET
     single_flight: CacheSwitch | msgspec.UnsetType = msgspec.UNSET
+    store_bodies: CacheSwitch | msgspec.UnsetType = msgspec.UNSET
     unshaped: Annotated[list[ShapingStep], msgspec.Meta(max_length=10)] | msgspec.UnsetType = msgspec.UNSET
     expires_at: _Instant | msgspec.UnsetType = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
@@ -177,6 +178,7 @@ def key_view(row: KeyRow) -> dict[str, Any]:
         "cacheScope": row.cache_scope,
         "cache": row.cache,
         "singleFlight": row.single_flight,
+        "storeBodies": row.store_bodies,
         "unshaped": row.unshaped,
         "expiresAt": row.expires_at,
         "isActive": row.is_active,
@@ -228,6 +230,7 @@ _COLUMNS = {
     "cache_scope": "cache_scope",
     "cache": "cache",
     "single_flight": "single_flight",
+    "store_bodies": "store_bodies",
     "unshaped": "unshaped",
     "expires_at": "expires_at",
     "is_active": "is_active",

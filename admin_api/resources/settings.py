@@ -24,6 +24,7 @@ from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow
 from gateway.config.file_shape import BackupPlan
 from gateway.config.snapshot import AccountStrategy, RoutingSettings, SessionAffinity
+from gateway.domain.bodies import LogSettings
 from gateway.domain.budget import TierBudgets
 from gateway.domain.caching import CacheSettings, SharingSettings
 from gateway.domain.rest import Resilience
@@ -75,6 +76,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     retry_budget: RetryBudget | msgspec.UnsetType = msgspec.UNSET
     cache: CacheSettings | msgspec.UnsetType = msgspec.UNSET
     sharing: SharingSettings | msgspec.UnsetType = msgspec.UNSET
+    logs: LogSettings | msgspec.UnsetType = msgspec.UNSET
     early_headers_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
     shaping: Shaping | msgspec.UnsetType = msgspec.UNSET
     progress_s: _Limit | msgspec.UnsetType = msgspec.UNSET
@@ -217,6 +219,9 @@ async def _store(change: Change, rows: Mapping[str, SettingRow], body: SettingsB
     if body.sharing is not msgspec.UNSET:
         before = rows["sharing"].value if "sharing" in rows else {}
         given["sharing"] = {**before, **{name: getattr(body.sharing, name) for name in data["sharing"]}}
+    if body.logs is not msgspec.UNSET:
+        before = rows["logs"].value if "logs" in rows else {}
+        given["logs"] = {**before, **{name: getattr(body.logs, name) for name in data["logs"]}}
     if body.shaping is not msgspec.UNSET:
         before = rows["shaping"].value if "shaping" in rows else {}
         given["shaping"] = {
@@ -248,6 +253,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
         "retryBudget": {**msgspec.structs.asdict(RetryBudget()), **stored.get("retryBudget", {})},
         "cache": _cache_view(stored.get("cache", {})),
         "backups": {**msgspec.structs.asdict(BackupPlan()), **stored.get("backups", {})},
+        "logs": {**msgspec.to_builtins(LogSettings()), **stored.get("logs", {})},
         "sharing": {**msgspec.to_builtins(SharingSettings()), **stored.get("sharing", {})},
         "shaping": {**msgspec.to_builtins(Shaping()), **stored.get("shaping", {})},
         "managed": [row.name for row in rows.values() if row.managed],

@@ -18,6 +18,8 @@ from admin_api.services.plane import Plane
 from admin_api.store.keys import find_key_id
 from admin_api.store.record_lists import BadCursor, Filters, Page, check_status, load_page, load_record
 from admin_api.store.records import RecordRow
+from admin_api.store.request_bodies import load_bodies
+from gateway.domain.bodies import StoredBodies
 from gateway.domain.decision import Decision
 
 MAX_LIMIT = 200
@@ -78,12 +80,14 @@ async def logs(
 
 @get(["/api/usage/logs/{record_id:str}", "/api/usage/call-logs/{record_id:str}"])
 async def one_log(record_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """One request."""
+    """One request; for owners and operators with what was asked and answered, where that is stored."""
+    sees_bodies = plane.actor.role != "viewer"
     async with plane.database.read() as connection:
         row = await load_record(connection, record_id)
+        bodies = await load_bodies(connection, record_id) if sees_bodies else None
     if row is None:
         raise not_found("request", record_id)
-    return _log_view(row)
+    return {**_log_view(row), "bodies": _bodies_view(bodies)} if sees_bodies else _log_view(row)
 
 
 async def _page(plane: Plane, filters: Filters, cursor: str, limit: int) -> Page:
@@ -151,6 +155,18 @@ def _log_view(row: RecordRow) -> dict[str, Any]:
         "bytesOut": row["bytes_out"],
         "worker": row["worker"],
         "routing": _routing_view(row["routing"]),
+    }
+
+
+def _bodies_view(bodies: StoredBodies | None) -> dict[str, Any] | None:
+    """Texts as they are stored: redacted, and cut where the sizes (bytes, of what was sent) say more."""
+    if bodies is None:
+        return None
+    return {
+        "request": bodies.asked,
+        "requestBytes": bodies.asked_bytes,
+        "response": bodies.answered,
+        "responseBytes": bodies.answered_bytes,
     }
 
 

@@ -10,9 +10,11 @@ from admin_api.http.errors import conflict
 from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.file_shape import BackupPlan
+from gateway.domain.bodies import LogSettings
 
 PROXIES = "proxies"
 BACKUPS = "backups"
+LOGS = "logs"
 
 
 async def load_settings(connection: AsyncConnection) -> dict[str, SettingRow]:
@@ -49,3 +51,9 @@ async def load_backup_plan(connection: AsyncConnection) -> BackupPlan:
     """When backups are made by themselves."""
     row = await settings_rows.get(connection, BACKUPS)
     return msgspec.convert(row.value, BackupPlan) if row is not None else BackupPlan()
+
+
+async def load_log_settings(connection: AsyncConnection) -> LogSettings:
+    """How long requests' rows and bodies are kept."""
+    row = await settings_rows.get(connection, LOGS)
+    return msgspec.convert(row.value, LogSettings) if row is not None else LogSettings()

@@ -33,6 +33,7 @@ def new_key_row(plane: Plane, secret: str, name: str, revision: int) -> KeyRow:
         cache_scope="",
         cache="",
         single_flight="",
+        store_bodies="",
         unshaped=[],
         expires_at=0.0,
         is_active=True,

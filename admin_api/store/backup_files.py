@@ -19,7 +19,7 @@ FACTS = "backup_facts"
 _WRITE_LIMIT_S = 30.0
 _DONE = 101
 _SPARE_BYTES = 1 << 20
-_ADDED_ROWS = ("request_records", "rejected_records", "audit_log")
+_ADDED_ROWS = ("request_records", "request_bodies", "rejected_records", "audit_log")
 _NEWER_ROWS = ("usage_sums", "latency_counts", "usage_tops")
 
 

@@ -36,6 +36,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     cache_scope: str
     cache: CacheSwitch
     single_flight: CacheSwitch
+    store_bodies: CacheSwitch
     unshaped: list[str]
     expires_at: float
     is_active: bool

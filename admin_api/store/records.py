@@ -64,6 +64,16 @@ async def count_rejected(connection: AsyncConnection) -> int:
     return int((await connection.execute(statement)).scalar_one())
 
 
+async def purge_records_before(connection: AsyncConnection, instant: float, limit: int) -> int:
+    """Delete the oldest, at most `limit`; gives how many. Their sums stay.
+
+    Calls that the gateway made for itself stay too: budgets are compared with sums less these rows.
+    """
+    where = (_records.c.at < instant, _records.c.endpoint != "semantic_embeddings")
+    oldest = sa.select(_records.c.id).where(*where).order_by(_records.c.at).limit(limit)
+    return (await connection.execute(sa.delete(_records).where(_records.c.id.in_(oldest)))).rowcount
+
+
 async def purge_rejected(connection: AsyncConnection, kept: int) -> None:
     """Keep the newest ones only."""
     table = tables.rejected_records

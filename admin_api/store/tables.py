@@ -110,6 +110,7 @@ api_keys = sa.Table(
     sa.Column("cache_scope", sa.String(100), nullable=False),
     sa.Column("cache", sa.String(10), nullable=False, server_default=""),
     sa.Column("single_flight", sa.String(10), nullable=False, server_default=""),
+    sa.Column("store_bodies", sa.String(10), nullable=False, server_default=""),
     sa.Column("allowed_providers", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("allowed_endpoints", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("allowed_ips", sa.JSON, nullable=False, server_default="[]"),
@@ -350,6 +351,19 @@ rejected_records = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
+
+request_bodies = sa.Table(
+    "request_bodies",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False, index=True),
+    sa.Column("asked", sa.Text, nullable=False),
+    sa.Column("asked_bytes", sa.BigInteger, nullable=False),
+    sa.Column("answered", sa.Text, nullable=False),
+    sa.Column("answered_bytes", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+)
+"""`id` is the record's. `size`: bytes of both texts as they are stored."""
 
 audit_log = sa.Table(
     "audit_log",

@@ -48,6 +48,7 @@ from gateway.config.snapshot import (
     CacheSwitch,
     ComboModel,
     FallbackChain,
+    LogSettings,
     Price,
     Profile,
     Resilience,
@@ -112,6 +113,7 @@ class FileKey(msgspec.Struct, frozen=True):
     cache_scope: str = ""
     cache: CacheSwitch = ""
     single_flight: CacheSwitch = ""
+    store_bodies: CacheSwitch = ""
     unshaped: tuple[ShapingStep, ...] = ()
     expires: float = 0.0
 
@@ -128,6 +130,7 @@ class FileSettings(msgspec.Struct, frozen=True):
     waiting: Waiting | None = None
     cache: CacheSettings | None = None
     sharing: SharingSettings | None = None
+    logs: LogSettings | None = None
     early_headers_s: float | None = None
     shaping: Shaping | None = None
     progress_s: float | None = None
@@ -354,6 +357,7 @@ def _key(shape: KeyShape) -> FileKey:
         cache_scope=shape.cache_scope,
         cache=shape.cache,
         single_flight=shape.single_flight,
+        store_bodies=shape.store_bodies,
         unshaped=shape.unshaped,
         expires=expiry_seconds(shape.expires),
     )
@@ -367,6 +371,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
         waiting=_waiting(shape.waiting) if shape.waiting else None,
         cache=shape.cache,
         sharing=shape.sharing,
+        logs=shape.logs,
         early_headers_s=shape.early_headers_s,
         shaping=shape.shaping,
         progress_s=shape.progress_s,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from gateway.config.snapshot import AccountStrategy, SessionAffinity, Strategy, Tier
+from gateway.domain.bodies import LogSettings
 from gateway.domain.budget import TierBudgets
 from gateway.domain.caching import CacheSettings, CacheSwitch, SharingSettings
 from gateway.domain.dialect import ProviderDialect
@@ -127,6 +128,7 @@ class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
     cache_scope: Annotated[str, Meta(max_length=100)] = ""
     cache: CacheSwitch = ""
     single_flight: CacheSwitch = ""
+    store_bodies: CacheSwitch = ""
     unshaped: tuple[ShapingStep, ...] = ()
     expires: str | None = None
 
@@ -198,6 +200,7 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
     waiting: WaitingShape | None = None
     cache: CacheSettings | None = None
     sharing: SharingSettings | None = None
+    logs: LogSettings | None = None
     early_headers_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     shaping: Shaping | None = None
     progress_s: Limit | None = None

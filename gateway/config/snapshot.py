@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.domain.bodies import LogSettings as LogSettings  # noqa: PLC0414  (as below)
 from gateway.domain.budget import TierBudgets as TierBudgets  # noqa: PLC0414  (as below)
 from gateway.domain.caching import CacheSettings as CacheSettings  # noqa: PLC0414  (as below)
 from gateway.domain.caching import CacheSwitch as CacheSwitch  # noqa: PLC0414  (as below)
@@ -133,6 +134,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resilience: Resilience = Resilience()
     cache: CacheSettings = CacheSettings()
     sharing: SharingSettings = SharingSettings()
+    logs: LogSettings = LogSettings()
     profiles: dict[str, Profile] = {}
     """By provider id, and `apikey` for all of them."""
     tier_budgets: TierBudgets = TierBudgets()
@@ -186,6 +188,7 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_scope: str = ""
     cache: CacheSwitch = ""
     single_flight: CacheSwitch = ""
+    store_bodies: CacheSwitch = ""
     unshaped: tuple[ShapingStep, ...] = ()
     """Steps of request shaping that the key is spared."""
     expires_at: float = 0.0

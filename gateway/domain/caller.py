@@ -44,6 +44,8 @@ class Caller(msgspec.Struct, frozen=True):
 
     is_no_log: bool = False
     """Nothing of what it asks or gets is kept."""
+    stores_bodies: bool = False
+    """What it asks and is answered is stored, redacted."""
     cache_scope: str = ""
     """Keys of one scope share answers; a key without one shares them with nobody."""
     cache: CacheSwitch = ""

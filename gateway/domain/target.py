@@ -1,5 +1,6 @@
 """Where a request can go: a connection (an account or key at a provider), and a model there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import blake2b
@@ -72,6 +73,11 @@ class Connection:
         digest = blake2b(self.id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         object.__setattr__(self, "mark", int.from_bytes(digest, "big"))
 
+    @property
+    def credentials(self) -> frozenset[str]:
+        """Its secrets, as they stand in its headers."""
+        return credentials_in(self.headers)
+
     def without_secret(self, said: bytes) -> bytes:
         """What a provider said, with `***` for the connection's credential: some quote it in their errors."""
         for line in self.headers:
@@ -80,6 +86,17 @@ class Connection:
             if name.lower() in CREDENTIAL_HEADERS and len(secret) >= MIN_SECRET_BYTES:
                 said = said.replace(secret, b"***")
         return said
+
+
+def credentials_in(lines: Iterable[bytes]) -> frozenset[str]:
+    """The credentials in lines of headers."""
+    found = set()
+    for line in lines:
+        name, _, value = line.partition(b":")
+        words = value.split()
+        if words and name.lower() in CREDENTIAL_HEADERS and len(words[-1]) >= MIN_SECRET_BYTES:
+            found.add(words[-1].decode("latin-1"))
+    return frozenset(found)
 
 
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})

@@ -44,6 +44,7 @@ from gateway.edge.reply import AsgiReply, Send
 from gateway.edge.rescue import rescue
 from gateway.journey import Tools, identify, record_refusal, run_chat
 from gateway.journey_count import run_count
+from gateway.journey_stored import run_chat_stored
 from gateway.relay.exchange import Exchange
 
 _log = structlog.get_logger()
@@ -214,7 +215,8 @@ class Edge:
             return
         watch = _CallerWatch(receive)
         try:
-            await run_chat(inbound, caller, reply, self._tools, watch.begin)
+            run = run_chat_stored if caller.stores_bodies else run_chat
+            await run(inbound, caller, reply, self._tools, watch.begin)
         finally:
             watch.end()
 

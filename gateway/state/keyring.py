@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from gateway.config.addresses import network_of
 from gateway.config.keys import Digester
 from gateway.config.snapshot import KeyEntry, decode_key_entry
-from gateway.domain.caller import Caller, Door
+from gateway.domain.caller import ANONYMOUS, Caller, Door
 from gateway.domain.errors import Unauthorized, Unavailable
 from gateway.state import keys
 from gateway.state.resp import RespClient, StateAway
@@ -29,13 +30,18 @@ _decode_saved = msgspec.json.Decoder(dict[str, KeyEntry]).decode
 class Keyring:
     """Bounded local view of the keys in Redis. `callers` and `misses` are its two caches."""
 
-    def __init__(self, redis: RespClient, pepper: bytes, lastgood: Path | None = None) -> None:
+    def __init__(
+        self, redis: RespClient, pepper: bytes, lastgood: Path | None = None, *, stores_bodies: bool = False
+    ) -> None:
+        """`stores_bodies`: of keys that do not say it themselves."""
         self._redis = redis
         self._digest = Digester(pepper)
         self._path = lastgood / "keys.json" if lastgood else None
         self.callers: dict[str, Caller] = {}
         self.misses: dict[str, float] = {}
         self._entries: dict[str, KeyEntry] = {}
+        self._stores_bodies = stores_bodies
+        self.anonymous = structs.replace(ANONYMOUS, stores_bodies=stores_bodies)
         self._unsaved = False
         self._restored: dict[str, KeyEntry] = {}
 
@@ -56,7 +62,7 @@ class Keyring:
 
     def learn(self, digest: str, entry: KeyEntry) -> Caller:
         """Keep an entry that Redis gave."""
-        caller = caller_of(digest, entry)
+        caller = caller_of(digest, entry, stores_bodies=self._stores_bodies)
         if len(self.callers) >= MAX_CALLERS:
             oldest = next(iter(self.callers))
             del self.callers[oldest]
@@ -113,8 +119,8 @@ class Keyring:
         temporary.replace(self._path)
 
 
-def caller_of(digest: str, entry: KeyEntry) -> Caller:
-    """The caller that an entry of the keyring makes. Pure."""
+def caller_of(digest: str, entry: KeyEntry, *, stores_bodies: bool = False) -> Caller:
+    """The caller that an entry of the keyring makes; `stores_bodies` if the entry does not say it. Pure."""
     return Caller(
         key_id=entry.id,
         key_name=entry.name,
@@ -130,6 +136,8 @@ def caller_of(digest: str, entry: KeyEntry) -> Caller:
         budget_period=entry.budget_period,
         priority=entry.priority,
         is_no_log=entry.is_no_log,
+        stores_bodies=not entry.is_no_log
+        and (entry.store_bodies == "on" or (not entry.store_bodies and stores_bodies)),
         cache_scope=entry.cache_scope,
         cache=entry.cache,
         single_flight=entry.single_flight,

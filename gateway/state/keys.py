@@ -104,6 +104,9 @@ CACHE_GENERATION = f"{SCHEMA}:cache:generation"
 CACHE_COUNTS = f"{SCHEMA}:cache:counts"
 """hash, no expiry, in the state store: `front`, `store`, `miss` -> look-ups that ended so; `kept` -> answers. Set to nothing with the rest."""
 
+BODIES = f"{SCHEMA}:bodies"
+"""stream, `body_stream.LIFETIME_MS` after the last entry, in the cache store: `b` = zlib of msgpack of StoredBodies. Bounded."""
+
 CACHED_ANSWERS, CACHED_QUESTIONS = f"{SCHEMA}:cache:answer:", f"{SCHEMA}:cache:questions:"
 
 

@@ -72,6 +72,7 @@ DEFINITIONS = (
     Definition("omniroute_semantic_lookups", "counter", ("result",), "Questions looked for by meaning, by what came of it."),
     Definition("omniroute_semantic_embeddings", "counter", ("provider", "outcome"), "Vectors of questions asked for, by how that ended."),
     Definition("omniroute_saved_tokens", "counter", ("how", "kind"), "Tokens that answers from the cache did not use, by how they were found."),
+    Definition("omniroute_stored_bodies", "counter", ("outcome",), "Requests whose bodies were to be stored: handed_over, or dropped for want of room or of a store."),
     Definition("omniroute_flights", "counter", ("place",), "Requests that may share an upstream call, by their place in it; and what kept them from it."),
     Definition("omniroute_open_requests", "gauge", (), "Requests being served."),
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
@@ -163,6 +164,7 @@ class Metrics:
         self.cache_front_bytes = Gauge()
         self.prompt_cache_tokens = Counter()
         self.saved_tokens = Counter()
+        self.stored_bodies = Counter()
         self.flights = Counter()
         self.open_requests = Gauge()
         self.open_streams = Gauge()
