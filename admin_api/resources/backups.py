@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
@@ -15,6 +15,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from admin_api.http.answers import saved
 from admin_api.http.errors import ApiError, bad_request, not_found
 from admin_api.services.backups import Backup, NoBackups
+from admin_api.services.export_config import export_archive, export_config
 from admin_api.services.move_in import MovedIn, move_in
 from admin_api.services.plane import Plane
 from admin_api.services.restore import OtherSecrets, Restored, is_ours, restore
@@ -96,6 +97,32 @@ async def import_database(
     return saved(body, await plane.published())
 
 
+@get("/api/db-backups/export")
+async def export(
+    plane: NamedDependency[Plane],
+    format: FromQuery[Literal["sqlite", "yaml"]] = "sqlite",  # noqa: A002  (the query's word)
+) -> Response[bytes]:
+    """The database as a file, sealed as it is; or with `?format=yaml` the configuration as a config file, secrets as `${…}`."""
+    if format == "yaml":
+        return _download((await export_config(plane)).text.encode(), "omniroute.yaml", "application/yaml")
+    try:
+        data = await plane.backups.export()
+    except (BackupFailed, NoBackups) as problem:
+        raise refusal(problem, "") from problem
+    await plane.audit("database.exported", "database")
+    return _download(data, "omniroute.sqlite", "application/vnd.sqlite3")
+
+
+@get("/api/db-backups/exportAll")
+async def export_all(plane: NamedDependency[Plane]) -> Response[bytes]:
+    """The configuration as a `.tar.gz` of a config file and JSON, without any credential or hash of one."""
+    return _download(await export_archive(plane), "omniroute-export.tar.gz", "application/gzip")
+
+
+def _download(data: bytes, name: str, media_type: str) -> Response[bytes]:
+    return Response(data, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
 async def _receive(request: Request[Any, Any, Any], path: Path) -> dict[str, str]:
     """Write the uploaded file; gives the other fields of the form. Raises 400 or 413."""
     fields: dict[str, str] = {}
@@ -170,4 +197,4 @@ def refusal(problem: Exception, field: str) -> ApiError:
     return ApiError(status, str(problem))
 
 
-handlers = (list_backups, make_backup, restore_backup, delete_backup, import_database)
+handlers = (list_backups, make_backup, restore_backup, delete_backup, import_database, export, export_all)

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import re
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +87,15 @@ class Backups:
         size = await asyncio.to_thread(copy_live, live, target, facts)
         log.info("backup_made", file=target.name, bytes=size)
         return Backup(target.name, _instant(target.name[3:26]), size, reason)
+
+    async def export(self) -> bytes:
+        """The database as one file, for somebody to keep elsewhere. Raises BackupFailed, or NoBackups."""
+        live = self.live
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=live.parent) as folder:
+            target = Path(folder) / "export.sqlite"
+            facts = {"made_at": str(self._now()), "version": __version__, "pepper": pepper_check(self._settings)}
+            await asyncio.to_thread(copy_live, live, target, facts)
+            return await asyncio.to_thread(target.read_bytes)
 
     async def prune(self, keep: int) -> int:
         """Delete the oldest of those that were not made by hand, but for the newest `keep`. Gives how many went."""
