@@ -288,6 +288,8 @@ SETTINGS = {
     "language": dashboard_words,
 }
 ELSEWHERE = {
+    "logs": "tests/journeys/test_bodies.py",
+    "backups": "tests/admin_api/test_backups.py",
     "tierBudgets": "tests/journeys/test_shared_view.py",
     "requireLogin": "tests/admin_api/test_admin_resources.py",
     "currentPassword": "tests/admin_api/test_admin_resources.py",

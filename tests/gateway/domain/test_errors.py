@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.domain import errors
-from gateway.domain.errors import CallerGone, GatewayError, OverLimit, Unavailable, UpstreamFailed
+from gateway.domain.errors import AddressOverLimit, CallerGone, GatewayError, OverLimit, Unavailable, UpstreamFailed
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GatewayError)]
 
@@ -12,7 +12,8 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 def test_each_class_has_its_status_and_code(kind: type[GatewayError]) -> None:
     assert 400 <= kind.status < 600
     assert kind.code.replace("_", "").isalpha()
-    error = OverLimit("rpm", 60, 1) if kind is OverLimit else kind("what happened")
+    told = {OverLimit: ("rpm", 60, 1.0), AddressOverLimit: (60, 1.0)}.get(kind, ("what happened",))
+    error = kind(*told)
     assert error.code == kind.code or kind.__name__ == "Internal"
 
 
