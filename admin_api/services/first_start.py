@@ -17,7 +17,7 @@ from admin_api.store.credentials import (
     set_password_hash,
     users,
 )
-from admin_api.store.database import raise_revision
+from admin_api.store.database import raise_revision, take_turns
 from admin_api.store.keys import keys
 from gateway.config.envelope import EnvelopeError, open_sealed
 from gateway.config.keys import new_key_secret
@@ -44,6 +44,7 @@ async def prepare_first_start(plane: Plane) -> Credentials:
     fresh_password = new_password()
     password_hash = await hash_password(plane.settings.initial_password or fresh_password)
     async with plane.database.write() as connection:
+        await take_turns(connection)
         pending = await get_first_start(connection)
         if pending is not None:
             return _opened(plane, pending)

@@ -164,6 +164,11 @@ async def raise_revision(connection: AsyncConnection, above: int = 0) -> int:
     return int((await connection.execute(statement)).scalar_one())
 
 
+async def take_turns(connection: AsyncConnection) -> None:
+    """Wait for whoever writes configuration now, and keep others waiting until this transaction ends."""
+    await connection.execute(sa.select(tables.revision.c.value).with_for_update())
+
+
 async def get_revision(connection: AsyncConnection) -> int:
     return int((await connection.execute(sa.select(tables.revision.c.value))).scalar_one())
 

@@ -1,0 +1,60 @@
+"""Two admin processes on one database: one first start, edits that queue up, one publisher's word after the other's."""
+
+import asyncio
+
+import pytest
+
+from admin_api.app import build_plane, connect_redis
+from admin_api.services.first_start import prepare_first_start
+from gateway.state import keys as redis_keys
+from tests.support.admin_plane import ADMIN_TOKEN, client_of, close_plane, make_settings, rows_beside
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+async def planes(tmp_path, redis, shared_valkey, database_url):
+    settings = make_settings(tmp_path, shared_valkey.url, database_url=database_url)
+    made = [build_plane(settings, connect_redis(settings.redis_url)) for _ in range(3)]
+    await made[0].database.migrate()
+    yield made
+    for plane in made:
+        await close_plane(plane)
+
+
+async def test_a_first_start_in_all_replicas_at_once_is_one(planes):
+    """Whoever comes second shows what the first has made, until it has been shown."""
+    shown = await asyncio.gather(*(prepare_first_start(plane) for plane in planes))
+    assert {one.key for one in shown} == {shown[0].key}
+    assert shown[0].key
+    assert rows_beside(planes[0], "SELECT COUNT(*) FROM api_keys") == [(1,)]
+    assert rows_beside(planes[0], "SELECT COUNT(*) FROM users") == [(1,)]
+
+
+async def test_edits_in_all_replicas_at_once_all_count_and_the_newest_is_published(planes, redis):
+    await prepare_first_start(planes[0])
+    clients = [client_of(plane, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) for plane in planes]
+    answers = await asyncio.gather(
+        *(clients[n % 3].post("/api/combos", json={"name": f"c{n}", "models": ["demo/demo"]}) for n in range(30))
+    )
+    assert [answer.status_code for answer in answers] == [201] * 30, [answer.text for answer in answers]
+    ((revision,),) = rows_beside(planes[0], "SELECT value FROM revision")
+    assert int(await redis.get(redis_keys.SNAPSHOT_CURRENT)) == revision == 31
+    for client in clients:
+        names = {combo["name"] for combo in (await client.get("/api/combos")).json()["combos"]}
+        assert names == {f"c{n}" for n in range(30)}
+        await client.aclose()
+
+
+async def test_of_two_who_take_the_same_name_at_once_one_is_told(planes):
+    await prepare_first_start(planes[0])
+    clients = [client_of(plane, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) for plane in planes]
+    for n in range(5):
+        answers = await asyncio.gather(
+            *(client.post("/api/combos", json={"name": f"same{n}", "models": ["demo/demo"]}) for client in clients)
+        )
+        codes = sorted(answer.status_code for answer in answers)
+        assert codes[0] == 201
+        assert set(codes[1:]) <= {400, 409}, [answer.text for answer in answers]
+    for client in clients:
+        await client.aclose()
