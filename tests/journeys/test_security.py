@@ -8,11 +8,13 @@ import httpx
 import pytest
 
 from tests.support.product import wait_for
-from tests.support.real_gateway import MESSAGES, running_gateway
+from tests.support.real_gateway import ADMIN_TOKEN, MESSAGES, running_gateway
 
 pytestmark = pytest.mark.process
 
-CANARIES = ("sk-canary-connection-7f3a", "canary password 7f3a", "canary-header-7f3a")
+CANARIES = (
+    "sk-canary-connection-7f3a", "canary password 7f3a", "canary-header-7f3a", "canary-proxy-7f3a", "sk-canary-newer-7f3a",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -136,36 +138,64 @@ class TestAddresses:
         assert 1 <= int(refused.headers["retry-after"]) <= 60
 
 
-def test_planted_secrets_stand_in_no_reply_log_metric_or_page(gateway):
-    connection, password, header = CANARIES
+def test_planted_secrets_stand_in_no_reply_log_metric_export_backup_or_page(gateway):
+    connection, password, header, proxy, newer = CANARIES
     made = gateway.admin.post("/api/providers", json={"provider": "local", "name": "canary", "apiKey": connection})
     assert made.status_code == 201, made.text
+    made_id = made.json()["connection"]["id"]
+    proxied = {"level": "connection", "id": made_id, "proxy": f"http://canary:{proxy}@127.0.0.1:9"}
+    said = [made.text, gateway.admin.put("/api/settings/proxy", json=proxied).text]
+    of_provider = {"level": "provider", "id": "two", "proxy": f"http://canary:{proxy}@127.0.0.1:9"}
+    said.append(gateway.admin.put("/api/settings/proxy", json=of_provider).text)
+    said.append(
+        gateway.admin.post("/api/settings/proxy/test", json={"proxy": proxied["proxy"], "provider": "local"}).text
+    )
     user = gateway.admin.post("/api/users", json={"name": "canary", "role": "viewer", "password": password})
     token = gateway.admin.post("/api/admin-tokens", json={"name": "canary", "role": "viewer"}).json()["token"]
     key = make_key(gateway)
+    rotated = gateway.admin.post(f"/api/keys/{key['id']}/rotate", json={"overlapS": 60}).json()["key"]
     logged_in = httpx.post(
         f"{gateway.url}/api/auth/login", json={"username": "canary", "password": password}, timeout=10
     )
     assert logged_in.status_code == 200
-    secrets = [*CANARIES, token, key["key"], logged_in.cookies["auth_token"]]
-    gateway.chat(key=key["key"], headers={"x-anything": header})
-    gateway.chat("local/status:500", key=key["key"], headers={"x-anything": header})
-    gateway.admin.post("/api/auth/login", json={"username": "canary", "password": password + "x"})
-    gateway.admin.post("/api/users", json={"name": "canary", "role": "viewer", "password": password})
-    gateway.admin.post(
-        "/api/providers", json={"provider": "local", "name": "canary", "apiKey": connection, "nonsense": 1}
-    )
+    secrets = [*CANARIES, token, key["key"], rotated, logged_in.cookies["auth_token"], ADMIN_TOKEN]
+    said += [
+        gateway.chat(model, key=key["key"], headers={"x-anything": header}).text
+        for model in ("local/ok", "local/status:500", "two/only-here")
+    ]
+    for path, body in (
+        ("/api/auth/login", {"username": "canary", "password": password + "x"}),
+        ("/api/users", {"name": "canary", "role": "viewer", "password": password}),
+        ("/api/providers", {"provider": "local", "name": "canary", "apiKey": connection, "nonsense": 1}),
+        ("/api/providers", {"provider": "local", "name": "canary", "apiKey": [connection]}),
+        ("/api/settings/proxy/test", {"proxy": f"ftp://canary:{proxy}@h"}),
+        ("/api/provider-nodes", {"prefix": "canary", "baseUrl": f"http://canary:{proxy}@h/v1"}),
+        ("/api/auth/login", {"username": "canary", "password": {"is": password}}),
+    ):
+        answer = gateway.admin.post(path, json=body)
+        assert answer.status_code >= 400, answer.text
+        said.append(answer.text)
+    changed = gateway.admin.put(f"/api/providers/{made_id}", json={"apiKey": newer})
+    assert changed.status_code == 200, changed.text
+    said += [user.text, changed.text, gateway.admin.post(f"/api/providers/{made_id}/test").text]
 
-    said = [made.text, user.text]
     document = gateway.admin.get("/api/openapi.json").json()
     for path, operations in document["paths"].items():
         if "get" in operations:
-            named = re.sub(r"\{[^}]*\}", made.json().get("id", "x"), path)
+            named = re.sub(r"\{[^}]*\}", made_id, path)
             said.append(gateway.admin.get(named).text)
     said.append(gateway.client.get("/dashboard/").text)
     said.append(httpx.get(f"http://127.0.0.1:{gateway.product.metrics_port}/metrics", timeout=10).text)
+    backup = gateway.admin.put("/api/db-backups")
+    assert backup.status_code == 201, backup.text
     time.sleep(0.3)
-    said.append(gateway.product.errors)
-    assert len(said) > 30
+    said += [gateway.product.errors, gateway.product.output, *kept_on_disk(gateway.product.data_dir)]
+    assert len(said) > 60
+    assert any("canary" in text for text in kept_on_disk(gateway.product.data_dir / "backups"))
     for secret in secrets:
         assert not [text[:200] for text in said if secret in text], secret[:10]
+
+
+def kept_on_disk(folder):
+    """What stands in each file under the data dir: database, its log, backups, snapshots, the stream, the spool."""
+    return [path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()]

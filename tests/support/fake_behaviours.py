@@ -206,6 +206,17 @@ async def tools(x: Exchange, _: str) -> None:
     return await x.end_chunks()
 
 
+async def usage(x: Exchange, argument: str) -> None:
+    """`usage:JSON`: a good answer that tells this usage."""
+    told = json.loads(argument)
+    if not _streamed(x):
+        answer = json.loads(_completion(x, {"content": "Hello"}, "stop", 1))
+        return await x.whole(200, _dump(answer | {"usage": told}))
+    await _sse(x)
+    await x.chunk(_role(x) + _delta(x, {"content": "Hello"}) + _delta(x, {}, "stop") + _frame(x, [], usage=told) + DONE)
+    return await x.end_chunks()
+
+
 async def echo_headers(x: Exchange, _: str) -> None:
     seen: dict[str, str] = {}
     for name, value in x.record.headers:
@@ -375,6 +386,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "split": split,
     "comments": comments,
     "tools": tools,
+    "usage": usage,
     "echo-headers": echo_headers,
     "big": big,
     "stall-after": stall_after,
