@@ -1,6 +1,8 @@
 """Keys, addresses and secrets through the started product, with two workers: what is bound stays bound."""
 
+import io
 import re
+import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -188,12 +190,27 @@ def test_planted_secrets_stand_in_no_reply_log_metric_export_backup_or_page(gate
     said.append(httpx.get(f"http://127.0.0.1:{gateway.product.metrics_port}/metrics", timeout=10).text)
     backup = gateway.admin.put("/api/db-backups")
     assert backup.status_code == 201, backup.text
+    database = gateway.admin.get("/api/db-backups/export")
+    assert database.status_code == 200
+    assert database.content.startswith(b"SQLite format 3")
+    said += [
+        database.content.decode("latin-1"),
+        *inside_archive(gateway.admin.get("/api/db-backups/exportAll").content),
+    ]
     time.sleep(0.3)
     said += [gateway.product.errors, gateway.product.output, *kept_on_disk(gateway.product.data_dir)]
     assert len(said) > 60
     assert any("canary" in text for text in kept_on_disk(gateway.product.data_dir / "backups"))
     for secret in secrets:
         assert not [text[:200] for text in said if secret in text], secret[:10]
+
+
+def inside_archive(packed):
+    """What stands in each file of an archive."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        texts = [archive.extractfile(one).read().decode("latin-1") for one in archive if one.isfile()]
+    assert texts
+    return texts
 
 
 def kept_on_disk(folder):
