@@ -423,7 +423,7 @@ def _count(row: Row, name: str, default: int) -> int:
 
 
 def _dialect(seed: Row) -> str:
-    if "anthropic" in _text(seed, "type"):
+    if "anthropic-compatible" in _text(seed, "type"):
         return "anthropic_messages"
     return "openai_responses" if _text(seed, "api_type") == "responses" else "openai_chat"
 
