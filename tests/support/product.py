@@ -25,9 +25,11 @@ START_LIMIT_S = 30.0
 
 
 class Product:
-    """One run of `python -m <module> <role>`. Ends with `stop`; `products` below makes sure of it."""
+    """One run of `python -m <module> <role>`, of the code in `tree`. Ends with `stop`; `products` below makes sure of it."""
 
-    def __init__(self, data_dir: Path, module: str = STUB, role: str = "serve", **variables: str) -> None:
+    def __init__(
+        self, data_dir: Path, module: str = STUB, role: str = "serve", tree: Path = REPOSITORY, **variables: str
+    ) -> None:
         self.data_dir = data_dir
         self.port = int(variables.get("PORT", 0)) or free_port()
         self.metrics_port = int(variables.get("OMNIROUTE_METRICS_PORT", 0)) or free_port()
@@ -36,6 +38,7 @@ class Product:
         self.errors = ""
         environment = {
             **clean_environment(),
+            "PYTHONPATH": str(tree),
             "DATA_DIR": str(data_dir),
             "PORT": str(self.port),
             "OMNIROUTE_METRICS_PORT": str(self.metrics_port),
@@ -46,7 +49,7 @@ class Product:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, role],
             env=environment,
-            cwd=REPOSITORY,
+            cwd=tree,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -145,7 +148,7 @@ def products() -> Iterator[Callable[..., Product]]:
     """A maker of products that ends all it made."""
     made: list[Product] = []
 
-    def make(*arguments: object, **variables: str) -> Product:
+    def make(*arguments: object, **variables: object) -> Product:
         made.append(Product(*arguments, **variables))  # type: ignore[arg-type]  # passed through as they are
         return made[-1]
 
