@@ -4,6 +4,7 @@ PostgreSQL refuses to run as root, so under root it runs as `nobody`; where that
 below /root, say) its files are copied beside the data first. Nothing it holds outlives a power cut: it does not wait for the disk.
 """
 
+import ctypes
 import importlib.util
 import itertools
 import os
@@ -12,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +23,8 @@ READY_WITHIN_S = 30.0
 OWNER = "omniroute"
 PASSWORD = "of-the-tests/with?marks"
 _QUOTED = "of-the-tests%2Fwith%3Fmarks"
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _VERSIONS = {16: "pginstall", 18: "pginstall18"}
 
 
@@ -68,7 +72,7 @@ class RealPostgres:
         self._process = subprocess.Popen(
             [self._install / "bin" / "postgres", "-D", self._folder / "data", "-k", self._folder, "-p", str(self.port),
              "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "log_min_messages=fatal"],
-            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **self._as_user(),
+            preexec_fn=_end_with_the_tests, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **self._as_user(),
         )  # fmt: skip
         deadline = time.monotonic() + READY_WITHIN_S
         while not self._is_ready():
@@ -114,6 +118,12 @@ class RealPostgres:
         if self._user is None or all(folder.stat().st_mode & 0o005 == 0o005 for folder in install.parents):
             return install
         return Path(shutil.copytree(install, self._folder / "install", symlinks=True))
+
+
+def _end_with_the_tests() -> None:
+    """A test run that is killed leaves no server behind (Linux): it is tied to the thread that started it, so start it in the main one."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT, 0, 0, 0)
 
 
 def _install_folder(version: int) -> Path:
