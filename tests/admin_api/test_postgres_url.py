@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from admin_api.store.database import open_database
+from admin_api.store.faults import DatabaseAway
 from admin_api.store.postgres_url import BadDatabaseUrl, connect_arguments
 
 
@@ -22,7 +23,7 @@ async def test_a_database_is_reached_with_the_options_that_operators_write(postg
 
 async def test_a_server_without_tls_is_refused_when_tls_is_asked_for(postgres, tmp_path):
     database = open_database(postgres.url("postgres") + "?sslmode=require", tmp_path)
-    with pytest.raises(ConnectionError, match="SSL"):
+    with pytest.raises(DatabaseAway, match="SSL"):
         async with database.read():
             pass
     await database.close()

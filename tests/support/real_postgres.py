@@ -72,7 +72,8 @@ class RealPostgres:
         self._process = subprocess.Popen(
             [self._install / "bin" / "postgres", "-D", self._folder / "data", "-k", self._folder, "-p", str(self.port),
              "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "log_min_messages=fatal"],
-            preexec_fn=_end_with_the_tests, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **self._as_user(),
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **self._as_user(),
+            preexec_fn=_end_with_the_tests,  # noqa: PLW1509  (one system call, of a library that is loaded)
         )  # fmt: skip
         deadline = time.monotonic() + READY_WITHIN_S
         while not self._is_ready():
