@@ -92,7 +92,7 @@ def run_workers(settings: Settings, create_app: CreateApp) -> None:
         target="gateway",  # never imported by granian: `load` below makes the app
         address=settings.host,
         port=gateway_port(settings),
-        interface=Interfaces.ASGI,
+        interface=Interfaces.ASGI,  # not RSGI: its streams have no bound (docs/adr/0010)
         workers=settings.workers,
         runtime_mode=RuntimeModes.st,
         loop=Loops.uvloop,
