@@ -158,7 +158,7 @@ def key_money(digest: str, period: str) -> str:
     return f"{SCHEMA}:money:{{k:{digest}}}:{period}"
 
 
-MONEY_COMPARED = f"{SCHEMA}:money:compared"
+MONEY_COMPARED = f"{SCHEMA}:compared:money"
 """string, no expiry: set once counters of money have been compared with the ledger. Missing = the server was emptied."""
 
 PERIOD_SLACK_S = 3600

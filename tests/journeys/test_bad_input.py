@@ -38,8 +38,13 @@ def clean(gateway: RealGateway) -> Iterator[None]:
 
 def rest_s(gateway: RealGateway, model: str) -> float:
     """How long the first connection rests after what it has just said; the second one answers."""
-    answer = gateway.chat(model)
-    assert (answer.status_code, answer.headers["x-omniroute-attempts"]) == (200, "2")
+    for _ in range(50):
+        answer = gateway.chat(model)
+        assert answer.status_code == 200
+        if answer.headers["x-omniroute-attempts"] == "2":
+            break
+        time.sleep(0.05)  # this worker has not heard yet that nothing rests any more
+    assert answer.headers["x-omniroute-attempts"] == "2"
     [cooldown] = gateway.admin.get("/api/resilience").json()["cooldowns"]
     return float(cooldown["until"]) / 1000 - time.time()
 
