@@ -21,7 +21,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers, Reply
 from gateway.domain.target import Target
-from gateway.journey import Tools
+from gateway.passage import Tools
 from gateway.relay.shape import shape
 from gateway.routing.plan import make_plan
 from gateway.runtime import Runtime

@@ -14,7 +14,8 @@ from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Reply
 from gateway.domain.shaping import Pii
 from gateway.domain.target import credentials_in
-from gateway.journey import Tools, run_chat
+from gateway.journey import run_chat
+from gateway.passage import Tools
 from gateway.relay.exchange import Exchange
 from gateway.runtime import Runtime
 from gateway.shaping.stored import MARGIN

@@ -42,9 +42,10 @@ from gateway.edge.models import get_model, list_models
 from gateway.edge.peer import peer_address
 from gateway.edge.reply import AsgiReply, Send
 from gateway.edge.rescue import rescue
-from gateway.journey import Tools, identify, record_refusal, run_chat
+from gateway.journey import identify, record_refusal, run_chat
 from gateway.journey_count import run_count
 from gateway.journey_stored import run_chat_stored
+from gateway.passage import Tools
 from gateway.relay.exchange import Exchange
 
 _log = structlog.get_logger()

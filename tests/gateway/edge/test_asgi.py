@@ -21,7 +21,7 @@ from gateway.domain.dialect import ProviderDialect
 from gateway.domain.record import RequestRecord, decode_record
 from gateway.domain.waiting import Waiting
 from gateway.edge.asgi import Edge, Health
-from gateway.journey import Tools
+from gateway.passage import Tools
 from gateway.relay.attempt import Attempts
 from gateway.runtime import Runtime, RuntimeHolder
 from gateway.state.cursors import Cursors
