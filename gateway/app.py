@@ -34,7 +34,7 @@ from gateway.edge.admin_relay import AdminRelay
 from gateway.edge.asgi import Edge, Health, Scope
 from gateway.edge.body import Receive
 from gateway.edge.reply import Send
-from gateway.journey import Tools
+from gateway.passage import Tools
 from gateway.providers.load import load_specs
 from gateway.relay.attempt import Attempts
 from gateway.relay.exchange import Exchange
@@ -116,113 +116,122 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> None:
-        settings, worker = self._settings, self._worker
-        loop = asyncio.get_running_loop()
+        settings, loop = self._settings, asyncio.get_running_loop()
         metrics = Metrics()
-        self._redis = redis = RespClient(settings.redis_url, budget_s=settings.redis_budget_s)
-        self._local_mode = LocalMode(redis, metrics, time.monotonic)
-        self._spool = spool = Spool(settings.spool_dir, worker)
-        self._keyring = keyring = Keyring(
-            redis, settings.api_key_secret.encode(), settings.lastgood_dir, stores_bodies=settings.enable_request_logs
-        )
-        keyring.restore()
-        self._holds = holds = Holds(redis, keyring, spool, worker, metrics, loop.time)
-        self._runtimes = runtimes = RuntimeHolder()
-        self._resolver = resolver = Resolver()
-        self._curl = CurlTransport(resolver)
-        self._demo = DemoTransport()
-        self._direct = DirectTransport(resolver)
-        transports = {"direct": self._direct, "curl": self._curl, "demo": self._demo}
-        self._pictures = pictures = PictureFetcher(Resolver())
-        self._refreshes = refreshes = Refreshes(NoCredentials())
-        attempts = Attempts(transports, Wheel(), pictures, refreshes)
-        self._load = Load(0, 0.0)
-        self._rests = rests = Rests(redis, worker, time.monotonic, self._resilience, profiles=self._profiles)
-        self._slots = slots = Slots(redis, worker, self._waiting)
-        slots.on_alone = partial(metrics.redis_errors.add, ("take_slot",))
-        slots.live_workers = holds.live_workers = settings.workers
-        self._lines = SlotLines(slots, self._waiting)
-        self._tiers = tiers = TierMoney(redis, worker, self._tier_budgets)
-        self._retries = Retries(self._retry_budget, time.monotonic, random.random)
-        self._standing = Standing(rests, tiers.is_spent)
-        hearsay = Hearsay(self._standing, Views(redis, worker))
-        self._addresses = addresses = AddressLimits(redis, time.monotonic)
-        self._cursors = cursors = Cursors(redis, worker, time.monotonic)
-        self._cache_redis = (
-            RespClient(settings.redis_cache_url, budget_s=BUDGET_S) if settings.redis_cache_url else None
-        )
-        store = CacheStore(self._cache_redis, metrics, time.time)
-        self._semantic = SemanticTier(
-            Index(self._cache_redis, metrics, lambda: store.generation),
-            Embedder(attempts.transport_of, self._targets_of, time.monotonic),
-            metrics,
-        )
-        self._cache = ResponseCache(
-            store,
-            Front(settings.semantic_cache_max_size, 0, time.time),
-            metrics,
-            time.time,
-            self._semantic,
-        )
-        log = FlightLog(self._cache_redis, worker) if self._cache_redis is not None else None
-        self._flights = flights = Flights(log, settings.redis_cache_url, metrics, board_budget_s=BUDGET_S)
-        self._bodies = BodyLog(self._cache_redis, metrics)
+        self._build_state(metrics, loop)
+        attempts = self._build_upstream()
+        self._build_cache(attempts, metrics)
         self._tools = Tools(
             bodies=self._bodies,
-            flights=flights,
+            flights=self._flights,
             loop=loop,
-            traffic=Traffic(self._standing, rests, slots, self._lines, self._retries, tiers),
+            traffic=Traffic(self._standing, self._rests, self._slots, self._lines, self._retries, self._tiers),
             cache=self._cache,
-            tickets=cursors.ticket,
+            tickets=self._cursors.ticket,
             load=self._load,
-            runtimes=runtimes,
-            keyring=keyring,
-            holds=holds,
+            runtimes=self._runtimes,
+            keyring=self._keyring,
+            holds=self._holds,
             attempts=attempts,
             metrics=metrics,
-            worker=worker,
+            worker=self._worker,
             requires_key=settings.require_api_key,
             chance=random.random,
             grammar_sample=settings.grammar_sample,
             envelopes=Envelopes(settings.api_key_secret.encode()),
             open_exchanges=self._open_exchanges,
-            addresses=addresses,
+            addresses=self._addresses,
         )
         self._relay = AdminRelay(settings.admin_socket) if self._relays else None
         self._edge = Edge(settings, self._tools, self._health, self._relay, os.urandom)
-        redis.on_up = self._redis_is_up
-        redis.start()
+        self._redis.on_up = self._redis_is_up
+        self._redis.start()
         if self._cache_redis is not None:
             self._cache_redis.start()
         snapshots = SnapshotWatch(
             settings.redis_url,
-            runtimes,
-            keyring,
+            self._runtimes,
+            self._keyring,
             load_specs(),
             parse_encryption_key(settings.storage_encryption_key),
             settings.lastgood_dir,
             metrics,
-            rests,
-            slots,
+            self._rests,
+            self._slots,
         )
         await snapshots.start_from_lastgood()
-        await redis.wait_until_up(REDIS_WAIT_S)
-        start = self._runner.start
+        await self._redis.wait_until_up(REDIS_WAIT_S)
+        self._start_tasks(snapshots, metrics)
+        gc.freeze()  # all this lives as long as the worker: no collection need look at it again
+
+    def _build_state(self, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
+        """What the workers share through Redis, as this one sees it."""
+        settings, worker = self._settings, self._worker
+        self._redis = redis = RespClient(settings.redis_url, budget_s=settings.redis_budget_s)
+        self._local_mode = LocalMode(redis, metrics, time.monotonic)
+        self._spool = Spool(settings.spool_dir, worker)
+        self._keyring = Keyring(
+            redis, settings.api_key_secret.encode(), settings.lastgood_dir, stores_bodies=settings.enable_request_logs
+        )
+        self._keyring.restore()
+        self._holds = Holds(redis, self._keyring, self._spool, worker, metrics, loop.time)
+        self._runtimes = RuntimeHolder()
+        self._load = Load(0, 0.0)
+        self._rests = Rests(redis, worker, time.monotonic, self._resilience, profiles=self._profiles)
+        self._slots = Slots(redis, worker, self._waiting)
+        self._slots.on_alone = partial(metrics.redis_errors.add, ("take_slot",))
+        self._slots.live_workers = self._holds.live_workers = settings.workers
+        self._lines = SlotLines(self._slots, self._waiting)
+        self._tiers = TierMoney(redis, worker, self._tier_budgets)
+        self._retries = Retries(self._retry_budget, time.monotonic, random.random)
+        self._standing = Standing(self._rests, self._tiers.is_spent)
+        self._addresses = AddressLimits(redis, time.monotonic)
+        self._cursors = Cursors(redis, worker, time.monotonic)
+
+    def _build_upstream(self) -> Attempts:
+        self._resolver = resolver = Resolver()
+        self._curl = CurlTransport(resolver)
+        self._demo = DemoTransport()
+        self._direct = DirectTransport(resolver)
+        transports = {"direct": self._direct, "curl": self._curl, "demo": self._demo}
+        self._pictures = PictureFetcher(Resolver())
+        self._refreshes = Refreshes(NoCredentials())
+        return Attempts(transports, Wheel(), self._pictures, self._refreshes)
+
+    def _build_cache(self, attempts: Attempts, metrics: Metrics) -> None:
+        """What keeps bodies, apart from limits and ledger."""
+        settings = self._settings
+        redis = RespClient(settings.redis_cache_url, budget_s=BUDGET_S) if settings.redis_cache_url else None
+        store = CacheStore(redis, metrics, time.time)
+        self._cache_redis = redis
+        self._semantic = SemanticTier(
+            Index(redis, metrics, lambda: store.generation),
+            Embedder(attempts.transport_of, self._targets_of, time.monotonic),
+            metrics,
+        )
+        front = Front(settings.semantic_cache_max_size, 0, time.time)
+        self._cache = ResponseCache(store, front, metrics, time.time, self._semantic)
+        log = FlightLog(redis, self._worker) if redis is not None else None
+        self._flights = Flights(log, settings.redis_cache_url, metrics, board_budget_s=BUDGET_S)
+        self._bodies = BodyLog(redis, metrics)
+
+    def _start_tasks(self, snapshots: SnapshotWatch, metrics: Metrics) -> None:
+        settings, redis, start = self._settings, self._redis, self._runner.start
+        hearsay = Hearsay(self._standing, Views(redis, self._worker))
+        notice = settings.run_dir / "draining"
         start("watch_snapshot", snapshots.run)
         start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges, self._load.note_lag))
-        start("beat_heart", lambda: beat_heart(redis, worker, runtimes, self._local_mode.told))
-        start("renew_holds", lambda: renew_holds(holds, slots))
-        start("refresh_rests", lambda: refresh_rests(rests))
-        start("follow_cache", lambda: follow_cache(redis, self._cache, runtimes))
-        start("share_views", lambda: share_views(hearsay, tiers))
-        start("hear_flights", flights.run)
+        start("beat_heart", lambda: beat_heart(redis, self._worker, self._runtimes, self._local_mode.told))
+        start("renew_holds", lambda: renew_holds(self._holds, self._slots))
+        start("refresh_rests", lambda: refresh_rests(self._rests))
+        start("follow_cache", lambda: follow_cache(redis, self._cache, self._runtimes))
+        start("share_views", lambda: share_views(hearsay, self._tiers))
+        start("hear_flights", self._flights.run)
         start("store_bodies", self._bodies.run)
-        start("save_keys", lambda: save_keys(keyring))
-        start("replay_spool", lambda: replay_spool(redis, spool, settings.spool_dir))
-        notice = settings.run_dir / "draining"
+        start("save_keys", lambda: save_keys(self._keyring))
+        start("replay_spool", lambda: replay_spool(redis, self._spool, settings.spool_dir))
         start("follow_drain", lambda: follow_drain(notice, self._begin_drain, self._open_exchanges))
         start("watch_parent", lambda: watch_parent(self._open_exchanges))
-        gc.freeze()  # all this lives as long as the worker: no collection need look at it again
 
     def _resilience(self) -> Resilience:
         return self._runtimes.current().settings.resilience if self._runtimes.is_ready else Resilience()
@@ -293,62 +302,70 @@ class App:
         metrics.cache_store_up.set(1 if self._cache.store.is_up else 0)
         metrics.cache_front_bytes.set(self._cache.front.held_bytes)
         self._local_mode.look()
-        for name, size in (
-            ("bodies", edge.bodies.waiting),
-            ("stored_bodies", len(self._bodies)),
-            ("stored_bodies_bytes", self._bodies.held_bytes),
-            ("redis_trips", self._redis.waiting),
-            ("cache_trips", self._cache_redis.waiting if self._cache_redis else 0),
-            ("semantic_embeddings", self._semantic.embedder.open_calls),
-            ("flights", len(self._flights)),
-            ("flight_joiners", self._flights.joiners),
-            ("flight_bytes", self._flights.held_bytes),
-            ("untold_questions", self._semantic.index.unsent),
-            ("unsent_cache_bytes", self._cache.store.unsent_bytes),
-            ("direct_calls", self._direct.open_calls),
-            ("curl_calls", self._curl.open_calls),
-            ("demo_calls", self._demo.open_calls),
-            ("recent_records", self._holds.recent),
-            ("unsettled_records", self._holds.unsettled),
-            ("asked_takes", self._holds.asking),
-            ("slots", self._slots.open),
-            ("credential_refreshes", self._refreshes.under_way),
-            ("waiting_for_slots", self._lines.waiting),
-            ("untold_targets", self._standing.untold),
-        ):
+        for name, size in self._queues(edge).items():
             metrics.queue_size.set(size, (name,))
-        for name, size in (
-            ("keys_with_open_requests", len(self._holds.open_by_key)),
-            ("keys_limited_here", self._holds.local_keys),
-            ("packed_keys", self._holds.packed),
-            ("callers", len(self._keyring.callers)),
-            ("key_misses", len(self._keyring.misses)),
-            ("names", len(self._resolver.names)),
-            ("front_answers", len(self._cache.front)),
-            ("cache_looks", self._cache.store.looks),
-            ("signed_requests", len(self._cache.signed)),
-            ("signed_bytes", self._cache.signed.held_bytes),
-            ("semantic_questions", len(self._semantic.index)),
-            ("resolutions", self._runtimes.known_resolutions),
-            ("shaped_pieces", self._runtimes.known_pieces),
-            ("rests", self._rests.resting),
-            ("failing_targets", self._rests.failing),
-            ("speeds", self._standing.speeds),
-            ("other_workers", self._standing.heard_of),
-            ("cursors", len(self._cursors)),
-            ("refused_addresses", len(self._addresses.refused)),
-            ("tier_counters", len(self._tiers)),
-            ("limited_connections", self._slots.accounts),
-            ("learned_limits", self._slots.learned),
-            ("checked_urls", len(self._resolver.checked)),
-            ("direct_origins", self._direct.known_origins),
-            ("header_names", len(self._direct.names)),
-            ("direct_connections", self._direct.idle_wires),
-            ("curl_handles", self._curl.idle_handles),
-            ("fresh_credentials", self._refreshes.fresh),
-            ("targets_without_stream_options", len(self._tools.attempts.refusing)),
-        ):
+        for name, size in self._caches().items():
             metrics.cache_size.set(size, (name,))
+
+    def _queues(self, edge: Edge) -> dict[str, int]:
+        """What waits, or is under way, in each bounded queue."""
+        return {
+            "bodies": edge.bodies.waiting,
+            "stored_bodies": len(self._bodies),
+            "stored_bodies_bytes": self._bodies.held_bytes,
+            "redis_trips": self._redis.waiting,
+            "cache_trips": self._cache_redis.waiting if self._cache_redis else 0,
+            "semantic_embeddings": self._semantic.embedder.open_calls,
+            "flights": len(self._flights),
+            "flight_joiners": self._flights.joiners,
+            "flight_bytes": self._flights.held_bytes,
+            "untold_questions": self._semantic.index.unsent,
+            "unsent_cache_bytes": self._cache.store.unsent_bytes,
+            "direct_calls": self._direct.open_calls,
+            "curl_calls": self._curl.open_calls,
+            "demo_calls": self._demo.open_calls,
+            "recent_records": self._holds.recent,
+            "unsettled_records": self._holds.unsettled,
+            "asked_takes": self._holds.asking,
+            "slots": self._slots.open,
+            "credential_refreshes": self._refreshes.under_way,
+            "waiting_for_slots": self._lines.waiting,
+            "untold_targets": self._standing.untold,
+        }
+
+    def _caches(self) -> dict[str, int]:
+        """Entries of each bounded cache and map."""
+        return {
+            "keys_with_open_requests": len(self._holds.open_by_key),
+            "keys_limited_here": self._holds.local_keys,
+            "packed_keys": self._holds.packed,
+            "callers": len(self._keyring.callers),
+            "key_misses": len(self._keyring.misses),
+            "names": len(self._resolver.names),
+            "front_answers": len(self._cache.front),
+            "cache_looks": self._cache.store.looks,
+            "signed_requests": len(self._cache.signed),
+            "signed_bytes": self._cache.signed.held_bytes,
+            "semantic_questions": len(self._semantic.index),
+            "resolutions": self._runtimes.known_resolutions,
+            "shaped_pieces": self._runtimes.known_pieces,
+            "rests": self._rests.resting,
+            "failing_targets": self._rests.failing,
+            "speeds": self._standing.speeds,
+            "other_workers": self._standing.heard_of,
+            "cursors": len(self._cursors),
+            "refused_addresses": len(self._addresses.refused),
+            "tier_counters": len(self._tiers),
+            "limited_connections": self._slots.accounts,
+            "learned_limits": self._slots.learned,
+            "checked_urls": len(self._resolver.checked),
+            "direct_origins": self._direct.known_origins,
+            "header_names": len(self._direct.names),
+            "direct_connections": self._direct.idle_wires,
+            "curl_handles": self._curl.idle_handles,
+            "fresh_credentials": self._refreshes.fresh,
+            "targets_without_stream_options": len(self._tools.attempts.refusing),
+        }
 
 
 def create_app() -> Any:
