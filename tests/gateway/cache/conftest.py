@@ -1,7 +1,7 @@
-"""A real Valkey shared by the tests of this room, and workers' flights on it."""
+"""Workers' flights on a real Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -9,27 +9,7 @@ from gateway.cache.flights import Flights
 from gateway.state.flight_log import FlightLog
 from gateway.state.resp import RespClient
 from gateway.telemetry.metrics import Metrics
-from tests.support.real_valkey import RealValkey
-
-
-@pytest.fixture(scope="session")
-def _server() -> Iterator[RealValkey]:
-    with RealValkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(_server: RealValkey) -> RealValkey:
-    with _server.client() as client:
-        client.flushall()
-    return _server
-
-
-@pytest.fixture
-def own_valkey() -> Iterator[RealValkey]:
-    with RealValkey() as server:
-        yield server
-
+from tests.gateway.state.conftest import until
 
 MakeFlights = Callable[..., Awaitable[Flights]]
 
@@ -54,9 +34,3 @@ async def flights_of() -> AsyncIterator[MakeFlights]:
         await flights.close()
         await client.close()
     await asyncio.sleep(0)
-
-
-async def until(wish: Callable[[], bool], within: float = 5.0) -> None:
-    async with asyncio.timeout(within):
-        while not wish():
-            await asyncio.sleep(0.002)

@@ -9,7 +9,8 @@ from gateway.cache.flight import JoinerCall, LeaderLost
 from gateway.cache.flights import Flights, Seat
 from gateway.domain.errors import Conflict, UpstreamFailed
 from gateway.upstream.seam import UpstreamCall, UpstreamFault
-from tests.gateway.cache.conftest import MakeFlights, until
+from tests.gateway.cache.conftest import MakeFlights
+from tests.gateway.state.conftest import until
 from tests.support.real_valkey import RealValkey
 
 HEAD = Entry(1.0, 0.0, "openai_chat", True, b"", "text/event-stream", "acme", "c1", "m", "", None, 0, {})

@@ -10,8 +10,8 @@ from msgspec import structs
 from gateway.cache.store import CacheStore
 from gateway.state.resp import RespClient
 from gateway.telemetry.metrics import Metrics
-from tests.gateway.cache.conftest import until
 from tests.gateway.cache.test_responses import ENTRY
+from tests.gateway.state.conftest import until
 from tests.support.real_valkey import RealValkey
 
 KEPT = structs.replace(ENTRY, body=b"Hello", expires_at=time.time() + 100)

@@ -1,4 +1,4 @@
-"""A real Valkey shared by the tests of this room, and one of its own for a test that hurts it."""
+"""Clients of a real Valkey."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,25 +8,6 @@ from redis import Redis
 
 from gateway.state.resp import RespClient
 from tests.support.real_valkey import RealValkey
-
-
-@pytest.fixture(scope="session")
-def _server() -> Iterator[RealValkey]:
-    with RealValkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(_server: RealValkey) -> RealValkey:
-    with _server.client() as client:
-        client.flushall()
-    return _server
-
-
-@pytest.fixture
-def own_valkey() -> Iterator[RealValkey]:
-    with RealValkey() as server:
-        yield server
 
 
 @pytest.fixture
@@ -53,7 +34,7 @@ async def connect() -> AsyncIterator[Callable[..., RespClient]]:
     await asyncio.sleep(0)
 
 
-async def until(wish: Callable[[], bool], within: float = 3.0) -> None:
+async def until(wish: Callable[[], bool], within: float = 5.0) -> None:
     async with asyncio.timeout(within):
         while not wish():
             await asyncio.sleep(0.002)
