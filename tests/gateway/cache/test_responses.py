@@ -8,7 +8,7 @@ from msgspec import structs
 
 from gateway.cache.entry import Entry
 from gateway.cache.front import Front
-from gateway.cache.responses import ResponseCache
+from gateway.cache.responses import MAX_JUDGED_BYTES, ResponseCache
 from gateway.cache.store import CacheStore
 from gateway.domain.dialect import ProviderDialect
 from gateway.telemetry.metrics import Metrics
@@ -21,7 +21,7 @@ ENTRY = Entry(
 
 def kept(dialect: ProviderDialect, body: Any, *, is_stream: bool = False) -> bool:
     metrics = Metrics()
-    cache = ResponseCache(CacheStore(None, metrics, lambda: 0.0), Front(9, 9999, lambda: 0.0), metrics, lambda: 0.0)
+    cache = ResponseCache(CacheStore(None, metrics, lambda: 0.0), Front(9, 999_999, lambda: 0.0), metrics, lambda: 0.0)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     cache.keep("k", structs.replace(ENTRY, dialect=dialect, body=raw, is_stream=is_stream))
     return cache.front.get("k") is not None
@@ -67,3 +67,13 @@ def test_a_filtered_stream_is_not_kept() -> None:
     for finish, is_good in (("stop", True), ("content_filter", False)):
         body = event({"content": "Hello"}, None) + event({}, finish) + b"data: [DONE]\n\n"
         assert kept("openai_chat", body, is_stream=True) == is_good
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(1_000, True), (MAX_JUDGED_BYTES, False)])
+def test_what_would_hold_the_loop_to_judge_is_not_kept(size: int, is_kept: bool) -> None:
+    body = chat("stop")
+    body["choices"][0]["message"]["content"] = "incomplete" + "x" * size
+    assert kept("openai_chat", body) == is_kept
+    plain = chat("stop")
+    plain["choices"][0]["message"]["content"] = "x" * size
+    assert kept("openai_chat", plain), "most need no judging"
