@@ -17,10 +17,10 @@ from gateway.accounting.measure import measure
 from gateway.accounting.record import record_of, record_of_embedding, saved_of
 from gateway.admission.load import Load
 from gateway.cache.asked import Asked
-from gateway.cache.entry import NOTHING, Entry, Recall
+from gateway.cache.entry import NOTHING, Recall
 from gateway.cache.flights import Flights
 from gateway.cache.recorder import Recorder
-from gateway.cache.replay import replayed
+from gateway.cache.replay import head_of, replayed
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.tier import Meant
 from gateway.cache.share import Got, Share, UnattendedReply
@@ -293,21 +293,13 @@ class Passage:
         """The answer is whole and sent: keep it as its provider gave it."""
         if recorder.is_too_large:
             return
-        exchange, target, asking, now = self.exchange, committed.target, committed.asking, time.time()
-        entry = Entry(
-            at=now,
-            expires_at=now + self._runtime.settings.cache.ttl_s,
-            dialect=asking.codec.dialect,
-            is_stream=exchange.head.is_stream,
+        head = head_of(committed, self.exchange)
+        entry = structs.replace(
+            head,
+            expires_at=head.at + self._runtime.settings.cache.ttl_s,
             body=recorder.body(),
-            content_type=committed.call.headers.get("content-type", ""),
-            provider=target.connection.provider,
-            connection_id=target.connection.id,
-            model=target.model,
-            combo=target.combo,
-            usage=exchange.usage,
+            usage=self.exchange.usage,
             cost_nano_usd=self._cost_nano_usd,
-            names=asking.names,
         )
         self._tools.cache.keep(self._recall.key, entry, self._meant)
 

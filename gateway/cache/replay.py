@@ -1,6 +1,7 @@
 """A kept answer served as if its provider were giving it now: a `Committed` whose call reads from memory."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 from gateway.cache.entry import Entry
@@ -131,3 +132,23 @@ def _cut(body: bytes) -> list[bytes]:
         pieces.append(body[start:end])
         start = end
     return pieces or [b""]
+
+
+def head_of(committed: Committed, exchange: Exchange) -> Entry:
+    """An answer as it is kept or shared, but its body, its end and what it cost."""
+    target, asking = committed.target, committed.asking
+    return Entry(
+        at=time.time(),
+        expires_at=0.0,
+        dialect=asking.codec.dialect,
+        is_stream=exchange.head.is_stream,
+        body=b"",
+        content_type=committed.call.headers.get("content-type", ""),
+        provider=target.connection.provider,
+        connection_id=target.connection.id,
+        model=target.model,
+        combo=target.combo,
+        usage=committed.usage,
+        cost_nano_usd=0,
+        names=asking.names,
+    )

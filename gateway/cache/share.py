@@ -5,7 +5,6 @@ What is joined comes back as a `Committed`, as if its provider were answering th
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import blake2b
@@ -16,7 +15,7 @@ from msgspec import structs
 from gateway.cache.entry import Entry
 from gateway.cache.flight import Flight, LeaderLost
 from gateway.cache.flights import Flights, Seat
-from gateway.cache.replay import replayed, target_of
+from gateway.cache.replay import head_of, replayed, target_of
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.caching import HowAnswered
 from gateway.domain.errors import GatewayError, UpstreamFailed
@@ -148,7 +147,7 @@ class Share:
             self._flights.take_off(flight, structs.replace(entry, body=b""), entry.body, is_whole=True)
             return got
         is_whole = not exchange.head.is_stream
-        self._flights.take_off(flight, _head_of(committed, exchange), committed.held, is_whole=is_whole)
+        self._flights.take_off(flight, head_of(committed, exchange), committed.held, is_whole=is_whole)
         if is_whole:
             return got
         own = self._flights.pump(flight, committed.call, committed.mender)
@@ -189,25 +188,6 @@ def _streamed(seat: Seat, head: Entry, data: bytes, exchange: Exchange) -> Commi
     is_native = exchange.caller.dialect == head.dialect and not head.names
     asking = Asking(PROVIDERS[head.dialect], "", (), b"", is_native=is_native, names=head.names)
     return Committed(target_of(head), asking, seat.call, data, hides_usage_chunk=not exchange.head.wants_usage)
-
-
-def _head_of(committed: Committed, exchange: Exchange) -> Entry:
-    target, asking = committed.target, committed.asking
-    return Entry(
-        at=time.time(),
-        expires_at=0.0,
-        dialect=asking.codec.dialect,
-        is_stream=exchange.head.is_stream,
-        body=b"",
-        content_type=committed.call.headers.get("content-type", ""),
-        provider=target.connection.provider,
-        connection_id=target.connection.id,
-        model=target.model,
-        combo=target.combo,
-        usage=committed.usage,
-        cost_nano_usd=0,
-        names=asking.names,
-    )
 
 
 def name_of_key(tenant: str, key: bytes) -> str:
