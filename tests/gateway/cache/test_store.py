@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import structs
 
+from gateway.cache.entry import Entry
 from gateway.cache.store import CacheStore
 from gateway.state.resp import RespClient
 from gateway.telemetry.metrics import Metrics
@@ -14,7 +15,10 @@ from tests.gateway.cache.test_responses import ENTRY
 from tests.gateway.state.conftest import until
 from tests.support.real_valkey import RealValkey
 
-KEPT = structs.replace(ENTRY, body=b"Hello", expires_at=time.time() + 100)
+
+@pytest.fixture
+def kept() -> Entry:
+    return structs.replace(ENTRY, body=b"Hello", expires_at=time.time() + 100)
 
 
 @pytest.fixture
@@ -32,15 +36,15 @@ def trips(valkey: RealValkey) -> int:
 
 
 async def test_equal_requests_at_the_same_moment_look_for_an_answer_once(
-    store: CacheStore, own_valkey: RealValkey
+    store: CacheStore, kept: Entry, own_valkey: RealValkey
 ) -> None:
-    assert store.put("k", KEPT)
+    assert store.put("k", kept)
     await until(lambda: store.unsent_bytes == 0)
     before = trips(own_valkey)  # the client asks for itself too
     found = await asyncio.gather(*(store.get("k") for _ in range(200)), store.get("other"))
-    assert found == [KEPT] * 200 + [None]
+    assert found == [kept] * 200 + [None]
     assert (trips(own_valkey) - before, store.looks) == (2, 0)
-    assert await store.get("k") == KEPT
+    assert await store.get("k") == kept
     assert trips(own_valkey) - before == 3
 
 
