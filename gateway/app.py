@@ -358,6 +358,7 @@ class App:
             "tier_counters": len(self._tiers),
             "limited_connections": self._slots.accounts,
             "learned_limits": self._slots.learned,
+            "told_limits": len(self._slots.told),
             "checked_urls": len(self._resolver.checked),
             "direct_origins": self._direct.known_origins,
             "header_names": len(self._direct.names),

@@ -97,6 +97,11 @@ def slot_holds(connection: str, worker: str) -> str:
     return f"{SCHEMA}:slots:holds:{{p:{connection}}}:{worker}"
 
 
+def slot_told(connection: str) -> str:
+    """string, to the last reset that it tells of, 60 s at least and a day at most: msgpack of `told_limits.Told`."""
+    return f"{SCHEMA}:slots:told:{{p:{connection}}}"
+
+
 CACHE_GENERATION = f"{SCHEMA}:cache:generation"
 """string, no expiry, in the state store: rises when all kept answers are to be forgotten. Missing = none was forgotten yet."""
 

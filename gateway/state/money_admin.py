@@ -19,6 +19,14 @@ async def read_spent(redis: Redis, counters: Sequence[tuple[str, Period]]) -> li
     return [int(spent or 0) for spent in await pipeline.execute()]
 
 
+async def read_tiers_spent(redis: Redis, counters: Sequence[tuple[str, Period]]) -> list[int]:
+    """Nano-dollars of each (tier, period), in their order. Raises redis.exceptions.RedisError."""
+    pipeline = redis.pipeline(transaction=False)
+    for tier, period in counters:
+        pipeline.hget(keys.tier_money(tier, period.name), "spent")
+    return [int(spent or 0) for spent in await pipeline.execute()]
+
+
 async def raise_spent(redis: Redis, digest: str, period: Period, nano_usd: int, now: float) -> int:
     """Bring a counter up to `nano_usd`; gives by how much it rose. Raises redis.exceptions.RedisError."""
     lifetime = max(1, int(period.ends_at - now) + keys.PERIOD_SLACK_S) if period.ends_at else 0

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from gateway.domain.target import Connection
 from gateway.domain.waiting import Waiting
 from gateway.state import keys
 from gateway.state.resp import Argument, RespClient, Script, StateAway
+from gateway.state.told_limits import Hints, ToldLimits
 
 Verdict = Literal["ok", "over", ""]
 """What an answer says of the connection's limit: it was kept, it was passed (429, 529), or nothing."""
@@ -26,23 +27,6 @@ ASSUMED_REQUESTS = 100
 """Of a limit that counts tokens only: a request is taken for this part of it until requests are known."""
 
 _TAKE, _LEAVE, _RENEW, _LEARN = (Script(name) for name in ("take_slot", "leave_slot", "renew_slots", "learn_pace"))
-
-
-class Hints(Protocol):
-    """What a provider's headers tell of its limits (`upstream/hints.py`); None = not told. Resets are seconds from now."""
-
-    @property
-    def requests_limit(self) -> float | None: ...
-    @property
-    def requests_remaining(self) -> float | None: ...
-    @property
-    def requests_reset_s(self) -> float | None: ...
-    @property
-    def tokens_limit(self) -> float | None: ...
-    @property
-    def tokens_remaining(self) -> float | None: ...
-    @property
-    def tokens_reset_s(self) -> float | None: ...
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -121,6 +105,8 @@ class Slots:
         self._clock = clock
         self._accounts: dict[str, _Account] = {}
         self._learned: dict[str, _Learned] = {}
+        self.told = ToldLimits(redis)
+        """For people to see; no slot depends on it."""
         self.live_workers = 1
         """As last seen while Redis was up."""
         self.on_alone: Callable[[], None] = lambda: None
@@ -200,11 +186,15 @@ class Slots:
             self._send_leave(slot, verdict)
 
     async def renew(self) -> None:
-        """Every 5 s: say what is still open, charge what Redis missed, see how many workers live. Raises StateAway."""
+        """Every 5 s: say what is still open, charge what Redis missed, tell what providers say of their limits, see how many workers live.
+
+        Raises StateAway.
+        """
         for connection_id, account in tuple(self._accounts.items()):
             if account.held or account.uncharged:
                 await self._renew_one(connection_id, account)
         self._forget_idle()
+        self.told.tell()
         await self._count_workers()
 
     def restore(self) -> None:
@@ -225,7 +215,10 @@ class Slots:
 
     def learn(self, connection: Connection, hints: Hints) -> None:
         """Spread what a provider says is left (under 10 %) over the time to its reset; forget that above 50 %."""
-        if (hints.requests_limit is None and hints.tokens_limit is None) or not self._settings().learns_limits:
+        if hints.requests_limit is None and hints.tokens_limit is None:
+            return
+        self.told.note(connection.id, hints)
+        if not self._settings().learns_limits:
             return
         gap_s, lasts_s, is_nothing_left = 0.0, 0.0, False
         shares: list[float] = []

@@ -359,3 +359,19 @@ def test_defaults_of_combos_are_obeyed_by_workers(operated: Operated) -> None:
     becomes(prompt, "Of all combos.")
     operated.do("PATCH", "/api/settings/combo-defaults", {"comboDefaults": {"system_prompt": None}})
     becomes(prompt, "Hello")
+
+
+def test_what_a_provider_tells_of_its_limits_is_a_bar_with_its_reset(operated: Operated) -> None:
+    told = "x-ratelimit-limit-requests=200:x-ratelimit-remaining-requests=150:x-ratelimit-reset-requests=90s"
+    narrow = next(one for one in operated.do("GET", "/api/providers")["connections"] if one["name"] == "narrow")
+
+    def bars() -> dict[str, Any]:
+        found = operated.do("GET", f"/api/usage/quota?connectionId={narrow['id']}")
+        return {one["name"]: one for one in found["quotas"]}
+
+    assert bars()["openRequests"]["limit"] == 1
+    assert operated.chat(f"narrow/with-headers:{told}").status_code == 200
+    wait_for(lambda: "providerRequests" in bars(), 20)  # workers tell it every 5 s
+    bar = bars()["providerRequests"]
+    assert (bar["used"], bar["limit"], bar["remainingPercentage"]) == (50, 200, 75.0)
+    assert bar["resetsAt"] == pytest.approx(bar["toldAt"] + 90)

@@ -137,6 +137,11 @@ async def ok(x: Exchange, _: str = "") -> None:
     return await _text_stream(x, words(_count(x)))
 
 
+async def with_headers(x: Exchange, argument: str) -> None:
+    """`with-headers:name=value[:name=value…]`: a good answer, not streamed, that has these headers too."""
+    await x.whole(200, _good_body(x), **dict(pair.partition("=")[::2] for pair in argument.split(":")))
+
+
 async def paced(x: Exchange, seconds: str) -> None:
     """A good answer whose events come `seconds` apart."""
     x.options = {**x.options, "gap": float(seconds)}
@@ -379,6 +384,7 @@ async def reject_stream_options(x: Exchange, _: str) -> None:
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": ok,
+    "with-headers": with_headers,
     "paced": paced,
     "says": says,
     "slow-headers": slow_headers,

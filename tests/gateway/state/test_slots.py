@@ -12,7 +12,8 @@ from gateway.domain.target import Connection
 from gateway.domain.waiting import Waiting
 from gateway.state import keys
 from gateway.state.resp import RespClient, Script
-from gateway.state.slots import FREE, Hints, NoSlot, Slot, Slots
+from gateway.state.slots import FREE, NoSlot, Slot, Slots
+from gateway.state.told_limits import Hints
 from tests.gateway.state.conftest import until
 from tests.support.real_valkey import RealValkey
 
