@@ -6,7 +6,7 @@ Nothing is decided by it (`slots.py` learns its gaps by itself), so what is lost
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from redis.asyncio import Redis
@@ -87,7 +87,8 @@ async def read_told(redis: Redis, ids: Sequence[str]) -> list[Told | None]:
     found: list[Told | None] = []
     for start in range(0, len(ids), _PAGE):
         names = [keys.slot_told(connection_id) for connection_id in ids[start : start + _PAGE]]
-        found += [None if text is None else _decode(text) for text in await redis.mget(names)]
+        texts: list[Any] = await redis.mget(names)
+        found += [None if text is None else _decode(text) for text in texts]
     return found
 
 
