@@ -16,12 +16,10 @@ from typing import Any
 
 from admin_api.store.database import FILE_NAME, open_database
 from admin_api.store.records import COLUMNS
-from admin_api.store.usage_sums import BUCKETS_A_DOUBLING, DAY, HOUR, LAST_BUCKET, SUMS
+from admin_api.store.usage_sums import BLOCK, BUCKETS_A_DOUBLING, DAY, HOUR, LAST_BUCKET, PARTS_KEPT_S, SUMS
 from gateway.domain.ids import uuid7
 
 RECORDS, KEYS, DAYS = 5_000_000, 100_000, 90
-HOURS_LEFT = 2
-"""Days whose hours are not folded yet."""
 PROVIDERS = tuple(f"provider-{number}" for number in range(12))
 MODELS = tuple(f"model-{number}" for number in range(40))
 CONNECTIONS = tuple(f"connection-{number:03}" for number in range(300))
@@ -132,16 +130,14 @@ def _write_sums(connection: sqlite3.Connection, now: float) -> None:
         "cached": "SUM(cache <> '')",
     }  # fmt: skip
     summed = ", ".join(sums.get(name, f"SUM({name})") for name in SUMS)
-    fold = int(now - HOURS_LEFT * DAY) // DAY * DAY
+    fresh = (int(now) // HOUR - 1) * HOUR
     names = {
         "all": "''", "provider": "provider", "model": "provider || '/' || model", "connection": "connection_id",
         "combo": "combo", "key": "key_id",
     }  # fmt: skip
     for kind, name in names.items():
         spans = (
-            [("d", DAY, "1"), ("e", 0, "1")]
-            if kind == "key"
-            else [("h", HOUR, f"at >= {fold}"), ("d", DAY, f"at < {fold}")]
+            [("d", DAY, "1"), ("e", 0, "1")] if kind == "key" else [("h", HOUR, f"at >= {fresh}"), *_folded(fresh, now)]
         )
         for span, step, where in spans:
             at = _AT.format(step=step) if step else "at * 0"
@@ -153,13 +149,20 @@ def _write_sums(connection: sqlite3.Connection, now: float) -> None:
         print(f"\n{kind}", end="", flush=True, file=sys.stderr)
     for measure, column in (("first_byte", "first_byte_ms"), ("duration", "duration_ms")):
         bucket = f"CASE WHEN {column} < 1 THEN 0 ELSE MIN({LAST_BUCKET}, 1 + CAST(LOG2({column}) * {BUCKETS_A_DOUBLING} AS INTEGER)) END"
-        for span, step, where in (("h", HOUR, f"at >= {fold}"), ("d", DAY, f"at < {fold}")):
-            at = _AT.format(step=step)
+        for span, step, where in (("h", HOUR, f"at >= {fresh}"), *_folded(fresh, now)):
+            at = _AT.format(step=step) if step else "at * 0"
             connection.execute(
                 f"INSERT INTO latency_counts (span, at, provider, measure, bucket, count) "
                 f"SELECT '{span}', {at}, provider, '{measure}', {bucket}, COUNT(*) FROM request_records "
                 f"WHERE {where} AND first_byte_ms IS NOT NULL GROUP BY {at}, provider, {bucket}"
             )
+
+
+def _folded(fresh: int, now: float) -> list[tuple[str, int, str]]:
+    """Span, seconds and rows of what the job has made of the hours before `fresh`."""
+    parts = int(now - PARTS_KEPT_S) // DAY * DAY
+    spans = [("d", DAY), ("b", BLOCK), ("e", 0)]
+    return [("p", HOUR, f"at >= {parts} AND at < {fresh}"), *((span, step, f"at < {fresh}") for span, step in spans)]
 
 
 if __name__ == "__main__":

@@ -49,6 +49,12 @@ def paths(now: float) -> list[str]:
         "/api/telemetry/summary?hours=2160",
         "/api/pricing/unknown?days=90",
         "/api/cache/stats?days=30",
+        "/api/combos/metrics?range=all",
+        "/api/keys?limit=50",
+        "/api/keys?limit=50&search=key-0999",
+        "/api/keys?limit=50&search=nothing",
+        "/api/usage/budget?apiKeyId=key-000007",
+        "/api/compliance/audit-log?limit=50",
     ]
 
 

@@ -54,7 +54,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         Job("budgets", every_s=30.0, run=BudgetsJob(plane)),
         Job("purge", every_s=3600.0, run=purge),
         Job("reconcile", every_s=15.0, run=ReconcileJob(plane)),
-        Job("fold-hours", every_s=3600.0, run=FoldHoursJob(plane)),
+        Job("fold-hours", every_s=600.0, run=FoldHoursJob(plane)),
         Job("top-keys", every_s=60.0, run=TopKeysJob(plane), limit_s=300.0),
         Job("turn-prices", every_s=30.0, run=TurnPricesJob(plane)),
     )

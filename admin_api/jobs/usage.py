@@ -2,22 +2,19 @@
 
 from admin_api.services.plane import Plane
 from admin_api.store.prices import prices
-from admin_api.store.usage_sums import DAY, fold_hours
+from admin_api.store.usage_sums import fold_hours
 from admin_api.store.usage_tops import LIVE_ROWS, RANGES, has_many_keys, keep_tops, sum_tops
-
-HOURS_KEPT_S = 2 * DAY
-"""Only views of the last day show hours; longer ones are quicker from days."""
 
 
 class FoldHoursJob:
-    """Makes old hours part of their days."""
+    """Makes hours that are over part of their days, of blocks of days, and of all time."""
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
 
     async def __call__(self) -> None:
         async with self._plane.database.write() as connection:
-            await fold_hours(connection, self._plane.now() - HOURS_KEPT_S)
+            await fold_hours(connection, self._plane.now())
 
 
 class TopKeysJob:

@@ -20,12 +20,12 @@ _Days = Annotated[int, Parameter(ge=1, le=3660)]
 @get(["/api/cache", "/api/cache/stats"])
 async def cache_stats(plane: NamedDependency[Plane], days: FromQuery[_Days] = 30) -> dict[str, Any]:
     """Look-ups since all was forgotten last (hits by meaning are among the misses); what was saved, and what prompt caches gave, in the last `days`."""
-    until = plane.now() + 1
-    since = until - days * 86_400
+    now = plane.now()
+    since = now - days * 86_400
     async with plane.database.read() as connection:
-        saved = await load_saved(connection, since, until)
+        saved = await load_saved(connection, since)
         prompts = {
-            name: [_prompt_view(row) for row in await load_prompt_cache(connection, column, since, until)]  # type: ignore[arg-type]  # a word of its list
+            name: [_prompt_view(row) for row in await load_prompt_cache(connection, column, since, now)]  # type: ignore[arg-type]  # a word of its list
             for name, column in _BY.items()
         }
     return {

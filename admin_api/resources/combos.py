@@ -43,13 +43,12 @@ async def combo_metrics(
     combo: FromQuery[str] = "",
 ) -> dict[str, Any]:
     """What was asked of combos, by name, from the ledger's sums: also of those that are gone. MAX_SHOWN at most."""
-    now = plane.now()
-    since = begin_of(wanted, now)
+    since = begin_of(wanted, plane.now())
     async with plane.database.read() as connection:
         if combo:
-            found = [(combo, await load_sums(connection, "combo", since, now + 1, combo))]
+            found = [(combo, await load_sums(connection, "combo", since, combo))]
         else:
-            found = await load_by_name(connection, "combo", since, now + 1, MAX_SHOWN)
+            found = await load_by_name(connection, "combo", since, MAX_SHOWN)
     return {"range": wanted, "combos": {name: _metrics_view(sums) for name, sums in found}}
 
 

@@ -133,9 +133,9 @@ async def priced_models(plane: NamedDependency[Plane]) -> dict[str, Any]:
 @get("/api/pricing/unknown")
 async def unknown_prices(plane: NamedDependency[Plane], days: FromQuery[_Days] = 30) -> dict[str, Any]:
     """Models that were used in the last `days` and whose price was not known then: what they cost is in no sum."""
-    until = plane.now() + 1
+    since = plane.now() - days * 86_400
     async with plane.database.read() as connection:
-        found = await load_by_name(connection, "model", until - days * 86_400, until, MAX_UNKNOWN, is_unpriced=True)
+        found = await load_by_name(connection, "model", since, MAX_UNKNOWN, is_unpriced=True)
     return {
         "unknown": [
             dict(zip(("provider", "model"), provider_and_model(name), strict=True))

@@ -39,20 +39,20 @@ def begin_of(wanted: Range, now: float) -> float:
 
 async def analytics(connection: AsyncConnection, wanted: Range, now: float) -> dict[str, Any]:
     """One page of figures: sums, their course, and who used what."""
-    since, until = begin_of(wanted, now), now + 1
+    since = begin_of(wanted, now)
     step = HOUR if wanted == "1d" else DAY
-    year = await load_series(connection, now // DAY * DAY - 364 * DAY, until, DAY)
+    year = await load_series(connection, now // DAY * DAY - 364 * DAY, DAY)
     shown: dict[str, Any] = {
         "range": wanted,
         "since": since,
-        "summary": sums_view(await load_sums(connection, "all", since, until)),
-        "trend": [{"at": at, **sums_view(sums)} for at, sums in await load_series(connection, since, until, step)],
+        "summary": sums_view(await load_sums(connection, "all", since)),
+        "trend": [{"at": at, **sums_view(sums)} for at, sums in await load_series(connection, since, step)],
         "activity": {_day(at): sums["requests"] for at, sums in year},
         "weekdays": _weekdays(year),
         "streakDays": _streak(year, now),
     }
     for name, kind in _LISTS.items():
-        rows = await load_by_name(connection, kind, since, until, MOST_NAMES)
+        rows = await load_by_name(connection, kind, since, MOST_NAMES)
         shown[name] = [{"name": label, **sums_view(sums)} for label, sums in rows]
     keys, as_of = await load_top_keys(connection, since, now, MOST_NAMES)
     shown["byApiKey"] = [{"name": label, **sums_view(sums)} for label, sums in keys]
@@ -60,10 +60,10 @@ async def analytics(connection: AsyncConnection, wanted: Range, now: float) -> d
     return shown
 
 
-async def provider_metrics(connection: AsyncConnection, since: float, until: float) -> dict[str, Any]:
+async def provider_metrics(connection: AsyncConnection, since: float) -> dict[str, Any]:
     """Requests, successes and times of each provider. Times in ms, to a fifth; None = nothing was answered."""
-    rows = await load_by_name(connection, "provider", since, until, 1000)
-    times = await load_latencies(connection, since, until)
+    rows = await load_by_name(connection, "provider", since, 1000)
+    times = await load_latencies(connection, since)
     return {
         name: {
             "totalRequests": sums["requests"],
@@ -77,9 +77,9 @@ async def provider_metrics(connection: AsyncConnection, since: float, until: flo
     }
 
 
-async def telemetry(connection: AsyncConnection, since: float, until: float) -> dict[str, Any]:
+async def telemetry(connection: AsyncConnection, since: float) -> dict[str, Any]:
     """Times of all providers together and of each."""
-    times = await load_latencies(connection, since, until)
+    times = await load_latencies(connection, since)
     shown: dict[str, Any] = {}
     for measure, name in (("duration", "durationMs"), ("first_byte", "firstByteMs")):
         total: dict[int, int] = {}

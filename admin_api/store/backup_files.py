@@ -113,16 +113,18 @@ def count_rows(path: Path, *tables: str) -> dict[str, int]:
 def keep_what_happened(staged: Path, live: Path) -> None:
     """Add the ledger and the audit log of `live` to a file that is to take its place: a restore undoes no bill.
 
-    Both have the same schema. Of sums, those of `live` count: they are never less. Raises BackupFailed.
+    Both have the same schema. Sums are those of `live`, all of them: they hold what the older ones do, in other spans by now.
+    Raises BackupFailed.
     """
     with _writing(staged) as connection:
         connection.execute("ATTACH DATABASE ? AS live", (f"file:{_quoted(live)}?mode=rw",))
         connection.execute("BEGIN IMMEDIATE")
         there = _tables_of(connection, "main") & _tables_of(connection, "live")
-        for verb, names in (("INSERT OR IGNORE", _ADDED_ROWS), ("INSERT OR REPLACE", _NEWER_ROWS)):
-            for name in (name for name in names if name in there):
-                columns = ", ".join(f'"{row[1]}"' for row in connection.execute(f"PRAGMA main.table_info({name})"))
-                connection.execute(f"{verb} INTO main.{name} ({columns}) SELECT {columns} FROM live.{name}")  # noqa: S608  (names of our own schema)
+        for name in (name for name in (*_ADDED_ROWS, *_NEWER_ROWS) if name in there):
+            if name in _NEWER_ROWS:
+                connection.execute(f"DELETE FROM main.{name}")  # noqa: S608  (names of our own schema)
+            columns = ", ".join(f'"{row[1]}"' for row in connection.execute(f"PRAGMA main.table_info({name})"))
+            connection.execute(f"INSERT OR IGNORE INTO main.{name} ({columns}) SELECT {columns} FROM live.{name}")  # noqa: S608  (the same)
         connection.execute("COMMIT")
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
 from admin_api.store.upsert import insert_or
-from admin_api.store.usage_sums import raise_sums
+from admin_api.store.usage_sums import raise_sums, take_ledger_turn
 
 RecordRow = Mapping[str, Any]
 """Columns of `request_records` by name, in the table's order."""
@@ -24,7 +24,6 @@ _records = tables.request_records
 COLUMNS = tuple(column.name for column in _records.columns)
 _INSERT_MANY = f"INSERT OR IGNORE INTO request_records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  (our own words)
 _LOOKUP = 500
-_LEDGER_LOCK = 0x6F6D6E6A
 _GIVES_WAY = {"final": ("lost", "estimated"), "estimated": ("lost",)}
 
 
@@ -32,10 +31,8 @@ async def insert_records(connection: AsyncConnection, rows: Sequence[RecordRow])
     """Insert those that are not there yet, raise the roll-ups by them; gives how many were inserted."""
     if not rows:
         return 0
-    if connection.dialect.name == "postgresql":
-        # One after the other, as SQLite's writers are: a `final` row would else pass over a `lost` one that another process has
-        # written and not committed, and be forgotten.
-        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LEDGER_LOCK)))
+    # A `final` row would else pass over a `lost` one that another process has written and not committed, and be forgotten.
+    await take_ledger_turn(connection)
     if await _insert_all_new(connection, rows):
         await raise_sums(connection, rows, ())
         return len(rows)

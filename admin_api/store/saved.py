@@ -11,17 +11,17 @@ MOST = 100
 """Rows of a list, the ones with the most cached tokens first."""
 
 
-async def load_saved(connection: AsyncConnection, since: float, until: float) -> dict[str, int]:
-    """Sums of `[since, until)` (unix seconds): `requests` in all, `cached` of them, and what these saved."""
-    return await load_sums(connection, "all", since, until)
+async def load_saved(connection: AsyncConnection, since: float) -> dict[str, int]:
+    """Sums since an instant (unix seconds): `requests` in all, `cached` of them, and what these saved."""
+    return await load_sums(connection, "all", since)
 
 
 async def load_prompt_cache(
-    connection: AsyncConnection, by: Literal["connection", "model", "key", "provider"], since: float, until: float
+    connection: AsyncConnection, by: Literal["connection", "model", "key", "provider"], since: float, now: float
 ) -> list[dict[str, Any]]:
     """Input tokens, and how many of them providers read from and wrote to their prompt caches, by one kind."""
     if by == "key":  # of many keys, those that cost most
-        top, _ = await load_top_keys(connection, since, until - 1, MOST)
+        top, _ = await load_top_keys(connection, since, now, MOST)
         keys = [
             (name, one["input_tokens"], one["cache_read_tokens"], one["cache_write_tokens"])
             for name, one in top
@@ -31,5 +31,5 @@ async def load_prompt_cache(
         return [
             {"name": name, "input": read, "read": cached, "written": written} for name, read, cached, written in shown
         ]
-    rows = await load_prompt_cached(connection, by, since, until, MOST)
+    rows = await load_prompt_cached(connection, by, since, MOST)
     return [{"name": name, "input": read, "read": cached, "written": written} for name, read, cached, written in rows]

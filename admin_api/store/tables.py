@@ -319,7 +319,7 @@ usage_sums = sa.Table(
     ),
     sqlite_with_rowid=False,
 )
-"""Sums of an hour (`h`), a day (`d`, UTC) or all time (`e`), of all requests, a provider, a model (`provider/model`), … ."""
+"""Sums of spans of time (`usage_sums.py` says which), of all requests, a provider, a model (`provider/model`), … ."""
 
 latency_counts = sa.Table(
     "latency_counts",

@@ -1,8 +1,10 @@
-"""Roll-ups: what was used in an hour, a day and all time, by each of what views ask; and how long providers took.
+"""Roll-ups: what was used in a span of time, by each of what views ask; and how long providers took.
 
-They rise in the transaction that inserts the rows. Hours become days once they are old (`fold_hours`), so a range is
-the sum of the hours and the days in it. Keys, of which there may be 100,000, have days and all time only. Latencies
-are counts in buckets that grow by a fifth, so they add up over any range; a percentile is good to 10 %.
+Hours (span `h`) rise in the transaction that inserts the rows. Once an hour is over it is added to its day (`d`), its
+block of days (`b`) and to all time (`e`), and stays as a part of these (`p`) while views of hours may ask for it
+(`fold_hours`). So each use is in `h` or in all of the others, and a range is a few rows of a name, however long it is.
+Keys, of which there may be 100,000, have days and all time only, and these rise at once. Latencies are counts in
+buckets that grow by a fifth, so they add up over any range; a percentile is good to 10 %.
 """
 
 import math
@@ -23,9 +25,15 @@ TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tok
 SAVED = ("saved_input_tokens", "saved_output_tokens", "saved_nano_usd")
 SUMS = ("requests", "errors", "estimated", *TOKENS, "cost_nano_usd", "unpriced", "cached", *SAVED)
 HOUR, DAY = 3600, 86_400
+BLOCK = 16 * DAY
+"""A range has fewer rows than days of two blocks and its number of blocks: at 16 the fewest for some months to a year."""
+PARTS_KEPT_S = 2 * DAY
+"""Only views of the last day show hours; longer ones are read from days and blocks."""
 BUCKETS_A_DOUBLING = 4
 LAST_BUCKET = 1 + 22 * BUCKETS_A_DOUBLING
 """An hour and more. Bucket 0 is less than 1 ms."""
+
+_LEDGER_LOCK = 0x6F6D6E6A
 
 _sums = tables.usage_sums
 _latencies = tables.latency_counts
@@ -152,74 +160,104 @@ async def _write_latencies(connection: AsyncConnection, counts: Mapping[tuple[An
     await _raise(connection, _latencies, _LATENCY_KEY, ("count",), [(*name, counts[name]) for name in changed])
 
 
-async def fold_hours(connection: AsyncConnection, before: float) -> None:
-    """Make the hours before the day of `before` (unix seconds) part of their days. What comes late is folded next time."""
-    limit = int(before) // DAY * DAY
+async def fold_hours(connection: AsyncConnection, now: float) -> None:
+    """Make the hours that were over an hour before `now` (unix seconds) part of longer spans. What comes late is folded next time."""
+    await take_ledger_turn(connection)
+    over = (int(now) // HOUR - 1) * HOUR
+    forgotten = int(now - PARTS_KEPT_S) // DAY * DAY
     for table, key, sums in ((_sums, _KEY, SUMS), (_latencies, _LATENCY_KEY, ("count",))):
-        old = (table.c.span == "h") & (table.c.at < limit)
-        day = (table.c.at - table.c.at % DAY).label("at")
-        kept = [table.c[name] for name in key if name not in ("span", "at")]
-        chosen = sa.select(
-            sa.literal("d").label("span"), day, *kept, *(sa.func.sum(table.c[name]).label(name) for name in sums)
-        )
-        chosen = chosen.where(old).group_by(day, *kept)
-        statement = insert_or(connection, table)
-        statement = statement.from_select([column.name for column in chosen.selected_columns], chosen)
-        risen = {name: table.c[name] + statement.excluded[name] for name in sums}
-        await connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=risen))
-        await connection.execute(sa.delete(table).where(old))
+        ready = (table.c.span == "h") & (table.c.at < over)
+        for span, at in (
+            ("p", table.c.at),
+            ("d", _begin(table.c.at, DAY)),
+            ("b", _begin(table.c.at, BLOCK)),
+            ("e", sa.literal_column("0")),
+        ):
+            await _add_up(connection, table, key, sums, ready, span, at)
+        await connection.execute(sa.delete(table).where(ready))
+        await connection.execute(sa.delete(table).where(table.c.span == "p", table.c.at < forgotten))
 
 
-async def load_sums(
-    connection: AsyncConnection, kind: Kind, since: float, until: float, name: str | None = None
-) -> Sums:
-    """All of a kind together, or one name of it, in `[since, until)`."""
-    statement = sa.select(*_summed()).where(*_within(kind, since, until))
-    if name is not None:
-        statement = statement.where(_sums.c.name == name)
-    return _read((await connection.execute(statement)).one())
+async def _add_up(
+    connection: AsyncConnection,
+    table: sa.Table,
+    key: Sequence[str],
+    sums: Sequence[str],
+    where: sa.ColumnElement[bool],
+    span: str,
+    at: sa.ColumnElement[int],
+) -> None:
+    kept = [table.c[name] for name in key if name not in ("span", "at")]
+    summed = [sa.func.sum(table.c[name]).label(name) for name in sums]
+    named: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{span}'").label("span"), at.label("at")]
+    chosen = sa.select(*named, *kept, *summed).where(where).group_by(*([] if span == "e" else [at]), *kept)
+    statement = insert_or(connection, table)
+    statement = statement.from_select([column.name for column in chosen.selected_columns], chosen)
+    risen = {name: table.c[name] + statement.excluded[name] for name in sums}
+    await connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=risen))
+
+
+def _begin(at: sa.ColumnElement[int], step_s: int) -> sa.ColumnElement[int]:
+    """Spelled out: PostgreSQL does not know that what is grouped by is what is asked for when values are bound apart."""
+    return at - at % sa.literal_column(str(step_s))
+
+
+async def take_ledger_turn(connection: AsyncConnection) -> None:
+    """Writers of the ledger and its sums go one after the other, as SQLite's do, until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LEDGER_LOCK)))
+
+
+async def load_sums(connection: AsyncConnection, kind: Kind, since: float, name: str | None = None) -> Sums:
+    """All of a kind together, or one name of it, since an instant (unix seconds); keys since its day."""
+    chosen = _since(kind, since, SUMS, () if name is None else (_sums.c.name == name,))
+    return _read((await connection.execute(sa.select(*_summed(chosen)))).one())
 
 
 async def load_by_name(
-    connection: AsyncConnection, kind: Kind, since: float, until: float, limit: int, *, is_unpriced: bool = False
+    connection: AsyncConnection, kind: Kind, since: float, limit: int, *, is_unpriced: bool = False
 ) -> list[tuple[str, Sums]]:
     """Each name of a kind, the dearest first, then the busiest. `is_unpriced`: only those that used what has no price."""
-    cost, requests = sa.func.sum(_sums.c.cost_nano_usd), sa.func.sum(_sums.c.requests)
-    within = _within(kind, since, until)
-    first = sa.select(_sums.c.name).where(*within).group_by(_sums.c.name)
+    chosen = _since(kind, since, ("name", "cost_nano_usd", "requests", "unpriced"))
+    cost, requests = sa.func.sum(chosen.c.cost_nano_usd), sa.func.sum(chosen.c.requests)
+    first = sa.select(chosen.c.name).group_by(chosen.c.name)
     if is_unpriced:
-        first = first.having(sa.func.sum(_sums.c.unpriced) > 0).where(_sums.c.name != "")
+        first = first.having(sa.func.sum(chosen.c.unpriced) > 0).where(chosen.c.name != "")
     names = list(
-        (await connection.execute(first.order_by(cost.desc(), requests.desc(), _sums.c.name).limit(limit))).scalars()
+        (await connection.execute(first.order_by(cost.desc(), requests.desc(), chosen.c.name).limit(limit))).scalars()
     )
     # All sums of those alone: fourteen of them for every name would take four times as long.
-    statement = sa.select(_sums.c.name, *_summed()).where(*within, _sums.c.name.in_(names)).group_by(_sums.c.name)
+    shown = _since(kind, since, ("name", *SUMS), (_sums.c.name.in_(names),))
+    statement = sa.select(shown.c.name, *_summed(shown)).group_by(shown.c.name)
     found = {row[0]: _read(row) for row in await connection.execute(statement)}
     return [(name, found[name]) for name in names]
 
 
 async def load_prompt_cached(
-    connection: AsyncConnection, kind: Kind, since: float, until: float, limit: int
+    connection: AsyncConnection, kind: Kind, since: float, limit: int
 ) -> list[tuple[str, int, int, int]]:
     """(name, input, read from and written to providers' prompt caches), the most read first."""
-    read = sa.func.sum(_sums.c.cache_read_tokens)
+    names = ("name", "input_tokens", "cache_read_tokens", "cache_write_tokens")
+    chosen = _since(kind, since, names, (_sums.c.name != "",))
+    read = sa.func.sum(chosen.c.cache_read_tokens)
     statement = (
-        sa.select(_sums.c.name, sa.func.sum(_sums.c.input_tokens), read, sa.func.sum(_sums.c.cache_write_tokens))
-        .where(*_within(kind, since, until), _sums.c.name != "")
-        .group_by(_sums.c.name)
-        .order_by(read.desc(), _sums.c.name)
+        sa.select(chosen.c.name, sa.func.sum(chosen.c.input_tokens), read, sa.func.sum(chosen.c.cache_write_tokens))
+        .group_by(chosen.c.name)
+        .order_by(read.desc(), chosen.c.name)
         .limit(limit)
     )
     return [(row[0], int(row[1]), int(row[2]), int(row[3])) for row in await connection.execute(statement)]
 
 
 async def load_series(
-    connection: AsyncConnection, since: float, until: float, step_s: int, kind: Kind = "all", name: str = ""
+    connection: AsyncConnection, since: float, step_s: int, kind: Kind = "all", name: str = ""
 ) -> list[tuple[int, Sums]]:
     """Sums of each hour or day (`step_s`) that had any, oldest first. Hours are there for the newest days only."""
-    at = (_sums.c.at - _sums.c.at % step_s).label("begins_at")
-    statement = sa.select(at, *_summed()).where(*_within(kind, since, until), _sums.c.name == name)
-    return [(int(row[0]), _read(row)) for row in await connection.execute(statement.group_by(at).order_by(at))]
+    stretches = _hours(since) if step_s == HOUR else _days(since)
+    chosen = _union(_sums, stretches, ("at", *SUMS), (_sums.c.kind == kind, _sums.c.name == name))
+    at = _begin(chosen.c.at, step_s)
+    statement = sa.select(at, *_summed(chosen)).group_by(at).order_by(at)
+    return [(int(row[0]), _read(row)) for row in await connection.execute(statement)]
 
 
 async def load_ever(connection: AsyncConnection, names: Sequence[str]) -> dict[str, Sums]:
@@ -250,15 +288,12 @@ async def load_spent(connection: AsyncConnection, keys: Sequence[str], days: Seq
     return {row[0]: int(row[1]) for row in await connection.execute(statement)}
 
 
-async def load_latencies(
-    connection: AsyncConnection, since: float, until: float
-) -> dict[tuple[str, str], dict[int, int]]:
+async def load_latencies(connection: AsyncConnection, since: float) -> dict[tuple[str, str], dict[int, int]]:
     """(provider, measure) → bucket → how many."""
-    statement = (
-        sa.select(_latencies.c.provider, _latencies.c.measure, _latencies.c.bucket, sa.func.sum(_latencies.c.count))
-        .where(_latencies.c.span.in_(("h", "d")), _latencies.c.at >= int(since), _latencies.c.at < int(until))
-        .group_by(_latencies.c.provider, _latencies.c.measure, _latencies.c.bucket)
-    )
+    names = ("provider", "measure", "bucket")
+    chosen = _union(_latencies, _range(since), (*names, "count"))
+    asked: list[sa.ColumnElement[Any]] = [chosen.c[name] for name in names]
+    statement = sa.select(*asked, sa.func.sum(chosen.c["count"])).group_by(*asked)
     found: dict[tuple[str, str], dict[int, int]] = {}
     for provider, measure, bucket, count in await connection.execute(statement):
         found.setdefault((provider, measure), {})[bucket] = int(count)
@@ -276,14 +311,53 @@ def percentile(counts: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def _summed() -> list[sa.ColumnElement[int]]:
-    return [sa.func.coalesce(sa.func.sum(_sums.c[name]), 0).label(name) for name in SUMS]
+_Stretch = tuple[str, int, int | None]
+"""Rows of a span that begin in `[from, before)`; None = open."""
 
 
-def _within(kind: Kind, since: float, until: float) -> tuple[sa.ColumnElement[bool], ...]:
-    spans = ("d",) if kind == "key" else ("h", "d")
-    begins = int(since) // DAY * DAY if kind == "key" else int(since)
-    return (_sums.c.kind == kind, _sums.c.span.in_(spans), _sums.c.at >= begins, _sums.c.at < math.ceil(until))
+def _range(since: float) -> list[_Stretch]:
+    """The fewest rows that hold what was used since an instant: each use is in one of them."""
+    if since <= 0:
+        return [("h", 0, None), ("e", 0, None)]
+    first_block = -(-int(since) // BLOCK) * BLOCK
+    return [("b", first_block, None), *_days(since, first_block)]
+
+
+def _days(since: float, before: int | None = None) -> list[_Stretch]:
+    begins = int(since)
+    first_day = -(-begins // DAY) * DAY
+    days: list[_Stretch] = [("h", begins, None), ("d", first_day, before)]
+    # Of a day that is not whole the hours; they are there for the newest days only.
+    return days if first_day == begins else [*days, ("p", begins, first_day)]
+
+
+def _hours(since: float) -> list[_Stretch]:
+    return [("h", int(since), None), ("p", int(since), None)]
+
+
+def _since(
+    kind: Kind, since: float, columns: Sequence[str], where: Sequence[sa.ColumnElement[bool]] = ()
+) -> sa.Subquery:
+    """Rows of a kind to be added up."""
+    stretches = [("d", int(since) // DAY * DAY, None)] if kind == "key" else _range(since)
+    return _union(_sums, stretches, columns, (_sums.c.kind == kind, *where))
+
+
+def _union(
+    table: sa.Table,
+    stretches: Sequence[_Stretch],
+    columns: Sequence[str],
+    where: Sequence[sa.ColumnElement[bool]] = (),
+) -> sa.Subquery:
+    parts = []
+    for span, begins, before in stretches:
+        part = sa.select(*(table.c[name] for name in columns)).where(*where, table.c.span == span, table.c.at >= begins)
+        parts.append(part if before is None else part.where(table.c.at < before))
+    return sa.union_all(*parts).subquery()
+
+
+def _summed(chosen: sa.Subquery) -> list[sa.ColumnElement[int]]:
+    return [sa.func.coalesce(sa.func.sum(chosen.c[name]), 0).label(name) for name in SUMS]
 
 
 def _read(row: sa.Row[*tuple[Any, ...]]) -> Sums:

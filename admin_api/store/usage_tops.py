@@ -24,7 +24,7 @@ async def load_top_keys(
     if since <= 0:
         return await load_top_ever(connection, limit), None
     if await _is_small(connection, since, live_rows):
-        return await load_by_name(connection, "key", since, now + 1, limit), None
+        return await load_by_name(connection, "key", since, limit), None
     days = next((one for one in RANGES if now // DAY * DAY - (one - 1) * DAY <= since), RANGES[-1])
     statement = sa.select(_tops).where(_tops.c.days == days).order_by(_tops.c.rank).limit(limit)
     rows = list(await connection.execute(statement))
@@ -34,7 +34,7 @@ async def load_top_keys(
 
 async def sum_tops(connection: AsyncConnection, now: float, days: int) -> list[tuple[str, Sums]]:
     """The top of the last `days`, from the rows: seconds where there are millions of them."""
-    return await load_by_name(connection, "key", now // DAY * DAY - (days - 1) * DAY, now + 1, MOST)
+    return await load_by_name(connection, "key", now // DAY * DAY - (days - 1) * DAY, MOST)
 
 
 async def keep_tops(connection: AsyncConnection, now: float, days: int, top: list[tuple[str, Sums]]) -> None:

@@ -16,11 +16,15 @@ import pytest
 
 from admin_api.auth.sessions import create_admin_token
 from admin_api.jobs.backup import BackupJob
+from admin_api.jobs.usage import FoldHoursJob
 from admin_api.services.backups import migrate_safely
 from admin_api.store.database import get_revision, known_schemas, open_database
+from admin_api.store.usage_sums import load_sums
 from gateway.config.keys import digest_of
 from gateway.config.snapshot import decode_key_entry
 from gateway.state import keys as redis_keys
+from tests.admin_api.test_ledger import record as request_record
+from tests.admin_api.test_usage_sums import BEGAN, keep
 from tests.support.admin_plane import (
     ADMIN_TOKEN,
     PASSWORD,
@@ -118,6 +122,17 @@ async def test_the_audit_log_and_the_ledger_survive_a_restore(admin, plane):
     assert rows(live, "SELECT count FROM latency_counts") == [(5,)]
     entries = (await admin.get("/api/compliance/audit-log")).json()["entries"]
     assert [one["action"] for one in entries[:2]] == ["database.restored", "node.created"]
+
+
+async def test_sums_are_not_doubled_by_a_restore_though_their_spans_are_others_by_now(admin, plane):
+    plane.now = lambda: BEGAN + 40 * 86_400
+    await keep(plane, *(request_record(number) for number in range(5)))
+    made = await make_backup(admin)
+    await FoldHoursJob(plane)()
+    assert (await restore(admin, made["id"])).status_code == 200
+    async with plane.database.read() as connection:
+        assert (await load_sums(connection, "all", 0))["requests"] == 5
+        assert (await load_sums(connection, "all", BEGAN - 86_400))["requests"] == 5
 
 
 async def test_sessions_end_with_a_restore(plane, admin):

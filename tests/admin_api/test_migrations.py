@@ -17,6 +17,7 @@ from admin_api.store.combos import ComboRow, combos
 from admin_api.store.credentials import admin_tokens, users
 from admin_api.store.database import get_revision, open_database
 from admin_api.store.tables import metadata
+from admin_api.store.usage_sums import load_latencies, load_sums
 
 VERSIONS = sorted(
     re.match(r"\d+", path.name)[0] for path in Path(admin_api.store.migrations.versions.__path__[0]).glob("[0-9]*.py")
@@ -173,6 +174,23 @@ async def test_a_reader_keeps_its_view_while_a_writer_commits(database):
         async with database.change():
             pass
         assert await get_revision(connection) == 0
+
+
+async def test_sums_of_days_come_to_longer_spans(empty):
+    await empty.migrate(to="0011")
+    began, day, rest = 1_799_971_200, 86_400, ", 0" * 13
+    async with empty.write() as connection:
+        for number in range(40):
+            values = f"('model', 'd', {began + number * day}, 'p/m', 1{rest})"
+            await connection.exec_driver_sql(f"INSERT INTO usage_sums VALUES {values}")
+            await connection.exec_driver_sql(
+                f"INSERT INTO latency_counts VALUES ('d', {began + number * day}, 'p', 'duration', 5, 1)"
+            )
+    await empty.migrate()
+    async with empty.read() as connection:
+        for since, requests in ((0, 40), (began, 40), (began + 3 * day, 37), (began + 39 * day, 1)):
+            assert (await load_sums(connection, "model", since))["requests"] == requests
+            assert (await load_latencies(connection, since))["p", "duration"] == {5: requests}
 
 
 @pytest.mark.parametrize("version", [version for version in VERSIONS if version < "0009"])

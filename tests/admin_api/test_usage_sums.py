@@ -2,10 +2,13 @@
 
 import random
 
+import pytest
+
 from admin_api.services.keep_records import keep_records
 from admin_api.store import usage_sums
 from admin_api.store.prices import PriceRow, prices
 from admin_api.store.usage_sums import (
+    HOUR,
     bucket_of,
     fold_hours,
     load_by_name,
@@ -21,6 +24,7 @@ from gateway.domain.record import encode_record
 from gateway.domain.usage import Usage
 from tests.admin_api.test_ledger import query, record
 
+pytestmark = pytest.mark.both_databases
 BEGAN = 1_800_000_000.0
 DAY = 86_400
 
@@ -60,7 +64,7 @@ async def test_a_row_gives_way_to_one_that_knows_more_and_never_to_one_that_know
         await keep(plane, one)
         assert query(plane, "SELECT state, input_tokens FROM request_records") == [(state, tokens)]
         async with plane.database.read() as connection:
-            sums = await load_sums(connection, "all", BEGAN, BEGAN + DAY)
+            sums = await load_sums(connection, "all", BEGAN)
         assert (sums["requests"], sums["input_tokens"], sums["estimated"]) == (1, tokens, state != "final")
 
 
@@ -94,20 +98,18 @@ async def test_each_kind_adds_up_to_the_rows_before_and_after_hours_become_days(
 
     async def check():
         async with plane.database.read() as connection:
-            until = BEGAN + 21 * DAY
             for kind, column in columns.items():
                 found = {
-                    name: sums["requests"]
-                    for name, sums in await load_by_name(connection, kind, BEGAN - DAY, until, 100)
+                    name: sums["requests"] for name, sums in await load_by_name(connection, kind, BEGAN - DAY, 100)
                 }
                 wanted = [row[column] for row in rows if kind != "combo" or row[column]]
                 assert found == {name: wanted.count(name) for name in set(wanted)}, kind
-            models = dict(await load_by_name(connection, "model", BEGAN - DAY, until, 100))
+            models = dict(await load_by_name(connection, "model", BEGAN - DAY, 100))
             assert sum(sums["requests"] for sums in models.values()) == 400
             assert set(models) == {"local/m1", "local/m2", "other/m1", "other/m2"}
-            daily = await load_series(connection, BEGAN - DAY, until, DAY)
+            daily = await load_series(connection, BEGAN - DAY, DAY)
             assert sum(sums["input_tokens"] for _, sums in daily) == 400 * 100
-            counts = await load_latencies(connection, BEGAN - DAY, until)
+            counts = await load_latencies(connection, BEGAN - DAY)
             assert sum(counts["local", "first_byte"].values()) + sum(counts["other", "first_byte"].values()) == 400
             ever = await load_ever(connection, ["k1", "nobody"])
             assert ever["k1"]["requests"] == [row[3] for row in rows].count("k1")
@@ -123,7 +125,38 @@ async def test_each_kind_adds_up_to_the_rows_before_and_after_hours_become_days(
     async with plane.database.write() as connection:
         await fold_hours(connection, BEGAN + 30 * DAY)
     async with plane.database.read() as connection:
-        assert (await load_sums(connection, "all", BEGAN - DAY, BEGAN + 21 * DAY))["requests"] == 401
+        assert (await load_sums(connection, "all", BEGAN - DAY))["requests"] == 401
+
+
+async def test_any_range_says_what_the_rows_say_while_hours_grow_old(plane):
+    """Forty days, looked at every few hours as the job does, from instants that views ask for."""
+    chance = random.Random(7)
+    began, end = int(BEGAN) // DAY * DAY, int(BEGAN) // DAY * DAY + 40 * DAY + 20_000
+    moments = sorted(chance.uniform(began, end) for _ in range(300))
+    for number, at in enumerate(moments):
+        late = at - 5 * DAY if number % 50 == 0 else at  # some come days after they were
+        await keep(plane, record(number, at=max(late, began), first_byte_ms=10.0, connection_id=f"c{number % 3}"))
+        if number % 10 == 0:
+            async with plane.database.write() as connection:
+                await fold_hours(connection, at)
+    rows = [(at, name) for at, name in query(plane, "SELECT at, connection_id FROM request_records")]
+    hours = [end // HOUR * HOUR - hours * HOUR for hours in (1, 5, 23, 30)]
+    days = [began + days * DAY for days in (0, 1, 9, 17, 25, 33, 39, 40)]
+    for since in (0, *days, *hours):
+        wanted = [name for at, name in rows if at >= since]
+        async with plane.database.read() as connection:
+            assert (await load_sums(connection, "all", since))["requests"] == len(wanted), since
+            assert (await load_sums(connection, "connection", since, "c1"))["requests"] == wanted.count("c1")
+            found = {name: sums["requests"] for name, sums in await load_by_name(connection, "connection", since, 9)}
+            assert found == {name: wanted.count(name) for name in set(wanted)}, since
+            counts = await load_latencies(connection, since)
+            assert sum(counts.get(("local", "duration"), {}).values()) == len(wanted)
+            daily = await load_series(connection, since, DAY)
+            assert [at for at, _ in daily] == sorted({int(at) // DAY * DAY for at, _ in rows if at >= since})
+            assert sum(sums["requests"] for _, sums in daily) == len(wanted)
+            if since in hours:
+                hourly = await load_series(connection, since, HOUR)
+                assert [at for at, _ in hourly] == sorted({int(at) // HOUR * HOUR for at, _ in rows if at >= since})
 
 
 async def test_what_a_key_has_spent_in_some_days(plane):
