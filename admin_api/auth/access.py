@@ -21,7 +21,7 @@ OWNERS_ONLY: tuple[tuple[str, str], ...] = (
     ("*", "/api/users"),
     ("*", "/api/admin-tokens"),
     ("*", "/api/auth/sessions"),
-    ("POST", "/api/policies"),
+    ("*", "/api/policies"),
     ("GET", "/api/compliance/audit-log"),
     ("POST", "/api/restart"),
     ("POST", "/api/shutdown"),

@@ -5,6 +5,7 @@ from admin_api.jobs.adopt_spool import AdoptSpoolJob
 from admin_api.jobs.backup import BackupJob
 from admin_api.jobs.bodies import KeepBodiesJob, RetentionJob
 from admin_api.jobs.budgets import BudgetsJob
+from admin_api.jobs.check_storage import CheckStorageJob
 from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
 from admin_api.jobs.reconcile import ReconcileJob
@@ -51,6 +52,8 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         Job("adopt-spool", every_s=2.0, run=AdoptSpoolJob(plane), is_shared=False, limit_s=600.0),
         # It looks whether one is due; a disk without room is told once, and looked at again.
         Job("backup", every_s=10.0, run=BackupJob(plane), is_shared=False, limit_s=600.0),
+        # It looks whether a day has gone by; a look at millions of rows takes its time.
+        Job("check-storage", every_s=60.0, run=CheckStorageJob(plane), limit_s=3600.0),
         Job("budgets", every_s=30.0, run=BudgetsJob(plane)),
         Job("purge", every_s=3600.0, run=purge),
         Job("reconcile", every_s=15.0, run=ReconcileJob(plane)),

@@ -166,6 +166,9 @@ def key_money(digest: str, period: str) -> str:
 MONEY_COMPARED = f"{SCHEMA}:compared:money"
 """string, no expiry: set once counters of money have been compared with the ledger. Missing = the server was emptied."""
 
+STORAGE_CHECK = f"{SCHEMA}:storage:check"
+"""string, no expiry: JSON of what the last look at the pages of the control plane's database found."""
+
 PERIOD_SLACK_S = 3600
 """A request that began before its period's end is charged to it; workers' clocks may differ."""
 

@@ -375,3 +375,12 @@ def test_what_a_provider_tells_of_its_limits_is_a_bar_with_its_reset(operated: O
     bar = bars()["providerRequests"]
     assert (bar["used"], bar["limit"], bar["remainingPercentage"]) == (50, 200, 75.0)
     assert bar["resetsAt"] == pytest.approx(bar["toldAt"] + 90)
+
+
+def test_the_product_looks_at_its_own_database_and_stores(operated: Operated) -> None:
+    wait_for(lambda: operated.do("GET", "/api/storage/health")["database"]["integrity"], 30)
+    shown = operated.do("GET", "/api/storage/health")
+    assert shown["database"]["integrity"]["ok"] is True
+    assert shown["stateStore"]["writesLast"] is True
+    assert 0 < shown["stateStore"]["usedShare"] < 0.5
+    assert shown["cacheStore"]["up"] is True
