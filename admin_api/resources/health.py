@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from litestar import delete, get
 from litestar.di import NamedDependency
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from admin_api.http.errors import ApiError
 from admin_api.services.keep_settings import load_settings
@@ -105,7 +105,7 @@ async def _limits(plane: Plane) -> list[dict[str, Any]]:
 
 
 async def _redis_view(plane: Plane) -> dict[str, Any]:
-    away: dict[str, Any] = {"up": False, "error": "", "workers": [], "ledger": {"waiting": None, "pending": None}}
+    away: dict[str, Any] = {"up": False, "error": "", "workers": [], "ledger": {"waiting": None}}
     try:
         async with asyncio.timeout(_REDIS_LIMIT_S):
             return {"up": True, "error": "", "workers": await _workers(plane), "ledger": await _ledger(plane)}
@@ -134,13 +134,8 @@ def _beat(beat: bytes) -> dict[str, Any]:
 
 
 async def _ledger(plane: Plane) -> dict[str, int]:
-    """`waiting`: records not in SQL yet; `pending`: those of them that were handed out and not acknowledged."""
-    waiting = int(await plane.redis.xlen(redis_keys.RECORDS))
-    try:
-        summary: Any = await plane.redis.xpending(redis_keys.RECORDS, redis_keys.RECORDS_GROUP)
-    except ResponseError:
-        return {"waiting": waiting, "pending": 0}
-    return {"waiting": waiting, "pending": int(summary["pending"])}
+    """`waiting`: records that are not in SQL yet."""
+    return {"waiting": int(await plane.redis.xlen(redis_keys.RECORDS))}
 
 
 handlers = (health, reset_health)

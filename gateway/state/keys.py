@@ -21,9 +21,6 @@ KEYRING_EPOCH = f"{SCHEMA}:keyring:epoch"
 RECORDS = f"{SCHEMA}:{{ledger}}:records"
 """stream: one entry per settled request, field `r` = JSON of RequestRecord. Trimmed only of what SQL has."""
 
-RECORDS_GROUP = "ledger"
-"""consumer group on RECORDS."""
-
 INFLIGHT_PREFIX = f"{SCHEMA}:{{ledger}}:inflight:"
 WORKERS = f"{SCHEMA}:workers"
 """set, no expiry: ids of workers that may have notes in flight; one is taken out when it is gone and settled."""

@@ -16,16 +16,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from admin_api.jobs.adopt_spool import AdoptSpoolJob
-from admin_api.jobs.ledger import LedgerJob
+from admin_api.jobs.ledger import BATCH, LedgerJob
 from admin_api.jobs.lost import LostJob
 from admin_api.jobs.runner import Job, JobRunner, Lease
 from admin_api.services.keep_records import as_lost, keep_records, record_row
 from admin_api.services.tariff import load_tariff
 from admin_api.store.prices import PriceRow, prices
 from admin_api.store.records import insert_records
-from gateway.domain.record import AttemptRecord, RequestRecord, encode_record
+from gateway.domain.record import AttemptRecord, RequestRecord, decode_record, encode_record
 from gateway.domain.usage import Usage
 from gateway.state import keys as redis_keys
+from gateway.state.records_admin import forget_records, read_records
 from gateway.state.spool import Spool
 from tests.support.admin_plane import ADMIN_TOKEN, ENCRYPTION_KEY, rows_beside, until
 
@@ -76,7 +77,6 @@ async def test_a_record_reaches_sql_and_leaves_the_stream(plane, redis, admin):
     await emit(redis, record(1), record(2, status=502, error="upstream_error"))
     await job()
     assert await redis.xlen(redis_keys.RECORDS) == 0
-    assert (await redis.xpending(redis_keys.RECORDS, redis_keys.RECORDS_GROUP))["pending"] == 0
     assert totals(plane)[:4] == (2, 1, 200, 100)
     newest, oldest = (await admin.get("/api/usage/logs")).json()["logs"]
     assert newest["error"] == "upstream_error"
@@ -98,13 +98,38 @@ async def test_a_record_that_comes_twice_counts_once(plane, redis):
     assert totals(plane)[0] == 1
 
 
-async def test_what_another_consumer_left_pending_is_taken_over(plane, redis):
-    await redis.xgroup_create(redis_keys.RECORDS, redis_keys.RECORDS_GROUP, id="0", mkstream=True)
+async def test_what_a_version_before_had_handed_out_through_a_group_is_kept(plane, redis):
+    await redis.xgroup_create(redis_keys.RECORDS, "ledger", id="0", mkstream=True)
     await emit(redis, *(record(n) for n in range(30)))
-    await redis.xreadgroup(redis_keys.RECORDS_GROUP, "the-dead", {redis_keys.RECORDS: ">"}, count=20)
+    await redis.xreadgroup("ledger", "the-dead", {redis_keys.RECORDS: ">"}, count=20)
     await LedgerJob(plane)()
     assert totals(plane)[0] == 30
     assert await redis.xlen(redis_keys.RECORDS) == 0
+
+
+async def test_more_than_a_batch_is_kept_in_one_run(plane, redis):
+    await emit(redis, *(record(n) for n in range(BATCH + 5)))
+    await LedgerJob(plane)()
+    assert totals(plane)[0] == BATCH + 5
+    assert await redis.xlen(redis_keys.RECORDS) == 0
+
+
+async def test_what_comes_while_a_batch_is_kept_stays(redis):
+    await emit(redis, record(1), record(2))
+    entries = await read_records(redis, 10)
+    await emit(redis, record(3))
+    assert await forget_records(redis, entries)
+    assert [decode_record(blob).id for _, blob in await read_records(redis, 10)] == [record(3).id]
+
+
+async def test_a_replica_that_missed_the_last_entries_forgets_nothing_unread(redis):
+    """It took over, and its clock gives smaller ids than the server before had given."""
+    await emit(redis, record(1))
+    kept = await read_records(redis, 10)
+    read = [*kept, (b"99999999999999-0", encode_record(record(2)))]
+    await emit(redis, record(3))
+    assert not await forget_records(redis, read)
+    assert await redis.xlen(redis_keys.RECORDS) == 2
 
 
 async def test_a_stream_that_vanished_is_made_again(plane, redis):
@@ -389,10 +414,9 @@ from tests.support.admin_plane import make_plane, make_settings
 async def main():
     plane = await make_plane(make_settings(Path(sys.argv[1]), sys.argv[2], database_url=sys.argv[3]))
     job = ledger.LedgerJob(plane)
-    real = plane.redis.pipeline
     def die(*_arguments, **_options):
         os.kill(os.getpid(), 9)
-    plane.redis.pipeline = die
+    plane.redis.eval = die
     await job()
 asyncio.run(main())
 """
@@ -407,7 +431,7 @@ async def test_a_kill_between_commit_and_acknowledgement_doubles_nothing(plane, 
     ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, timeout=30)
     assert ended.returncode == -signal.SIGKILL
     assert totals(plane)[0] == 100
-    assert (await redis.xpending(redis_keys.RECORDS, redis_keys.RECORDS_GROUP))["pending"] == 100
+    assert await redis.xlen(redis_keys.RECORDS) == 100
     await LedgerJob(plane)()
     assert totals(plane)[0] == 100
     assert await redis.xlen(redis_keys.RECORDS) == 0
