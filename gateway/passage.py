@@ -162,6 +162,8 @@ class Passage:
             if not self._is_settled:  # a fault of ours, or of the server below: the row is due all the same
                 exchange.error = "internal_error"
                 await self._settle(500)
+            if exchange.call is not None:
+                exchange.call.on_nudge = None  # no ring that only the garbage collector would find
 
     async def _asked(self) -> Got:
         answer = self._answer

@@ -39,7 +39,7 @@ class Watch:
         self.gap_s = 0.0
         self.total_due = 0.0
         self.nudge_due = 0.0
-        self.on_nudge: Callable[[], None] = lambda: None
+        self.on_nudge: Callable[[], None] = _nothing
         self.stall_s = stall_s
         self.on_stalled = on_stalled
         self.sending_since = 0.0
@@ -93,6 +93,8 @@ class Wheel:
     def release(self, watch: Watch) -> None:
         """The request is answered. A call that still closes is watched until it has."""
         watch.is_released = True
+        # They lead back to the request that holds the watch: such a ring waits for the garbage collector, body and all.
+        watch.begin_watching_caller, watch.on_nudge, watch.on_stalled = None, _nothing, _nothing
         if watch.call is None or watch.call.is_over:
             self.watches.discard(watch)
 
@@ -104,6 +106,10 @@ class Wheel:
             if watch.is_released and (watch.call is None or watch.call.is_over):
                 self.watches.discard(watch)
         self._timer = loop.call_later(TICK_S, self._tick) if self.watches else None
+
+
+def _nothing() -> None:
+    pass
 
 
 def _timed_out(kind: FaultKind) -> UpstreamFault:

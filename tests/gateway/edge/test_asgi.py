@@ -1,6 +1,7 @@
 """The whole worker in one process, from ASGI in to ASGI out, with the demo provider and with shared state away."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,8 +22,10 @@ from gateway.domain.dialect import ProviderDialect
 from gateway.domain.record import RequestRecord, decode_record
 from gateway.domain.waiting import Waiting
 from gateway.edge.asgi import Edge, Health
-from gateway.passage import Tools
+from gateway.edge.reply import AsgiReply
+from gateway.passage import Passage, Tools
 from gateway.relay.attempt import Attempts
+from gateway.relay.exchange import Exchange
 from gateway.runtime import Runtime, RuntimeHolder
 from gateway.state.cursors import Cursors
 from gateway.state.holds import Holds
@@ -177,6 +180,20 @@ async def test_a_whole_answer_passes_unchanged_with_its_headers_and_one_record(m
     assert (record.status, record.usage.input, record.usage.output, record.bytes_out) == (200, 5, 2, len(ANSWER))
     assert answer.headers["x-request-id"] == record.id
     assert [attempt.outcome for attempt in record.attempts] == ["server_error", "committed"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_request_that_is_over_is_gone_without_the_garbage_collector(make: Any, streamed: bool) -> None:
+    """A ring of references would keep its body until the next collection, and make that one slow."""
+    script = stream(HELLO, FINISH, USAGE, DONE) if streamed else whole(200, ANSWER, content_type="application/json")
+    worker = make(a=script)
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await worker.chat(stream=streamed)).status == 200
+        assert [type(one) for one in gc.get_objects() if isinstance(one, Exchange | Passage | AsgiReply)] == []
+    finally:
+        gc.enable()
 
 
 async def test_a_stream_passes_without_the_usage_chunk_that_we_asked_for(make: Any) -> None:
