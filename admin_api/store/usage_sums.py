@@ -292,8 +292,9 @@ async def load_latencies(connection: AsyncConnection, since: float) -> dict[tupl
     """(provider, measure) → bucket → how many."""
     names = ("provider", "measure", "bucket")
     chosen = _union(_latencies, _range(since), (*names, "count"))
-    asked: list[sa.ColumnElement[Any]] = [chosen.c[name] for name in names]
-    statement = sa.select(*asked, sa.func.sum(chosen.c["count"])).group_by(*asked)
+    provider_of, measure_of, bucket_of_rows = (chosen.c[name] for name in names)
+    statement = sa.select(provider_of, measure_of, bucket_of_rows, sa.func.sum(chosen.c["count"]))
+    statement = statement.group_by(provider_of, measure_of, bucket_of_rows)
     found: dict[tuple[str, str], dict[int, int]] = {}
     for provider, measure, bucket, count in await connection.execute(statement):
         found.setdefault((provider, measure), {})[bucket] = int(count)
