@@ -35,6 +35,9 @@ has changed the object since, the answer is 409 with `error.version` as it is no
 **Publishing.** The answer to a change says `published`: whether Redis has it. Workers take it up within a second. `false` means that
 it is kept and will be published when Redis is back.
 
+**Lists.** A list that can grow takes `limit` and `cursor`: `nextCursor` of the answer is the `cursor` of the next page, null at the end. What comes or goes
+meanwhile neither doubles nor hides a row. Without a limit it is all there is, up to 5,000 rows (500 keys), and `nextCursor` leads on.
+
 Secrets go in and never come out; of an API key enough is shown to tell two apart.
 
 """

@@ -53,7 +53,9 @@ def paths(now: float) -> list[str]:
         "/api/keys?limit=50",
         "/api/keys?limit=50&search=key-0999",
         "/api/keys?limit=50&search=nothing",
-        "/api/usage/budget?apiKeyId=key-000007",
+        "/api/usage/budget?limit=50",
+        "/api/usage/budget",
+        "/api/usage/quota",
         "/api/compliance/audit-log?limit=50",
     ]
 

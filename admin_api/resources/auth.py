@@ -18,6 +18,7 @@ from admin_api.auth.sessions import (
     open_session,
 )
 from admin_api.http.errors import not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.services.log_in import check_password, new_password_hash, renewed, user_of
 from admin_api.services.plane import Plane
 from admin_api.store.credentials import SessionRow, UserRow, delete_sessions, sessions, users
@@ -113,12 +114,13 @@ async def change_password(
 
 
 @get("/api/auth/sessions")
-async def list_sessions(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_sessions(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
     """Who is logged in, from where; newest first."""
     async with plane.database.read() as connection:
-        rows = await sessions.load_all(connection)
+        rows, after = await load_page(connection, sessions, limit, cursor, is_reversed=True)
         names = {user.id: user.name for user in await users.load_all(connection)}
-    return {"sessions": [_session_view(row, names.get(row.user_id, "")) for row in reversed(rows)]}
+    shown = [_session_view(row, names.get(row.user_id, "")) for row in rows]
+    return {"sessions": shown, "nextCursor": after}
 
 
 @delete("/api/auth/sessions/{session_id:str}", status_code=200)

@@ -12,12 +12,13 @@ from litestar.params import JSONBody, QueryParameter
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, not_found
+from admin_api.http.paging import MAX_PAGE, Cursor, Limit, load_page
 from admin_api.http.versions import Version, check_version
 from admin_api.services.budget_spending import spent_by_key
 from admin_api.services.key_rules import NANO, nano_usd
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
-from admin_api.store.keys import KeyRow, keys, load_keys_with_budget
+from admin_api.store.keys import KeyRow, has_budget, keys
 from gateway.domain.budget import period_of
 
 _Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)] | None
@@ -27,7 +28,6 @@ _PERIODS: dict[str, Literal["daily", "weekly", "monthly", "total"]] = {
     "monthly_limit_usd": "monthly",
     "total_limit_usd": "total",
 }
-MAX_LISTED = 1000
 
 
 class BudgetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -46,8 +46,10 @@ class BudgetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 async def get_budget(
     plane: NamedDependency[Plane],
     api_key_id: Annotated[str, QueryParameter(name="apiKeyId", max_length=100)] = "",
+    limit: Limit = None,
+    cursor: Cursor = "",
 ) -> dict[str, Any]:
-    """Of one key; without one, of all that have a budget (the first MAX_LISTED)."""
+    """Of one key; without one, of those that have a budget, the newest first, 500 of them without a limit."""
     now = plane.now()
     async with plane.database.read() as connection:
         if api_key_id:
@@ -55,9 +57,9 @@ async def get_budget(
             if row is None:
                 raise not_found("key", api_key_id)
             return _view(row, (await spent_by_key(connection, [row], now)).get(row.id, 0), now)
-        rows = (await load_keys_with_budget(connection))[:MAX_LISTED]
+        rows, after = await load_page(connection, keys, limit or MAX_PAGE, cursor, *has_budget(), is_reversed=True)
         spent = await spent_by_key(connection, rows, now)
-    return {"budgets": [_view(row, spent.get(row.id, 0), now) for row in rows]}
+    return {"budgets": [_view(row, spent.get(row.id, 0), now) for row in rows], "nextCursor": after}
 
 
 @post("/api/usage/budget", status_code=200)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.combo_rules import check_names, name_problem, options_problems, read_models
 from admin_api.services.keep_settings import load_settings
@@ -66,9 +67,11 @@ class CopyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/api/combos")
-async def list_combos(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_combos(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
+    """By name."""
     async with plane.database.read() as connection:
-        return {"combos": [combo_view(row) for row in await combos.load_all(connection)]}
+        rows, after = await load_page(connection, combos, limit, cursor)
+    return {"combos": [combo_view(row) for row in rows], "nextCursor": after}
 
 
 @post("/api/combos")

@@ -9,17 +9,16 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.paging import MAX_PAGE, Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.key_rules import NANO, nano_usd, new_key_row, rotated
 from admin_api.services.plane import Plane
-from admin_api.store.keys import KeyRow, bury_key, keys, load_keys_page
+from admin_api.store.keys import KeyRow, bury_key, keys, named_like
 from gateway.config.addresses import network_of
 from gateway.config.file_shape import BudgetPeriod, KeyPriority
 from gateway.config.keys import new_key_secret
 from gateway.config.snapshot import ShapingStep
 from gateway.domain.caching import CacheSwitch
-
-MAX_PAGE = 500
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Model = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
@@ -77,16 +76,15 @@ class RotateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 @get("/api/keys")
 async def list_keys(
     plane: NamedDependency[Plane],
-    limit: FromQuery[Annotated[int, Parameter(ge=1, le=MAX_PAGE)]] = MAX_PAGE,
-    cursor: FromQuery[Annotated[str, Parameter(max_length=200)]] = "",
+    limit: Limit = None,
+    cursor: Cursor = "",
     search: FromQuery[Annotated[str, Parameter(max_length=200)]] = "",
 ) -> dict[str, Any]:
-    """A page, newest first; `nextCursor` leads to the next one."""
+    """Newest first; `search` is a part of the name. 500 of them without a limit, since there may be very many."""
+    where = named_like(search)
     async with plane.database.read() as connection:
-        rows = await load_keys_page(connection, _place(cursor), limit + 1, search)
-    page = rows[:limit]
-    after = f"{page[-1].created_at!r}:{page[-1].id}" if len(rows) > limit else None
-    return {"keys": [key_view(row) for row in page], "nextCursor": after}
+        rows, after = await load_page(connection, keys, limit or MAX_PAGE, cursor, *where, is_reversed=True)
+    return {"keys": [key_view(row) for row in rows], "nextCursor": after}
 
 
 @post("/api/keys")
@@ -249,16 +247,6 @@ def _check_addresses(addresses: list[str]) -> None:
     ]
     if problems:
         raise bad_request(*problems)
-
-
-def _place(cursor: str) -> tuple[float, str] | None:
-    created_at, _, key_id = cursor.partition(":")
-    if not cursor:
-        return None
-    try:
-        return float(created_at), key_id
-    except ValueError as error:
-        raise bad_request(("cursor", "is none of ours")) from error
 
 
 handlers = (list_keys, create_key, get_key, change_key, rotate_key, delete_key)

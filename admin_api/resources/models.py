@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import ApiError, bad_request, not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.resources.names import AliasBody, store_alias
 from admin_api.services.catalog_view import catalog_view, models_view
@@ -17,7 +18,7 @@ from admin_api.services.find_provider import find_provider
 from admin_api.services.plane import Plane
 from admin_api.services.reset_rests import reset_states
 from admin_api.store.connections import connections, load_connections_of
-from admin_api.store.custom_models import CustomModelRow, custom_models, id_of_model, load_models_of
+from admin_api.store.custom_models import CustomModelRow, custom_models, id_of_model, of_provider
 from gateway.domain.target import target_id
 from gateway.state.rest_table import RestState
 from gateway.state.rests_admin import provider_id, read_rests
@@ -53,11 +54,13 @@ class AvailabilityBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/api/provider-models")
-async def list_custom_models(plane: NamedDependency[Plane], provider: FromQuery[str] = "") -> dict[str, Any]:
-    """Those that were added, of one provider or of all."""
+async def list_custom_models(
+    plane: NamedDependency[Plane], provider: FromQuery[str] = "", limit: Limit = None, cursor: Cursor = ""
+) -> dict[str, Any]:
+    """Those that were added, of one provider or of all, by id."""
     async with plane.database.read() as connection:
-        rows = await (load_models_of(connection, provider) if provider else custom_models.load_all(connection))
-    return {"models": [_view(row) for row in rows]}
+        rows, after = await load_page(connection, custom_models, limit, cursor, *of_provider(provider))
+    return {"models": [_view(row) for row in rows], "nextCursor": after}
 
 
 @post("/api/provider-models")

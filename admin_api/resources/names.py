@@ -9,6 +9,7 @@ from litestar.params import FromQuery, JSONBody
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.combo_rules import check_names
 from admin_api.services.ownership import editable
@@ -49,13 +50,15 @@ class ChainBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/api/models/alias")
-async def list_aliases(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_aliases(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
+    """By pattern."""
     async with plane.database.read() as connection:
-        rows = await aliases.load_all(connection)
+        rows, after = await load_page(connection, aliases, limit, cursor)
     return {
         "aliases": {row.pattern: row.target for row in rows},
         "managed": [row.pattern for row in rows if row.managed],
         "versions": {row.pattern: row.version for row in rows},
+        "nextCursor": after,
     }
 
 
@@ -103,9 +106,11 @@ async def delete_alias(
 
 
 @get("/api/fallback/chains")
-async def list_chains(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_chains(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
+    """By name."""
     async with plane.database.read() as connection:
-        return {"chains": [_chain_view(row) for row in await chains.load_all(connection)]}
+        rows, after = await load_page(connection, chains, limit, cursor)
+    return {"chains": [_chain_view(row) for row in rows], "nextCursor": after}
 
 
 @post("/api/fallback/chains")

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.node_rules import base_url_problem, prefix_problem
 from admin_api.services.ownership import editable
@@ -39,9 +40,11 @@ class NodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 @get("/api/provider-nodes")
-async def list_nodes(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_nodes(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
+    """By id."""
     async with plane.database.read() as connection:
-        return {"nodes": [node_view(row) for row in await nodes.load_all(connection)]}
+        rows, after = await load_page(connection, nodes, limit, cursor)
+    return {"nodes": [node_view(row) for row in rows], "nextCursor": after}
 
 
 @post("/api/provider-nodes")

@@ -12,6 +12,7 @@ from litestar.params import FromQuery, JSONBody, Parameter
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, check_version
 from admin_api.services.plane import Plane
 from admin_api.services.price_rules import (
@@ -58,11 +59,12 @@ async def get_pricing(plane: NamedDependency[Plane]) -> Response[dict[str, Any]]
 
 
 @get("/api/pricing/list")
-async def list_prices(plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """Every price that an operator wrote, those of the past and the future too."""
+async def list_prices(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
+    """Every price that an operator wrote, those of the past and the future too, by model and instant."""
     async with plane.database.read() as connection:
-        rows = await prices.load_all(connection)
-    return {"prices": [_row_view(row) for row in rows], "version": _version(rows)}
+        rows, after = await load_page(connection, prices, limit, cursor)
+        version = _version(await prices.load_all(connection))
+    return {"prices": [_row_view(row) for row in rows], "version": version, "nextCursor": after}
 
 
 @patch("/api/pricing")

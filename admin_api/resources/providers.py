@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.connection_view import connection_view
 from admin_api.services.find_provider import find_provider
@@ -76,10 +77,12 @@ class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 
 
 @get("/api/providers")
-async def list_connections(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_connections(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
+    """By provider, priority and name."""
     async with plane.database.read() as connection:
-        rows, tests = await connections.load_all(connection), await load_tests(connection)
-    return {"connections": [connection_view(row, tests.get(row.id)) for row in rows]}
+        rows, after = await load_page(connection, connections, limit, cursor)
+        tests = await load_tests(connection, *(row.id for row in rows))
+    return {"connections": [connection_view(row, tests.get(row.id)) for row in rows], "nextCursor": after}
 
 
 @post("/api/providers")

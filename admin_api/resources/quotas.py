@@ -17,7 +17,7 @@ from admin_api.services.keep_settings import load_settings
 from admin_api.services.plane import Plane
 from admin_api.services.quotas import connection_quota, key_quotas, standings, tier_quotas
 from admin_api.store.connections import connections
-from admin_api.store.keys import load_keys_with_budget
+from admin_api.store.keys import load_budget_keys
 from admin_api.store.limit_defaults import LimitDefaults
 
 MAX_CONNECTIONS = 5_000
@@ -39,8 +39,8 @@ async def get_quota(
                 raise not_found("connection", connection_id)
             rows, keys = [row], []
         else:
-            rows = (await connections.load_all(connection))[:MAX_CONNECTIONS]
-            keys = await key_quotas(connection, (await load_keys_with_budget(connection))[:MAX_KEYS], now)
+            rows = (await connections.load_page(connection, "", MAX_CONNECTIONS)).rows
+            keys = await key_quotas(connection, await load_budget_keys(connection, "", MAX_KEYS), now)
     defaults = LimitDefaults(**settings.get("rateLimitDefaults", {}))
     try:
         known = await standings(plane.redis, [row.id for row in rows])

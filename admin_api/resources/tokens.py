@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 from admin_api.auth.actor import Role
 from admin_api.auth.sessions import create_admin_token
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.services.plane import Plane
 from admin_api.store.credentials import TokenRow, admin_tokens
 
@@ -28,11 +29,11 @@ class TokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
 
 @get("/api/admin-tokens")
-async def list_tokens(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_tokens(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
     """Newest first; there are at most MAX_TOKENS."""
     async with plane.database.read() as connection:
-        rows = await admin_tokens.load_all(connection)
-    return {"tokens": [token_view(row) for row in reversed(rows)]}
+        rows, after = await load_page(connection, admin_tokens, limit, cursor, is_reversed=True)
+    return {"tokens": [token_view(row) for row in rows], "nextCursor": after}
 
 
 @post("/api/admin-tokens")

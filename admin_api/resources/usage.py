@@ -15,8 +15,9 @@ from admin_api.http.errors import bad_request, not_found
 from admin_api.services.decision_view import decision_view
 from admin_api.services.key_rules import NANO
 from admin_api.services.plane import Plane
+from admin_api.store.cursor import BadCursor
 from admin_api.store.keys import find_key_id
-from admin_api.store.record_lists import BadCursor, Filters, Page, check_status, load_page, load_record
+from admin_api.store.record_lists import Filters, Page, check_status, load_page, load_record
 from admin_api.store.records import RecordRow
 from admin_api.store.request_bodies import load_bodies
 from gateway.domain.bodies import StoredBodies

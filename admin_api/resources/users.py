@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.auth.actor import Role
 from admin_api.http.errors import bad_request, conflict, not_found
+from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.log_in import blank_user, new_password_hash, renewed
 from admin_api.services.plane import Plane
@@ -34,10 +35,11 @@ class UserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 @get("/api/users")
-async def list_users(plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def list_users(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
     """Newest first; there are at most MAX_USERS."""
     async with plane.database.read() as connection:
-        return {"users": [user_view(row) for row in reversed(await users.load_all(connection))]}
+        rows, after = await load_page(connection, users, limit, cursor, is_reversed=True)
+    return {"users": [user_view(row) for row in rows], "nextCursor": after}
 
 
 @post("/api/users")

@@ -18,7 +18,7 @@ MAX_SHOWN = 5_000
 async def rate_limits(plane: Plane) -> dict[str, Any]:
     """`connections`, at most MAX_SHOWN, and the `defaults`. Raises ApiError 503."""
     async with plane.database.read() as connection:
-        rows = (await connections.load_all(connection))[:MAX_SHOWN]
+        rows = (await connections.load_page(connection, "", MAX_SHOWN)).rows
         settings = {row.name: row.value for row in await settings_rows.load_all(connection)}
     limits = LimitDefaults(**settings.get("rateLimitDefaults", {}))
     try:

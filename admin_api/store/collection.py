@@ -3,15 +3,25 @@
 In a transaction that has a trail every change of a row is noted there, before and after.
 """
 
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.store.cursor import read_cursor, write_cursor
 from admin_api.store.trail import trail_of
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """`after` is the cursor of the next page, None at the end."""
+
+    rows: list[Row]
+    after: str | None
 
 
 class Collection(Generic[Row]):
@@ -30,6 +40,27 @@ class Collection(Generic[Row]):
     async def load_all(self, connection: AsyncConnection, *where: sa.ColumnElement[bool]) -> list[Row]:
         statement = sa.select(self._table).where(*where).order_by(*self._order)
         return [self._type(**row._mapping) for row in await connection.execute(statement)]
+
+    async def load_page(
+        self,
+        connection: AsyncConnection,
+        cursor: str,
+        limit: int,
+        *where: sa.ColumnElement[bool],
+        is_reversed: bool = False,
+    ) -> Page[Row]:
+        """At most `limit` rows behind a place, in the order of `load_all`. Raises BadCursor."""
+        columns = [*(one for one in self._order if one is not self._key), self._key]
+        order = [column.desc() if is_reversed else column for column in columns]
+        statement = sa.select(self._table).where(*where).order_by(*order).limit(limit + 1)
+        if cursor:
+            values = read_cursor(cursor, [column.type.python_type for column in columns])
+            bound = (sa.literal(value, column.type) for value, column in zip(values, columns, strict=True))
+            here, place = sa.tuple_(*columns), sa.tuple_(*bound)
+            statement = statement.where(here < place if is_reversed else here > place)
+        rows = [self._type(**row._mapping) for row in await connection.execute(statement)]
+        last = [getattr(rows[limit - 1], column.name) for column in columns] if len(rows) > limit else None
+        return Page(rows[:limit], write_cursor(last) if last else None)
 
     async def get(self, connection: AsyncConnection, key: str) -> Row | None:
         row = (await connection.execute(sa.select(self._table).where(self._key == key))).first()

@@ -1,6 +1,7 @@
 """Models that operators add to what is known of a provider."""
 
 import msgspec
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
@@ -24,6 +25,11 @@ class CustomModelRow(msgspec.Struct, frozen=True):
 
 _columns = tables.custom_models.c
 custom_models = Collection(tables.custom_models, CustomModelRow)
+
+
+def of_provider(provider: str) -> list[sa.ColumnElement[bool]]:
+    """Those of one provider; all of them when it is empty."""
+    return [_columns.provider == provider] if provider else []
 
 
 async def load_models_of(connection: AsyncConnection, provider: str) -> list[CustomModelRow]:

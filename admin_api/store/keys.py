@@ -70,21 +70,18 @@ async def get_key_by_digest(connection: AsyncConnection, digest: str) -> KeyRow 
     return found[0] if found else None
 
 
-async def load_keys_page(
-    connection: AsyncConnection, before: tuple[float, str] | None, limit: int, search: str = ""
-) -> list[KeyRow]:
-    """Newest first, those made before the place `(created_at, id)` if it is given; `search` is a part of the name."""
-    table = tables.api_keys
-    statement = sa.select(table).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(sa.tuple_(table.c.created_at, table.c.id) < sa.tuple_(*before))
-    if search:
-        statement = statement.where(table.c.name.icontains(search, autoescape=True))
-    return [KeyRow(**row._mapping) for row in await connection.execute(statement)]
+def named_like(search: str) -> list[sa.ColumnElement[bool]]:
+    """Keys whose name holds a text, however it is spelled; all of them when it is empty."""
+    return [tables.api_keys.c.name.icontains(search, autoescape=True)] if search else []
+
+
+def has_budget() -> tuple[sa.ColumnElement[bool], ...]:
+    """Keys that have a budget and are in use."""
+    return tables.api_keys.c.budget_nano_usd > 0, tables.api_keys.c.is_active
 
 
 async def load_keys_with_budget(connection: AsyncConnection) -> list[KeyRow]:
-    return await keys.load_all(connection, tables.api_keys.c.budget_nano_usd > 0, tables.api_keys.c.is_active)
+    return await keys.load_all(connection, *has_budget())
 
 
 async def load_outlived(connection: AsyncConnection, now: float) -> list[KeyRow]:
@@ -156,5 +153,5 @@ async def find_key_id(connection: AsyncConnection, name: str) -> str:
 async def load_budget_keys(connection: AsyncConnection, after: str, limit: int) -> list[KeyRow]:
     """A page of the keys that have a budget and are in use, by id."""
     columns = tables.api_keys.c
-    statement = sa.select(tables.api_keys).where(columns.id > after, columns.budget_nano_usd > 0, columns.is_active)
+    statement = sa.select(tables.api_keys).where(columns.id > after, *has_budget())
     return [KeyRow(**row._mapping) for row in await connection.execute(statement.order_by(columns.id).limit(limit))]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
+from admin_api.store.cursor import BadCursor
 from admin_api.store.records import RecordRow, read_row
 
 SCANNED = 5_000
@@ -46,10 +47,6 @@ class Page:
 
     rows: list[RecordRow]
     after: str | None
-
-
-class BadCursor(ValueError):
-    """Not a cursor that a page gave."""
 
 
 async def load_page(
@@ -155,7 +152,7 @@ def _read_cursor(cursor: str) -> tuple[float, str]:
             return float(at), record_id
     except ValueError:
         pass
-    raise BadCursor("is not a cursor of this list")
+    raise BadCursor
 
 
 async def load_own_calls_cost(connection: AsyncConnection, key_id: str, since: float) -> int:
