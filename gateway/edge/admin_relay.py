@@ -5,6 +5,7 @@ removed; the real peer goes in one internal header, which admin believes only on
 """
 
 from collections.abc import AsyncIterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ class AdminRelay:
             timeout=httpx.Timeout(60.0, connect=2.0, pool=5.0),
             follow_redirects=False,
             trust_env=False,  # a proxy of the environment has no business between two processes of ours
+            # Kept, a session's cookie would go along with the requests of everybody else.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
         self._client.headers.clear()  # what the caller did not send, admin does not see
 

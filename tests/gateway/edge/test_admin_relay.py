@@ -46,8 +46,14 @@ async def admin() -> AsyncIterator[Admin]:
 
 
 async def relay(
-    socket: Path, path: bytes, headers: list[tuple[bytes, bytes]], *parts: bytes, query: bytes = b""
+    socket: Path,
+    path: bytes,
+    headers: list[tuple[bytes, bytes]],
+    *parts: bytes,
+    query: bytes = b"",
+    by: AdminRelay | None = None,
 ) -> Any:
+    """`by`: a relay that goes on living."""
     sent: list[dict[str, Any]] = []
     messages = iter([{"type": "http.request", "body": part, "more_body": True} for part in parts])
 
@@ -58,11 +64,12 @@ async def relay(
         sent.append(message)
 
     scope = {"method": "POST", "path": path.decode(), "raw_path": path, "query_string": query, "headers": headers}
-    relay = AdminRelay(socket)
+    relay = by or AdminRelay(socket)
     try:
         status = await relay.relay(scope, receive, AsgiReply(send, []), "203.0.113.9")
     finally:
-        await relay.close()
+        if by is None:
+            await relay.close()
     return status, sent
 
 
@@ -99,3 +106,15 @@ async def test_a_redirect_is_passed_on(admin: Admin) -> None:
     status, sent = await relay(admin.socket, b"/", [])
     assert status == 302
     assert (b"location", b"/dashboard/") in sent[0]["headers"]
+
+
+async def test_a_cookie_that_admin_sets_stays_with_whom_it_was_set_for(admin: Admin) -> None:
+    admin.answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: auth_token=owner; Path=/\r\nContent-Length: 0\r\n\r\n"
+    one = AdminRelay(admin.socket)
+    try:
+        _, sent = await relay(admin.socket, b"/api/auth/login", [(b"host", b"localhost")], by=one)
+        assert (b"set-cookie", b"auth_token=owner; Path=/") in sent[0]["headers"]
+        await relay(admin.socket, b"/api/auth/status", [(b"host", b"localhost")], by=one)
+    finally:
+        await one.close()
+    assert b"cookie" not in admin.request.lower()
