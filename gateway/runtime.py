@@ -16,6 +16,7 @@ from msgspec import UNSET, structs
 from gateway.accounting.cost import Rates
 from gateway.admission.gate import Gate, gate_of
 from gateway.admission.permit import may_use
+from gateway.config.addresses import shown_proxy
 from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
 from gateway.config.snapshot import Node, RoutingSettings, Snapshot, proxy_owner
@@ -28,7 +29,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.mend import Mend
 from gateway.domain.rest import EVERY_KEY, Resilience, with_profile
 from gateway.domain.steps import Steps
-from gateway.domain.target import Connection, Target
+from gateway.domain.target import Connection, ProxyLevel, Target
 from gateway.providers.spec import (
     BearerAuth,
     DropFields,
@@ -342,21 +343,21 @@ class _Ground:
         self.sets: dict[tuple[str, ...], frozenset[str]] = {}  # thousands of accounts may list the same
         self._opened: dict[str, str] = {}
 
-    def proxy_of(self, entry: ConnectionEntry, node: Node | None) -> str:
-        """Its own, else its provider's, else that of all, which is not for what stands in a private network.
+    def proxy_of(self, entry: ConnectionEntry, node: Node | None) -> tuple[str, ProxyLevel]:
+        """Its own, else its provider's, else that of all, which is not for what stands in a private network; and whose it is.
 
         Raises ValueError when it does not open: then the connection must not be used at all.
         """
         if entry.proxy:
-            return open_sealed(entry.proxy, entry.id, self.encryption_key)
+            return open_sealed(entry.proxy, entry.id, self.encryption_key), "connection"
         if not self.proxies:
-            return ""
+            return "", ""
         level = entry.provider if entry.provider in self.proxies else ""
         if level not in self.proxies or (not level and node is not None and node.allow_private):
-            return ""
+            return "", ""
         if level not in self._opened:
             self._opened[level] = open_sealed(self.proxies[level], proxy_owner(level), self.encryption_key)
-        return self._opened[level]
+        return self._opened[level], "provider" if level else "global"
 
 
 def compile_connection(
@@ -378,7 +379,7 @@ def _compile(entry: ConnectionEntry, ground: _Ground, adapts_concurrency: bool) 
     node = ground.nodes.get(entry.provider)
     spec = ground.specs[entry.provider] if node is None else _spec_of(node)
     secret = open_sealed(entry.api_key, entry.id, ground.encryption_key)
-    proxy = ground.proxy_of(entry, node)
+    proxy, proxy_level = ground.proxy_of(entry, node)
     quirks = spec.quirks
     return Connection(
         id=entry.id,
@@ -395,6 +396,8 @@ def _compile(entry: ConnectionEntry, ground: _Ground, adapts_concurrency: bool) 
         allow_private=node.allow_private if node else False,
         fingerprint=entry.fingerprint,
         proxy=proxy,
+        proxy_level=proxy_level,
+        proxy_shown=shown_proxy(proxy) if proxy else "",
         drop_request_fields=tuple(name for quirk in quirks if isinstance(quirk, DropFields) for name in quirk.fields),
         refuses_stream_options=any(isinstance(quirk, RefuseStreamOptions) for quirk in quirks),
         is_limited_by_model=spec.is_limited_by_model,

@@ -23,6 +23,7 @@ from admin_api.services.plane import Plane
 from admin_api.store.connections import connections
 from admin_api.store.database import Change
 from admin_api.store.nodes import nodes
+from gateway.config.addresses import shown_proxy
 from gateway.config.snapshot import proxy_owner
 from gateway.domain.target import Connection
 from gateway.upstream.seam import UpstreamFault
@@ -173,7 +174,7 @@ async def check_proxy(data: JSONBody[ProxyTestBody], plane: NamedDependency[Plan
         proxy=url,
     )
     began = time.perf_counter()
-    answer: dict[str, Any] = {"publicIp": None, "proxyUrl": _hint(url), "reached": urlsplit(where).netloc}
+    answer: dict[str, Any] = {"publicIp": None, "proxyUrl": shown_proxy(url), "reached": urlsplit(where).netloc}
     try:
         reply = await plane.provider_calls.ask(connection, where)
     except UpstreamFault as fault:
@@ -213,7 +214,7 @@ async def _set_of_levels(plane: Plane, change: Change, wanted: dict[str, _Given]
             kept.pop(level, None)
             continue
         url = _url(given)
-        kept[level] = {"proxy": plane.seal(url, proxy_owner(level)), "hint": _hint(url)}
+        kept[level] = {"proxy": plane.seal(url, proxy_owner(level)), "hint": shown_proxy(url)}
     await keep_settings(change, {PROXIES: kept})
 
 
@@ -238,12 +239,6 @@ def _joined(parts: ProxyParts) -> str:
         who += ":" + quote(parts.password, safe="")
     host = f"[{parts.host}]" if ":" in parts.host else parts.host
     return f"{parts.type}://{who + '@' if who else ''}{host}:{parts.port or _PORTS[parts.type]}"
-
-
-def _hint(url: str) -> str:
-    """The proxy without its credentials."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 handlers = (get_proxies, put_proxies, delete_proxy, check_proxy)

@@ -12,7 +12,7 @@ import structlog
 from admin_api.services.plane import Plane
 from admin_api.services.tariff import Tariff, load_tariff
 from admin_api.store.faults import FAILURES, Fault, fault_of
-from admin_api.store.records import insert_records, insert_rejected
+from admin_api.store.records import PROXIED, REFUSED, insert_records, insert_rejected
 from gateway.domain.decision import Decision
 from gateway.domain.record import AttemptRecord, RequestRecord, decode_record
 
@@ -139,6 +139,7 @@ def record_row(record: RequestRecord, tariff: Tariff) -> dict[str, Any]:
         "saved_input_tokens": record.saved_input if record.cache else 0,
         "saved_output_tokens": record.saved_output if record.cache else 0,
         "saved_nano_usd": record.saved_nano_usd if record.cache else 0,
+        "noted": _noted(record.attempts),
     }
 
 
@@ -147,6 +148,17 @@ def _state(record: RequestRecord) -> str:
     if record.state == "final":
         return "estimated" if record.usage.estimated else "final"
     return "lost"
+
+
+def _noted(attempts: Sequence[AttemptRecord]) -> int:
+    """By what rows are found for the sake of their attempts."""
+    found = 0
+    for attempt in attempts:
+        if attempt.proxy:
+            found |= PROXIED
+        if attempt.outcome == "auth":
+            found |= REFUSED
+    return found
 
 
 def _attempts(attempts: Sequence[AttemptRecord]) -> str:

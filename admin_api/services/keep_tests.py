@@ -24,6 +24,8 @@ async def probe_and_keep(plane: Plane, row: ConnectionRow, node: NodeRow | None,
         code=found.diagnosis.code,
         message=found.diagnosis.message,
         latency_ms=found.latency_ms,
+        proxy=found.proxy,
+        proxy_level=found.proxy_level,
     )
     async with plane.database.write() as connection:
         if await connections.get(connection, row.id) is not None:

@@ -10,7 +10,10 @@ _table = tables.connection_tests
 
 
 class TestRow(msgspec.Struct, frozen=True):
-    """`type`, `source` and `code` are those of a diagnosis (`services/diagnosis.py`); `at` is unix seconds."""
+    """`type`, `source` and `code` are those of a diagnosis (`services/diagnosis.py`); `at` is unix seconds.
+
+    `proxy` is the one it went through, without credentials, `proxy_level` whose it is.
+    """
 
     connection_id: str
     at: float
@@ -20,6 +23,8 @@ class TestRow(msgspec.Struct, frozen=True):
     code: str
     message: str
     latency_ms: float
+    proxy: str = ""
+    proxy_level: str = ""
 
 
 async def load_tests(connection: AsyncConnection, *ids: str) -> dict[str, TestRow]:

@@ -23,6 +23,8 @@ RecordRow = Mapping[str, Any]
 _records = tables.request_records
 COLUMNS = tuple(column.name for column in _records.columns)
 _INSERT_MANY = f"INSERT OR IGNORE INTO request_records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  (our own words)
+PROXIED, REFUSED = 1, 2
+"""Column `noted`: an attempt went through a proxy; an attempt's credential was refused."""
 _LOOKUP = 500
 _GIVES_WAY = {"final": ("lost", "estimated"), "estimated": ("lost",)}
 

@@ -152,6 +152,8 @@ connection_tests = sa.Table(
     sa.Column("code", sa.String(40), nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("latency_ms", sa.Double, nullable=False),
+    sa.Column("proxy", sa.String(2100), nullable=False, server_default=""),
+    sa.Column("proxy_level", sa.String(20), nullable=False, server_default=""),
 )
 
 sa.Index("ix_api_keys_created", api_keys.c.created_at, api_keys.c.id)
@@ -274,6 +276,7 @@ request_records = sa.Table(
     sa.Column("saved_input_tokens", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("saved_output_tokens", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("saved_nano_usd", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("noted", sa.Integer, nullable=False, server_default="0"),  # of its attempts: PROXIED + REFUSED
 )
 
 sa.Index("ix_request_records_key", request_records.c.key_id, request_records.c.at)
@@ -290,6 +293,10 @@ sa.Index(
 )
 _HAS_FAILED = sa.text("status >= 400 OR error <> ''")
 sa.Index("ix_request_records_failed", request_records.c.at, sqlite_where=_HAS_FAILED, postgresql_where=_HAS_FAILED)
+
+_NOTED, _REFUSED = sa.text("noted > 0"), sa.text("noted >= 2")
+sa.Index("ix_request_records_noted", request_records.c.at, sqlite_where=_NOTED, postgresql_where=_NOTED)
+sa.Index("ix_request_records_refused", request_records.c.at, sqlite_where=_REFUSED, postgresql_where=_REFUSED)
 
 usage_sums = sa.Table(
     "usage_sums",

@@ -54,6 +54,12 @@ def reach_of_address(address: IPAddress) -> Reach:
     return "public" if address.is_global and not is_of_a_site else "private"
 
 
+def shown_proxy(url: str) -> str:
+    """A proxy's URL without its credentials, for people."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """An address, a CIDR range, or IPv4 with `*` for its last parts (`10.0.*.*`); None when it is none of these."""
     text = text.strip()

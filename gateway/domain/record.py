@@ -14,7 +14,8 @@ from gateway.domain.usage import Usage
 class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One try at one target. `outcome` is a word of `domain/outcome.py`; times in ms.
 
-    `dropped` is what the request said and the target's dialect cannot.
+    `dropped` is what the request said and the target's dialect cannot. `proxy` is the one that the call went through, without
+    credentials, and `proxy_level` whose it is (`domain/target.py`).
     """
 
     provider: str
@@ -25,6 +26,8 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     duration_ms: float = 0.0
     error: str = ""
     dropped: tuple[str, ...] = ()
+    proxy: str = ""
+    proxy_level: str = ""
 
 
 class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,6 +9,8 @@ from typing import Literal
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.mend import Mend
 
+ProxyLevel = Literal["", "connection", "provider", "global"]
+
 Tier = Literal["subscription", "api-key", "cheap", "free"]
 """What a connection's tokens cost its operator, in the order in which tiers are walked."""
 
@@ -36,6 +38,10 @@ class Connection:
     allow_private: bool = False
     fingerprint: str = ""
     proxy: str = field(default="", repr=False)
+    proxy_level: ProxyLevel = ""
+    """Whose it is."""
+    proxy_shown: str = ""
+    """Without its credentials, for the log of requests."""
     drop_request_fields: tuple[str, ...] = ()
     refuses_stream_options: bool = False
     is_limited_by_model: bool = False

@@ -252,17 +252,20 @@ def _note(
     metrics: Metrics,
     dropped: tuple[str, ...] = (),
 ) -> None:
-    metrics.attempts.add((target.connection.provider, outcome))
+    connection = target.connection
+    metrics.attempts.add((connection.provider, outcome))
     exchange.attempts.append(
         AttemptRecord(
-            provider=target.connection.provider,
-            connection_id=target.connection.id,
+            provider=connection.provider,
+            connection_id=connection.id,
             model=target.model,
             outcome=outcome,
             status=failed.status if failed else 0,
             duration_ms=round((ended_at - started_at) * 1000, 2),
             error=failed.message[:300] if failed else "",
             dropped=dropped,
+            proxy=connection.proxy_shown,
+            proxy_level=connection.proxy_level,
         )
     )
 
