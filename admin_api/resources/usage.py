@@ -186,6 +186,7 @@ def _attempt_view(attempt: dict[str, Any]) -> dict[str, Any]:
         "durationMs": attempt.get("duration_ms", 0.0),
         "error": attempt.get("error", ""),
         "dropped": attempt.get("dropped", []),
+        "proxy": attempt.get("proxy") or None,
     }
 
 

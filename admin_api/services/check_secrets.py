@@ -4,7 +4,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.services.plane import Plane
-from admin_api.store.connections import connections
+from admin_api.store.connections import ConnectionRow, connections
 from gateway.config.envelope import EnvelopeError, open_sealed
 
 log = structlog.get_logger()
@@ -24,13 +24,14 @@ async def count_unreadable_secrets(plane: Plane) -> int:
 async def count_unreadable(plane: Plane, connection: AsyncConnection) -> int:
     """The same, of any database."""
     rows = await connections.load_all(connection)
-    return sum(not _opens(plane, row.id, row.api_key, row.proxy) for row in rows)
+    return sum(not opens(plane, row) for row in rows)
 
 
-def _opens(plane: Plane, owner_id: str, *sealed: str) -> bool:
+def opens(plane: Plane, row: ConnectionRow) -> bool:
+    """Whether the secrets of a connection open with the key there is."""
     try:
-        for text in sealed:
-            open_sealed(text, owner_id, plane.encryption_key)
+        for text in (row.api_key, row.proxy):
+            open_sealed(text, row.id, plane.encryption_key)
     except EnvelopeError:
         return False
     return True

@@ -30,11 +30,13 @@ _JSON = b"Content-Type: application/json"
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """`models` are those the provider listed; None when it did not."""
+    """`models` are those the provider listed; None when it did not. `proxy` is the one used, without credentials."""
 
     diagnosis: Diagnosis
     models: list[str] | None
     latency_ms: float
+    proxy: str = ""
+    proxy_level: str = ""
 
 
 class Unusable(Exception):
@@ -63,12 +65,14 @@ async def probe(plane: Plane, row: ConnectionRow, node: NodeRow | None, model: s
     """Never raises for what a provider does. `model` is asked for one token where the list proves nothing."""
     began = time.perf_counter()
     try:
-        diagnosis, models = await _probe(plane, row, node, model)
+        connection = await usable(plane, row, node)
     except Unusable as error:
-        diagnosis, models = Diagnosis("local_error", "local", "unusable", str(error)), None
+        return Probe(Diagnosis("local_error", "local", "unusable", str(error)), None, _ms_since(began))
+    try:
+        diagnosis, models = await _probe(plane, row, connection, model)
     except UpstreamFault as fault:
         diagnosis, models = of_fault(fault), None
-    return Probe(diagnosis, models, round((time.perf_counter() - began) * 1000, 1))
+    return Probe(diagnosis, models, _ms_since(began), connection.proxy_shown, connection.proxy_level)
 
 
 async def list_models(
@@ -105,10 +109,13 @@ async def ask_shortly(plane: Plane, connection: Connection, model: str, max_toke
     return await plane.provider_calls.ask(connection, url, method="POST", headers=(_JSON, *codec.headers), body=body)
 
 
+def _ms_since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 1)
+
+
 async def _probe(
-    plane: Plane, row: ConnectionRow, node: NodeRow | None, model: str
+    plane: Plane, row: ConnectionRow, connection: Connection, model: str
 ) -> tuple[Diagnosis, list[str] | None]:
-    connection = await usable(plane, row, node)
     reply = await _ask_list(plane, connection)
     models = models_in(reply.body) if reply is not None and reply.status == 200 else None
     if reply is not None:

@@ -33,6 +33,12 @@ async def load_tests(connection: AsyncConnection, *ids: str) -> dict[str, TestRo
     return {row.connection_id: TestRow(**row._mapping) for row in rows}
 
 
+async def load_proxied_tests(connection: AsyncConnection, limit: int) -> list[TestRow]:
+    """Those that went through a proxy, newest first."""
+    statement = sa.select(_table).where(_table.c.proxy != "").order_by(_table.c.at.desc()).limit(limit)
+    return [TestRow(**row._mapping) for row in await connection.execute(statement)]
+
+
 async def keep_test(connection: AsyncConnection, row: TestRow) -> None:
     """In place of the one before."""
     await forget_test(connection, row.connection_id)

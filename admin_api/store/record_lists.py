@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
 from admin_api.store.cursor import BadCursor
-from admin_api.store.records import RecordRow, read_row
+from admin_api.store.records import REFUSED, RecordRow, read_row
 
 SCANNED = 5_000
 
 _records = tables.request_records
-_INDEXED = ("account", "key", "model", "combo", "error", "provider")
+_INDEXED = ("account", "key", "model", "combo", "proxied", "error", "provider")
 """The one that finds the fewest is asked of its index."""
 
 
@@ -26,7 +26,7 @@ _INDEXED = ("account", "key", "model", "combo", "error", "provider")
 class Filters:
     """Empty = any. `status` is `ok`, `error` or a code; instants are unix seconds, `until` is excluded, 0 = open.
 
-    `search` looks for a text in names, models and errors.
+    `search` looks for a text in names, models and errors. `proxied`: an attempt went through a proxy.
     """
 
     status: str = ""
@@ -37,6 +37,7 @@ class Filters:
     combo: str = ""
     state: str = ""
     search: str = ""
+    proxied: bool = False
     since: float = 0.0
     until: float = 0.0
 
@@ -104,6 +105,9 @@ def _named(columns: Any, filters: Filters) -> dict[str, sa.ColumnElement[bool]]:
     found = {name: column == getattr(filters, name) for name, column in plain.items() if getattr(filters, name)}
     if "combo" in found:
         found["combo"] = sa.and_(found["combo"], columns.combo != sa.literal_column("''"))
+    if filters.proxied:
+        # Spelled as the index is, as below.
+        found["proxied"] = sa.and_(columns.noted > sa.literal_column("0"), columns.noted != REFUSED)
     if filters.status == "ok":
         found["status"] = sa.and_(columns.status < 400, columns.error == "")
     elif filters.status == "error":
@@ -153,6 +157,26 @@ def _read_cursor(cursor: str) -> tuple[float, str]:
     except ValueError:
         pass
     raise BadCursor
+
+
+async def load_refused(connection: AsyncConnection, since: float, limit: int) -> list[RecordRow]:
+    """Requests with an attempt whose credential was refused, newest first."""
+    where = (_records.c.noted >= sa.literal_column("2"), _records.c.at >= since)
+    statement = sa.select(_records).where(*where).order_by(_records.c.at.desc()).limit(limit)
+    return [read_row(row) for row in await connection.execute(statement)]
+
+
+async def load_last_success(connection: AsyncConnection, connection_id: str, since: float, scanned: int) -> float:
+    """When a connection last answered well after `since`, among its newest `scanned` requests; 0 = it did not."""
+    newest = (
+        sa.select(_records.c.at, _records.c.status, _records.c.error)
+        .where(_records.c.connection_id == connection_id, _records.c.at > since)
+        .order_by(_records.c.at.desc())
+        .limit(scanned)
+        .subquery()
+    )
+    statement = sa.select(sa.func.max(newest.c.at)).where(newest.c.status < 400, newest.c.error == "")
+    return float((await connection.execute(statement)).scalar_one() or 0.0)
 
 
 async def load_own_calls_cost(connection: AsyncConnection, key_id: str, since: float) -> int:

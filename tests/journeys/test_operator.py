@@ -384,3 +384,33 @@ def test_the_product_looks_at_its_own_database_and_stores(operated: Operated) ->
     assert shown["stateStore"]["writesLast"] is True
     assert 0 < shown["stateStore"]["usedShare"] < 0.5
     assert shown["cacheStore"]["up"] is True
+
+
+def test_the_way_through_a_proxy_and_a_refused_credential_are_seen(operated: Operated) -> None:
+    fake = operated.fake
+    operated.do("POST", "/api/provider-nodes", {"prefix": "far", "baseUrl": fake.base_url, "allowPrivate": True}, 201)
+    secret = "hunter2-of-the-proxy"
+    body = {
+        "provider": "far", "name": "far", "apiKey": "sk-operator-far-0003",
+        "proxy": f"http://me:{secret}@127.0.0.1:{fake.port}",
+    }  # fmt: skip
+    far = operated.do("POST", "/api/providers", body, 201)["connection"]["id"]
+    wait_for(lambda: operated.chat("far/ok").status_code == 200, TAKEN_UP_S)
+
+    def entries() -> list[dict[str, Any]]:
+        return list(operated.do("GET", "/api/usage/proxy-logs")["logs"])
+
+    wait_for(entries, TAKEN_UP_S)
+    assert {(one["connectionId"], one["level"], one["status"]) for one in entries()} == {(far, "connection", "success")}
+    assert entries()[0]["proxy"] == {"type": "http", "host": "127.0.0.1", "port": fake.port}
+    assert secret not in str(operated.do("GET", "/api/usage/logs"))
+
+    def state() -> str:
+        found = operated.do("GET", "/api/token-health")["connections"]
+        return str(next(one["state"] for one in found if one["connectionId"] == far))
+
+    wait_for(lambda: state() == "healthy", TAKEN_UP_S)
+    operated.chat("far/status:401")
+    wait_for(lambda: state() == "refused", TAKEN_UP_S)
+    operated.do("DELETE", f"/api/providers/{far}")
+    operated.do("DELETE", "/api/provider-nodes/far")
