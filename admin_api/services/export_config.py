@@ -84,7 +84,7 @@ async def export_config(plane: Plane) -> Exported:
             f"model {row.id}: added models are not in config files" for row in await custom_models.load_all(connection)
         ]
     document = {name: value for name, value in document.items() if value}
-    text = _applicable(plane, document, left_out)
+    text = _applicable(plane, document, variables.proxies, left_out)
     used = sorted(set(_PLACEHOLDER.findall(text)) & set(variables.names))
     head = ["OmniRoute configuration. Fill in: " + (", ".join(used) or "nothing"), *left_out_lines(left_out)]
     comments = "".join(f"# {line.encode('unicode_escape').decode()}\n" for line in head)
@@ -133,9 +133,10 @@ class _Variables:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.proxies: set[str] = set()
         self._seen: set[str] = set()
 
-    def reference(self, *words: str) -> str:
+    def reference(self, *words: str, is_proxy: bool = False) -> str:
         wanted = "_".join(re.sub(r"[^A-Z0-9]+", "_", word.upper()).strip("_") or "X" for word in words)[:80]
         name, number = wanted, 1
         while name in self._seen:
@@ -143,17 +144,19 @@ class _Variables:
             name = f"{wanted}_{number}"
         self._seen.add(name)
         self.names.append(name)
+        if is_proxy:
+            self.proxies.add(name)
         return f"${{{name}}}"
 
 
-def _applicable(plane: Plane, document: Document, left_out: list[str]) -> str:
+def _applicable(plane: Plane, document: Document, proxies: set[str], left_out: list[str]) -> str:
     """The document as YAML, without what would be refused."""
     for _ in range(_ROUNDS):
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
         # Each stands for a secret of its own, as two keys with one secret would be refused.
         names = set(_PLACEHOLDER.findall(text))
         environment = {name: f"stands-for-a-secret-{name}" for name in names}
-        environment |= {name: "http://stands-for-a-proxy.example" for name in names if name.endswith("_PROXY")}
+        environment |= dict.fromkeys(names & proxies, "http://stands-for-a-proxy.example")
         try:
             parse_config(text, environment, plane.specs)
         except ConfigFileError as error:
@@ -205,7 +208,7 @@ def _connection(row: ConnectionRow, variables: _Variables) -> Document:
     if row.api_key:
         secrets["api_key"] = variables.reference(*words, "API_KEY")
     if row.proxy:
-        secrets["proxy"] = variables.reference(*words, "PROXY")
+        secrets["proxy"] = variables.reference(*words, "PROXY", is_proxy=True)
     return {**_said(document, kept=("priority",)), **secrets}
 
 

