@@ -29,7 +29,7 @@ from gateway.cache.policy import shares_equal, tenant_of
 from gateway.cache.replay import replayed
 from gateway.cache.share import Share, fingerprint_of, name_of_key, name_of_signature
 from gateway.dialects.codec import IN_BODY, Arrival, Head
-from gateway.dialects.estimate import estimated_tokens
+from gateway.dialects.estimate import estimated_tokens, plain_tokens
 from gateway.dialects.headers import asks_why, session_of
 from gateway.dialects.registry import CALLERS
 from gateway.domain.caller import Caller
@@ -224,9 +224,12 @@ def _reservation(
     """The most tokens and nano-dollars that the request may use, for keys with a limit on them; else nothing."""
     if not caller.tpm and not caller.budget_nano_usd:
         return 0, 0
+    max_output: int | None = exchange.head.max_output
+    input_tokens = None if max_output == -1 else plain_tokens(exchange.body)
     try:
-        request = exchange.request()
-        input_tokens, max_output = estimated_tokens(request), request.max_tokens
+        if input_tokens is None:
+            request = exchange.request()
+            input_tokens, max_output = estimated_tokens(request), request.max_tokens
     except GatewayError:  # the provider may know what we do not; what it cannot read it refuses itself
         input_tokens, max_output = note.usage.input, None
     targets = [

@@ -57,7 +57,8 @@ IN_BODY = Arrival()
 class Head(msgspec.Struct, frozen=True):
     """What routing and relay need of a request. `wants_usage`: the caller asked for the usage chunk itself (Chat Completions).
 
-    `is_cold`: it wrote `temperature: 0`, so its answer may be one that was given before.
+    `is_cold`: it wrote `temperature: 0`, so its answer may be one that was given before. `max_output`: the tokens it lets an
+    answer have, 0 = it says nothing, -1 = only the whole request tells.
     """
 
     model: str
@@ -66,6 +67,7 @@ class Head(msgspec.Struct, frozen=True):
     has_stream_options: bool = False
     is_reasoning: bool = False
     is_cold: bool = False
+    max_output: int = -1
 
 
 class Reading(msgspec.Struct, frozen=True):

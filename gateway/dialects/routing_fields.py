@@ -21,6 +21,7 @@ class ChatFields(msgspec.Struct, frozen=True):
     model: Any = None
     stream: Any = None
     temperature: Any = None
+    max_tokens: Any = None
     messages: msgspec.Raw = msgspec.Raw()
 
 
@@ -53,6 +54,13 @@ def read_chat_fields(body: bytes, decode: Callable[[bytes], Routing], missing: s
     if fields.stream is not None and not isinstance(fields.stream, bool):
         raise wrong_stream()
     return fields
+
+
+def most_tokens(value: object) -> int:
+    """A limit on the answer as a head has it: nothing said, or what only the reader of the whole request judges."""
+    if value is None:
+        return 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else -1
 
 
 def is_zero(value: object) -> bool:

@@ -10,7 +10,7 @@ from gateway.dialects.anthropic_messages.tools import decode_choice, decode_tool
 from gateway.dialects.anthropic_messages.wire import CacheControl, cache_ttl
 from gateway.dialects.codec import Arrival, Head
 from gateway.dialects.envelope import Envelopes
-from gateway.dialects.routing_fields import ChatFields, decoded, is_zero, read_chat_fields
+from gateway.dialects.routing_fields import ChatFields, decoded, is_zero, most_tokens, read_chat_fields
 from gateway.dialects.splice import drop_members, replace_model
 from gateway.dialects.turns import check_calls
 from gateway.domain.chat import CacheTtl, ChatRequest, Effort, OutputFormat, Reasoning, Turn
@@ -80,6 +80,7 @@ def read_head(body: bytes, arrival: Arrival) -> Head:  # noqa: ARG001 - the sign
         is_stream=fields.stream is True,
         is_reasoning=isinstance(thinking, dict) and thinking.get("type") in _THINKS,
         is_cold=fields.temperature is not None and is_zero(fields.temperature),
+        max_output=most_tokens(fields.max_tokens),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.codec import Arrival, Head
-from gateway.dialects.routing_fields import ChatFields, is_zero, read_chat_fields
+from gateway.dialects.routing_fields import ChatFields, is_zero, most_tokens, read_chat_fields
 from gateway.dialects.splice import append_member, drop_members, replace_member, replace_model
 
 
@@ -16,6 +16,7 @@ class _StreamOptions(msgspec.Struct, frozen=True):
 class _Body(ChatFields, frozen=True):
     stream_options: Any = msgspec.UNSET
     reasoning_effort: Any = None
+    max_completion_tokens: Any = None
 
 
 ChatHead = Head
@@ -35,6 +36,9 @@ def read_head(body: bytes, _arrival: Arrival | None = None) -> Head:
         has_stream_options=options is not msgspec.UNSET,
         is_reasoning=fields.reasoning_effort not in (None, "none", "minimal"),
         is_cold=fields.temperature is not None and is_zero(fields.temperature),
+        max_output=most_tokens(
+            fields.max_tokens if fields.max_completion_tokens is None else fields.max_completion_tokens
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from gateway.dialects.fields import (
 )
 from gateway.dialects.openai_responses.input_items import read_input
 from gateway.dialects.openai_responses.tools import read_tool_choice, read_tools
-from gateway.dialects.routing_fields import checked_model, decoded, is_zero, unreadable, wrong_stream
+from gateway.dialects.routing_fields import checked_model, decoded, is_zero, most_tokens, unreadable, wrong_stream
 from gateway.dialects.splice import drop_members, replace_model
 from gateway.domain.chat import ChatRequest, OutputFormat, Part, Reasoning, Text, Tool, ToolCall, Turn
 from gateway.domain.errors import BadRequest
@@ -56,6 +56,7 @@ class _Body(msgspec.Struct, frozen=True):
     input: msgspec.Raw = msgspec.Raw()
     reasoning: Any = None
     temperature: Any = None
+    max_output_tokens: Any = None
 
 
 _decode_head = msgspec.json.Decoder(_Body).decode
@@ -80,7 +81,13 @@ def read_head(body: bytes, arrival: Arrival) -> Head:
     reasoning = fields.reasoning
     is_reasoning = isinstance(reasoning, dict) and bool(reasoning) and reasoning.get("effort") not in _SILENT_EFFORTS
     is_cold = fields.temperature is not None and is_zero(fields.temperature)
-    return Head(model=model, is_stream=fields.stream is True, is_reasoning=is_reasoning, is_cold=is_cold)
+    return Head(
+        model=model,
+        is_stream=fields.stream is True,
+        is_reasoning=is_reasoning,
+        is_cold=is_cold,
+        max_output=most_tokens(fields.max_output_tokens),
+    )
 
 
 def pass_on(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gateway.dialects.anthropic_messages import codec as anthropic_messages
 from gateway.dialects.codec import Arrival
 from gateway.dialects.envelope import Envelopes
-from gateway.dialects.estimate import estimated_tokens, text_tokens
+from gateway.dialects.estimate import estimated_tokens, plain_tokens, text_tokens
 from gateway.dialects.gemini import codec as gemini
 from gateway.dialects.openai_chat import codec as openai_chat
 from gateway.dialects.openai_responses import codec as openai_responses
@@ -125,6 +125,41 @@ def test_a_picture_counts_by_its_size_within_bounds() -> None:
     assert tokens(Image(url="https://a/b"), dialect="anthropic_messages") - none == 1600
     assert tokens(Image(data="rubbish"), dialect="anthropic_messages") - none == 1600
     assert tokens(Image(url="https://a/b", detail="low")) - tokens() == 85
+
+
+PROSE = "Tell me in a few words, please: what is it that 12 of the 30 (or so) have in common?\n"
+
+
+def as_chat(**fields: Any) -> bytes:
+    return json.dumps({"model": "m", **fields}).encode()
+
+
+@pytest.mark.parametrize("times", [1, 5, 50, 500])
+def test_plain_text_is_counted_by_its_bytes_and_never_much_above_its_estimate(times: int) -> None:
+    turns = [{"role": role, "content": PROSE * times} for role in ("system", "user", "assistant", "user")]
+    body = as_chat(messages=turns)
+    whole = estimated_tokens(openai_chat.CALLER.decode_request(body, Arrival(), Envelopes(b"key")))
+    plain = plain_tokens(body)
+    assert plain is not None
+    assert whole <= plain <= 1.15 * whole + 60
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}]},
+        {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f"}}]},
+        {"messages": [{"role": "user", "content": "x"}], "tools": [{"name": "f", "input_schema": {"type": "object"}}]},
+        {"messages": [{"role": "user", "content": "\u4f60\u597d"}]},
+    ],
+    ids=["picture", "tool", "tool without a type", "escaped"],
+)
+def test_what_may_be_more_than_text_is_not_counted_by_its_bytes(fields: dict[str, Any]) -> None:
+    assert plain_tokens(as_chat(**fields)) is None
+
+
+def test_text_of_other_scripts_is_not_counted_by_its_bytes() -> None:
+    assert plain_tokens('{"model":"m","messages":[{"role":"user","content":"\u4f60\u597d"}]}'.encode()) is None
 
 
 def test_a_request_has_a_token_at_least() -> None:
