@@ -174,7 +174,15 @@ class App:
             redis, settings.api_key_secret.encode(), settings.lastgood_dir, stores_bodies=settings.enable_request_logs
         )
         self._keyring.restore()
-        self._holds = Holds(redis, self._keyring, self._spool, worker, metrics, loop.time)
+        self._holds = Holds(
+            redis,
+            self._keyring,
+            self._spool,
+            worker,
+            metrics,
+            loop.time,
+            max_stream_entries=settings.max_waiting_records,
+        )
         self._runtimes = RuntimeHolder()
         self._load = Load(0, 0.0)
         self._rests = Rests(redis, worker, time.monotonic, self._resilience, profiles=self._profiles)
@@ -229,7 +237,9 @@ class App:
         start("hear_flights", self._flights.run)
         start("store_bodies", self._bodies.run)
         start("save_keys", lambda: save_keys(self._keyring))
-        start("replay_spool", lambda: replay_spool(redis, self._spool, settings.spool_dir))
+        start(
+            "replay_spool", lambda: replay_spool(redis, self._spool, settings.spool_dir, settings.max_waiting_records)
+        )
         start("follow_drain", lambda: follow_drain(notice, self._begin_drain, self._open_exchanges))
         start("watch_parent", lambda: watch_parent(self._open_exchanges))
 

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_api.auth.access import is_in_scope, is_public, may
 from admin_api.auth.actor import NOBODY, Actor
-from admin_api.auth.sessions import COOKIE, SEEN_EVERY_S, csrf_token, get_session, get_token
+from admin_api.auth.sessions import COOKIE, SEEN_EVERY_S, actor_of_the_environment, csrf_token, get_session, get_token
 from admin_api.http.browser_safety import (
     API_HEADERS,
     SAFE_METHODS,
@@ -127,13 +127,16 @@ class Guard:
         return actor, session_token
 
     async def _token_actor(self, bearer: str) -> Actor | None:
+        actor = actor_of_the_environment(bearer, self._rules.admin_token)
+        if actor is not None:
+            return actor
         now = self._now()
         async with self._database.read() as connection:
-            found = await get_token(connection, bearer, self._rules.admin_token, now)
+            found = await get_token(connection, bearer, now)
         if found is None:
             return None
         actor, row = found
-        if row is not None and row.last_used_at < now - SEEN_EVERY_S:
+        if row.last_used_at < now - SEEN_EVERY_S:
             async with self._database.write() as connection:
                 await admin_tokens.replace(connection, msgspec.structs.replace(row, last_used_at=now))
         return actor

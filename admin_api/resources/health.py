@@ -11,13 +11,14 @@ from litestar import delete, get
 from litestar.di import NamedDependency
 from redis.exceptions import RedisError
 
-from admin_api.http.errors import ApiError
+from admin_api.http.errors import ApiError, database_problem
 from admin_api.services.keep_settings import load_settings
 from admin_api.services.plane import Plane
 from admin_api.services.rate_limits import rate_limits
 from admin_api.services.reset_rests import reset_states
 from admin_api.services.spool_size import spool_bytes
 from admin_api.store.database import get_revision
+from admin_api.store.faults import FAILURES
 from admin_api.store.records import count_rejected
 from gateway import __version__
 from gateway.state import keys as redis_keys
@@ -26,22 +27,27 @@ from gateway.state.rest_table import RestState
 from gateway.state.rests_admin import breaker_bodies, cooldown_bodies, read_rests
 
 _REDIS_LIMIT_S = 1.0
+_SQL_LIMIT_S = 5.0
 _MAX_WORKERS = 1000
 _COUNTED = ("startsLastMinute", "open", "learnedGapMs", "adaptiveLimit")
 
 
 @get("/api/monitoring/health")
 async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """`status` is `healthy`, or `degraded` when Redis is away, the config file is broken or a job fails."""
-    async with plane.database.read() as connection:
-        revision, rejected = await get_revision(connection), await count_rejected(connection)
-        settings = await load_settings(connection)
-    redis, cache = await asyncio.gather(_redis_view(plane), read_store(plane.settings.redis_cache_url))
+    """`status` is `healthy`, or `degraded` when SQL or Redis is away, the config file is broken or a job fails.
+
+    While SQL is away only `OMNIROUTE_ADMIN_TOKEN` comes so far; what SQL would say is null then.
+    """
+    sql, redis, cache = await asyncio.gather(
+        _sql_view(plane), _redis_view(plane), read_store(plane.settings.redis_cache_url)
+    )
+    settings = sql["settings"]
     states = await _rests(plane) if redis["up"] else []
     publisher, file = plane.publisher, plane.config_file
     jobs = {name: asdict(status) for name, status in plane.jobs.items()}
     is_well = (
         redis["up"]
+        and sql["up"]
         and not file.error
         and not plane.unreadable_secrets
         and not publisher.problem
@@ -58,7 +64,8 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
             "pid": os.getpid(),
             "platform": platform.system().lower(),
         },
-        "revision": revision,
+        "database": {"up": sql["up"], "error": sql["error"]},
+        "revision": sql["revision"],
         "publishedRevision": publisher.published_revision,
         "publishProblem": publisher.problem,
         # `local`: workers go on by themselves, each with its share of limits; records wait on disk.
@@ -68,7 +75,7 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
         "config": {"file": file.file, "appliedAt": file.applied_at or None, "error": file.error},
         "unreadableSecrets": plane.unreadable_secrets,
         "workers": redis["workers"],
-        "ledger": {**redis["ledger"], "rejected": rejected},
+        "ledger": {**redis["ledger"], "rejected": sql["rejected"]},
         "spoolBytes": await asyncio.to_thread(spool_bytes, plane.settings.spool_dir),
         "jobs": jobs,
         "providerHealth": {
@@ -76,7 +83,7 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
             for body in breaker_bodies(states)
         },
         "lockouts": cooldown_bodies(states),
-        "rateLimitStatus": await _limits(plane) if redis["up"] else [],
+        "rateLimitStatus": await _limits(plane) if redis["up"] and sql["up"] else [],
     }
 
 
@@ -84,6 +91,22 @@ async def health(plane: NamedDependency[Plane]) -> dict[str, Any]:
 async def reset_health(plane: NamedDependency[Plane]) -> dict[str, Any]:
     """Let nothing rest any longer. The seed has this without a role; here it needs one."""
     return {"success": True, "reset": await reset_states(plane)}
+
+
+async def _sql_view(plane: Plane) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_SQL_LIMIT_S), plane.database.read() as connection:
+            return {
+                "up": True,
+                "error": "",
+                "revision": await get_revision(connection),
+                "rejected": await count_rejected(connection),
+                "settings": await load_settings(connection),
+            }
+    except (*FAILURES, TimeoutError) as error:
+        problem = database_problem(error)
+        told = problem.message if problem else f"the database says nothing: {type(error).__name__}"
+        return {"up": False, "error": told, "revision": None, "rejected": None, "settings": {}}
 
 
 async def _rests(plane: Plane) -> list[RestState]:

@@ -48,6 +48,8 @@ class Settings:
     redis_cache_url: str = ""
     redis_budget_s: float = 0.05
     """A trip of the request path to Redis that takes longer is given up."""
+    max_waiting_records: int = 100_000
+    """Records that Redis holds until SQL has them; a stream with more sends them to disk."""
     database_url: str = ""
     config_file: Path | None = None
     initial_password: str = ""
@@ -141,6 +143,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         redis_url=values.get("REDIS_URL", ""),
         redis_cache_url=values.get("REDIS_CACHE_URL", ""),
         redis_budget_s=_integer(values, "OMNIROUTE_REDIS_BUDGET_MS", 50, low=1, high=60_000) / 1000,
+        max_waiting_records=_integer(values, "OMNIROUTE_MAX_WAITING_RECORDS", 100_000, low=100, high=100_000_000),
         database_url=values.get("DATABASE_URL", ""),
         config_file=Path(values["OMNIROUTE_CONFIG"]).expanduser().absolute()
         if values.get("OMNIROUTE_CONFIG")

@@ -29,7 +29,7 @@ from gateway.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 
-MAX_STREAM_ENTRIES = 1_000_000
+MAX_STREAM_ENTRIES = 100_000
 RECENT_S, MAX_RECENT = 10.0, 50_000
 """A server that loses its last second (AOF everysec) gets the last ten again; the ledger keeps one row an id."""
 

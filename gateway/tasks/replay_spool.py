@@ -1,8 +1,12 @@
-"""Bring spooled records into the stream when Redis is back: our own, and those of workers that are gone."""
+"""Bring spooled records into the stream when Redis is back and the stream has room: our own, and those of workers that are gone.
+
+Room is what the ledger has made of it: while SQL is away the stream stays as full as it may be, and the rest stays on disk.
+"""
 
 import asyncio
 from pathlib import Path
 
+import hiredis
 import msgspec
 import structlog
 
@@ -17,24 +21,38 @@ EVERY_S = 1.0
 BATCH = 200
 
 
-async def replay_spool(redis: RespClient, spool: Spool, folder: Path) -> None:
-    """Every second while Redis is up. A file is deleted only when all its lines are in the stream."""
+async def replay_spool(redis: RespClient, spool: Spool, folder: Path, max_waiting: int) -> None:
+    """Look every second. A file is deleted only when all its lines are in the stream, which they fill to half of `max_waiting`."""
     while True:
         await asyncio.sleep(EVERY_S)
         if not redis.is_up or not folder.exists():  # noqa: ASYNC240  (a stat, once a second)
             continue
-        spool.release()
-        for path, lines in adoptable(folder):
-            try:
-                await _send(redis, lines)
-            except StateAway:
-                break
-            path.unlink(missing_ok=True)
-            _log.info("spool_replayed", records=len(lines))
+        try:
+            if not await _has_room(redis, max_waiting):
+                continue
+            spool.release()
+            for path, lines in adoptable(folder):
+                await _send(redis, lines, max_waiting)
+                path.unlink(missing_ok=True)
+                _log.info("spool_replayed", records=len(lines))
+        except StateAway:
+            continue
 
 
-async def _send(redis: RespClient, lines: list[bytes]) -> None:
+async def _has_room(redis: RespClient, max_waiting: int) -> bool:
+    """The other half is left to requests that are settled meanwhile."""
+    try:
+        waiting = await redis.call("XLEN", keys.RECORDS, budget_s=1.0)
+    except hiredis.ReplyError as error:
+        raise StateAway("the stream is none") from error
+    return isinstance(waiting, int) and waiting + BATCH <= max(max_waiting // 2, BATCH)
+
+
+async def _send(redis: RespClient, lines: list[bytes], max_waiting: int) -> None:
     for start in range(0, len(lines), BATCH):
+        # The ledger makes room; there is no event of that.
+        while not await _has_room(redis, max_waiting):  # noqa: ASYNC110
+            await asyncio.sleep(EVERY_S)
         trips: list[asyncio.Future[object]] = []
         for line in lines[start : start + BATCH]:
             trips.append(redis.send("XADD", keys.RECORDS, "*", "r", line))

@@ -38,7 +38,7 @@ async def test_records_are_replayed_when_the_server_is_back(server: RealValkey, 
     server.kill()
     redis, spool = RespClient(server.url), Spool(tmp_path, "w")
     redis.start()
-    replaying = asyncio.ensure_future(replay_spool(redis, spool, tmp_path))
+    replaying = asyncio.ensure_future(replay_spool(redis, spool, tmp_path, 1000))
     ours, theirs = [f"own{i}" for i in range(20)], [f"dead{i}" for i in range(5)]
     for name in ours:
         spool.append(record(name))
@@ -69,11 +69,40 @@ async def test_a_file_stays_while_the_stream_takes_nothing(server: RealValkey, t
     with server.client() as sync:
         sync.set(keys.RECORDS, "not a stream")
         spool.append(record("r1"))
-        replaying = asyncio.ensure_future(replay_spool(redis, spool, tmp_path))
+        replaying = asyncio.ensure_future(replay_spool(redis, spool, tmp_path, 1000))
         await asyncio.sleep(0.3)
         assert len(list(tmp_path.iterdir())) == 1
         sync.delete(keys.RECORDS)
         await until(lambda: sync.exists(keys.RECORDS) == 1 and not list(tmp_path.iterdir()))
+    replaying.cancel()
+    await asyncio.gather(replaying, return_exceptions=True)
+    await redis.close()
+
+
+async def test_while_the_stream_is_full_records_stay_on_disk_and_follow_as_it_empties(
+    server: RealValkey, tmp_path: Path
+) -> None:
+    most, count = 40, 60
+    redis, spool = RespClient(server.url), Spool(tmp_path, "w")
+    redis.start()
+    with server.client() as sync:
+        for number in range(most):
+            sync.xadd(keys.RECORDS, {"r": record(f"before{number}")})
+        for number in range(count):
+            spool.append(record(f"own{number}"))
+        replaying = asyncio.ensure_future(replay_spool(redis, spool, tmp_path, most))
+        await until(lambda: redis.is_up)
+        await asyncio.sleep(0.3)
+        assert sync.xlen(keys.RECORDS) == most, "not one more"
+        taken = []
+        while len(taken) < most + count:
+            assert sync.xlen(keys.RECORDS) <= most
+            for entry, fields in sync.xrange(keys.RECORDS, count=5):
+                taken.append(decode_record(fields[b"r"]).id)
+                sync.xdel(keys.RECORDS, entry)
+            await asyncio.sleep(0.01)
+        assert taken[most:] == [f"own{number}" for number in range(count)]
+        await until(lambda: not list(tmp_path.iterdir()))
     replaying.cancel()
     await asyncio.gather(replaying, return_exceptions=True)
     await redis.close()
