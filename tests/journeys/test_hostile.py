@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.product import wait_for
-from tests.support.real_gateway import KEY, MESSAGES, RealGateway, read_answer, running_gateway
+from tests.support.real_gateway import KEY, MESSAGES, NARROW_KEY, RealGateway, read_answer, running_gateway
 
 pytestmark = pytest.mark.process
 
@@ -85,6 +85,27 @@ def test_keys_that_begin_alike_are_different_keys(gateway: RealGateway) -> None:
     alike = [key[:20], key[:-1], key + "x", key[:20] + "x" * (len(key) - 20), key.upper(), key[:20] + key]
     assert [gateway.chat(key=one).status_code for one in alike * 2] == [401] * 12
     assert gateway.chat(key=key).status_code == 200
+
+
+LOOK_ALIKES = (
+    "l\u043ecal/m1", "\u217cocal/m1", "local\uff0fm1", "local\u2044m1", "local\u2215m1", "LOCAL/m1", "local/\u200bm1", "local/\uff4d1",
+    "local/\u043c1", " local/m1", "local/ m1", "local\\m1", "local%2Fm1", "/local/m1", "//local/m1", "./local/m1", "local/../m1",
+    "local/ok/../m1", "local", "local/", "/", "*", "local*", "?ocal/m1", "\u202elacol/m1", "local/m1\u0000", "local/m1\n", "\ufefflocal/m1",
+)  # fmt: skip
+"""`narrow` may use `local/m*`: none of these is one of those, but for what ends in a character that nobody sees."""
+OF_ITS_OWN = {"local/m1\u0000", "local/m1\n"}
+
+
+def test_names_that_look_like_others_open_nothing(gateway: RealGateway) -> None:
+    """Names are compared as they are: nothing is folded, unescaped or taken for a path."""
+    mark = gateway.mark
+    statuses = {name: gateway.chat(name, key=NARROW_KEY).status_code for name in LOOK_ALIKES}
+    odd = {
+        name: status for name, status in statuses.items() if name not in OF_ITS_OWN and status not in (400, 403, 404)
+    }
+    assert not odd
+    asked = {json.loads(one.body)["model"] for one in gateway.seen(mark)}
+    assert asked <= {name.removeprefix("local/") for name in OF_ITS_OWN}, "no such name is another one at the provider"
 
 
 @pytest.mark.parametrize("model", ["local/ok", "local/slow-first:0.2"])

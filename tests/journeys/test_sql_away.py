@@ -1,4 +1,4 @@
-"""R13: SQL is away for an hour. No call fails, no usage is lost, what waits is bounded, and afterwards every row is there once.
+"""SQL is away for an hour. No call fails, no usage is lost, what waits is bounded, and afterwards every row is there once.
 
 An hour at full load is more records than Redis may hold; here the bound is 150 and some seconds bring as many. SQL is away in
 each way it can be: it refuses, it says nothing, and the admin process is killed and started meanwhile.
@@ -51,7 +51,7 @@ class Setting:
         async with httpx.AsyncClient(base_url=self.product.url, headers=headers, timeout=60) as client:
 
             async def one(number: int) -> None:
-                name, chunks = f"r13-{number:05d}", number % 20 + 1
+                name, chunks = f"hour-{number:05d}", number % 20 + 1
                 said = json.dumps({"id": name, "chunks": chunks})
                 body = {"model": "local/m1", "messages": MESSAGES, "user": said, "stream": number % 2 == 0}
                 if body["stream"]:
@@ -88,7 +88,7 @@ class Setting:
     async def rows(self) -> list[dict[str, Any]]:
         connection = await asyncpg.connect(self.database_url)
         try:
-            found = await connection.fetch("SELECT * FROM request_records WHERE request_id LIKE 'r13-%'")
+            found = await connection.fetch("SELECT * FROM request_records WHERE request_id LIKE 'hour-%'")
             return [dict(row) for row in found]
         finally:
             await connection.close()
@@ -124,7 +124,7 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
         yield Setting(product, sql, database_url)
 
 
-async def test_r13_an_hour_without_sql_costs_no_call_and_no_row(setting: Setting) -> None:
+async def test_an_hour_without_sql_costs_no_call_and_no_row(setting: Setting) -> None:
     await setting.ask(20)
     await asyncio.to_thread(wait_for, lambda: setting.waiting() == 0, BACK_WITHIN_S)
 

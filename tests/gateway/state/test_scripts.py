@@ -87,3 +87,25 @@ async def test_two_clients_settle_up_to_the_bound_and_not_beyond(pair: Any, sync
 def test_scripts_are_named_by_their_digest() -> None:
     assert len(TAKE.sha) == 40
     assert TAKE.sha != SETTLE.sha
+
+
+HOSTILE = (
+    "", "\0", "a\0b", "\r\n*1\r\n$8\r\nFLUSHALL\r\n", "$-1\r\n", "{a}{b}", "}:{", "%s%n", "' or 1=1 --", "\ud7ff\u2028", "x" * 70_000,
+    "nan", "-0", "1e309", "9" * 400, "[[[", '{"e":',
+)  # fmt: skip
+
+
+async def test_whatever_stands_in_an_argument_is_data(pair: Any, sync: Redis) -> None:
+    """Ids and records hold what callers and operators write: none of it is a command, a pattern or another key."""
+    client, _ = pair
+    sync.set("bystander", "untouched")
+    for text in HOSTILE:
+        sync.hset("key", mapping={"v": 3, "e": text})
+        assert await client.run(TAKE, KEYS, (3, text, f"note {text}")) == [1]
+        assert sync.hgetall("inflight") == {text.encode(): f"note {text}".encode()}
+        assert await client.run(TAKE, KEYS, (4, text, "note")) == [2, text.encode()]
+        assert await client.run(SETTLE, ("records", "inflight"), (text, f"record {text}", 1000)) == 1
+        assert sync.hlen("inflight") == 0
+    assert [fields[b"r"].decode() for _, fields in sync.xrange("records")] == [f"record {text}" for text in HOSTILE]
+    assert sync.get("bystander") == b"untouched"
+    assert sync.dbsize() == 3
