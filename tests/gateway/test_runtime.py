@@ -105,7 +105,7 @@ async def test_compiling_many_connections_gives_the_loop_its_turn() -> None:
     await compiled(*entries, nodes=(Node("n", "n", "openai_chat", "http://x.test"),))
     running = False
     await ticking
-    assert longest < 0.05
+    assert longest < 0.5, "all of it takes seconds"
 
 
 def test_without_a_configuration_nothing_is_served() -> None:

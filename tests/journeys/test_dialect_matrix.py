@@ -137,7 +137,7 @@ class TestOtherWaysToAsk:
             "generation_config": {"max_output_tokens": 77},
         }
         path = f"/v1beta/{PREFIX[provider]}/text:generateContent?key={KEY}"
-        answer = httpx.post(gateway.url + path, json=body, timeout=10)
+        answer = httpx.post(gateway.url + path, json=body, timeout=60)
         assert answer.json()["candidates"][0]["content"]["parts"][0]["text"] == TEXT
         asked = gateway.seen()[-1].asked
         assert asked is not None

@@ -124,7 +124,7 @@ def serves(product: Product) -> bool:
     body = {"model": "plain/m1", "messages": MESSAGES}
     headers = {"authorization": f"Bearer {secret('free')}"}
     with suppress(httpx.HTTPError):
-        return httpx.post(f"{product.url}/v1/chat/completions", json=body, headers=headers, timeout=5).is_success
+        return httpx.post(f"{product.url}/v1/chat/completions", json=body, headers=headers, timeout=60).is_success
     return False
 
 

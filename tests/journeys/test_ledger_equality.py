@@ -141,7 +141,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
 def ledger(gateway: RealGateway) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
     """Rows of the load and the sums of all hours, as of the same instant."""
     with closing(
-        sqlite3.connect(f"file:{gateway.product.data_dir / 'omniroute.db'}?mode=ro", uri=True, timeout=10)
+        sqlite3.connect(f"file:{gateway.product.data_dir / 'omniroute.db'}?mode=ro", uri=True, timeout=60)
     ) as db:
         db.row_factory = sqlite3.Row
         db.execute("BEGIN")

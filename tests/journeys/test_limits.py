@@ -41,7 +41,7 @@ def models(gateway: RealGateway, key: str) -> httpx.Response:
 
 def ask(gateway: RealGateway, key: str, request_id: str) -> httpx.Response:
     """On a connection of its own, so that both workers get their share."""
-    with httpx.Client(base_url=gateway.url, timeout=15) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         return client.post(
             "/v1/chat/completions",
             json={"model": "local/ok", "messages": MESSAGES},
@@ -57,7 +57,7 @@ class Streams:
         self.clients: list[httpx.Client] = []
 
     def open(self, key: str) -> httpx.Response:
-        client = httpx.Client(base_url=self._gateway.url, timeout=15)
+        client = httpx.Client(base_url=self._gateway.url, timeout=60)
         self.clients.append(client)
         body = {"model": "local/m1", "messages": MESSAGES, "stream": True, "user": SLOW}
         asked = client.build_request(

@@ -45,7 +45,7 @@ def chat(product, key=KEY_OF_CI, model="local/ok"):
         f"{product.url}/v1/chat/completions",
         json={**BODY, "model": model},
         headers={"authorization": f"Bearer {key}"},
-        timeout=15,
+        timeout=60,
     )
 
 
@@ -135,7 +135,7 @@ _RESTORE = """
 import sys, httpx
 url, token, backup = sys.argv[1:]
 try:
-    httpx.post(url + "/api/db-backups", json={"backupId": backup}, headers={"authorization": "Bearer " + token}, timeout=20)
+    httpx.post(url + "/api/db-backups", json={"backupId": backup}, headers={"authorization": "Bearer " + token}, timeout=60)
 except httpx.HTTPError:
     pass
 """

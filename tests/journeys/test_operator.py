@@ -28,8 +28,8 @@ class Operated:
 
     def __init__(self, product: Product, fake: FakeProvider) -> None:
         self.fake = fake
-        self.admin = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=20)
-        self.caller = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {KEY}"}, timeout=20)
+        self.admin = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=60)
+        self.caller = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {KEY}"}, timeout=60)
 
     def do(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
         answer = self.admin.request(method, path, json=body)

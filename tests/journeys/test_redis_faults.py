@@ -75,7 +75,7 @@ def ask(gateway: RealGateway, key: str) -> httpx.Response:
     """On a connection of its own: any worker may get it."""
     body = {"model": "local/ok", "messages": MESSAGES}
     return httpx.post(
-        f"{gateway.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=15
+        f"{gateway.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=60
     )
 
 

@@ -49,7 +49,7 @@ class Cluster:
         return [admin for admin in self.admins if jobs_of(admin).get(job, {}).get("is_mine")]
 
     async def caller(self, number: int) -> None:
-        async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=20) as client:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=60) as client:
             count = 0
             while not self.must_stop:
                 count += 1
@@ -76,7 +76,7 @@ class Cluster:
 
 def jobs_of(admin: Product) -> dict[str, dict[str, Any]]:
     with suppress(httpx.HTTPError, KeyError, ValueError):
-        answer = httpx.get(f"{admin.url}/api/monitoring/health", headers=AS_ADMIN, timeout=5)
+        answer = httpx.get(f"{admin.url}/api/monitoring/health", headers=AS_ADMIN, timeout=60)
         found: dict[str, dict[str, Any]] = answer.json()["jobs"]
         return found
     return {}
@@ -118,7 +118,7 @@ def serves(gateway: Product) -> bool:
     with suppress(httpx.HTTPError):
         body = {"model": "local/m1", "messages": MESSAGES}
         headers = {"authorization": f"Bearer {KEY}"}
-        return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=5).is_success
+        return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=60).is_success
     return False
 
 
@@ -154,7 +154,7 @@ async def test_the_database_crashes_and_comes_back_while_requests_go_on(cluster:
         await asyncio.to_thread(cluster.postgres.kill)
         before = len(cluster.finished)
         assert (
-            await asyncio.to_thread(httpx.get, f"{cluster.admins[0].url}/api/combos", headers=AS_ADMIN, timeout=20)
+            await asyncio.to_thread(httpx.get, f"{cluster.admins[0].url}/api/combos", headers=AS_ADMIN, timeout=60)
         ).status_code == 503
         await asyncio.sleep(2)
         assert len(cluster.finished) > before, "no request needs SQL"

@@ -50,7 +50,7 @@ def change(gateway: RealGateway, **body: Any) -> None:
 
 def ask(gateway: RealGateway, model: str, **fields: Any) -> httpx.Response:
     """On a connection of its own, so that both workers get their share."""
-    with httpx.Client(base_url=gateway.url, timeout=20) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         return client.post(
             "/v1/chat/completions",
             json={"model": model, "messages": MESSAGES, **fields},
@@ -129,7 +129,7 @@ def test_failures_that_are_too_small_a_share_do_not_count(gateway: RealGateway) 
         rules = {"failures": 2, "open_s": 60, "open_max_s": 60, "window_s": 60, "failure_share": share}
         change(gateway, rules={"pair": rules})
         model = f"pair/share-{share}"
-        with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {KEY}"}, timeout=20) as one_worker:
+        with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as one_worker:
             for behaviour in ("status:500", "ok", "ok", "ok", "ok", "status:500"):
                 gateway.fake.plan(behaviour, key=FIRST_KEY)
                 one_worker.post("/v1/chat/completions", json={"model": model, "messages": MESSAGES})

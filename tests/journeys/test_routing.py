@@ -44,7 +44,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
 
 def ask(gateway: RealGateway, model: str, **fields: object) -> httpx.Response:
     """On a connection of its own, so that both workers get their share."""
-    with httpx.Client(base_url=gateway.url, timeout=20) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         return client.post(
             "/v1/chat/completions",
             json={"model": model, "messages": MESSAGES, **fields},

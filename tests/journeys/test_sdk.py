@@ -24,7 +24,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
 
 @pytest.fixture(scope="module")
 def sdk(gateway: RealGateway) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0, timeout=10) as client:
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -162,7 +162,7 @@ def test_a_stream_that_is_closed_half_way_lets_the_provider_go(gateway, sdk):
 
 
 async def test_many_streams_of_the_async_client_run_side_by_side(gateway):
-    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0, timeout=20) as client:
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
 
         async def one() -> str:
             stream = await client.chat.completions.create(

@@ -157,7 +157,7 @@ def test_planted_secrets_stand_in_no_reply_log_metric_export_backup_or_page(gate
     key = make_key(gateway)
     rotated = gateway.admin.post(f"/api/keys/{key['id']}/rotate", json={"overlapS": 60}).json()["key"]
     logged_in = httpx.post(
-        f"{gateway.url}/api/auth/login", json={"username": "canary", "password": password}, timeout=10
+        f"{gateway.url}/api/auth/login", json={"username": "canary", "password": password}, timeout=60
     )
     assert logged_in.status_code == 200
     secrets = [*CANARIES, token, key["key"], rotated, logged_in.cookies["auth_token"], ADMIN_TOKEN]
@@ -187,7 +187,7 @@ def test_planted_secrets_stand_in_no_reply_log_metric_export_backup_or_page(gate
             named = re.sub(r"\{[^}]*\}", made_id, path)
             said.append(gateway.admin.get(named).text)
     said.append(gateway.client.get("/dashboard/").text)
-    said.append(httpx.get(f"http://127.0.0.1:{gateway.product.metrics_port}/metrics", timeout=10).text)
+    said.append(httpx.get(f"http://127.0.0.1:{gateway.product.metrics_port}/metrics", timeout=60).text)
     backup = gateway.admin.put("/api/db-backups")
     assert backup.status_code == 201, backup.text
     database = gateway.admin.get("/api/db-backups/export")

@@ -67,7 +67,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
 
 def ask(gateway: RealGateway, model: str, **fields: object) -> httpx.Response:
     """On a connection of its own, so that both workers get their share."""
-    with httpx.Client(base_url=gateway.url, timeout=20) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         return client.post(
             "/v1/chat/completions",
             json={"model": model, "messages": MESSAGES, **fields},
@@ -92,7 +92,7 @@ def ask_until(gateway: RealGateway, model: str, is_over: Callable[[], bool], at_
     """Traffic without a pause from several callers."""
 
     def go_on() -> None:
-        with httpx.Client(base_url=gateway.url, timeout=20, headers={"authorization": f"Bearer {KEY}"}) as client:
+        with httpx.Client(base_url=gateway.url, timeout=60, headers={"authorization": f"Bearer {KEY}"}) as client:
             while not is_over():
                 client.post("/v1/chat/completions", json={"model": model, "messages": MESSAGES}).raise_for_status()
 
@@ -233,7 +233,7 @@ def test_a_tier_whose_budget_is_spent_is_left_out_by_both_workers(gateway: RealG
     mark = gateway.mark
     found = ask_often(gateway, "auto/tiered/tiered", 20)
     assert found == {"sk-many-gratis": 20}, (found, mark)
-    with httpx.Client(base_url=gateway.url, timeout=20) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         answer = client.post(
             "/v1/chat/completions",
             json={"model": "auto/tiered/tiered", "messages": MESSAGES},

@@ -21,6 +21,7 @@ from admin_api.store.database import FILE_NAME, open_database
 from gateway.config.settings import Settings
 from gateway.config.snapshot import decode_snapshot
 from gateway.state import keys as redis_keys
+from tests.support.patience import PATIENCE
 
 PASSWORD = "correct horse battery"
 ADMIN_TOKEN = "admin-token-of-the-tests"
@@ -43,7 +44,7 @@ class Valkey:
              "--dir", str(self.folder)],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 10 * PATIENCE
         while not self.socket.exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -154,7 +155,7 @@ async def _postgres_rows(url, statement):
 
 async def until(condition, limit_s=10.0):
     """Wait for an async condition."""
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + limit_s * PATIENCE
     while True:
         value = await condition()
         if value:

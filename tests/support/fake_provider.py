@@ -38,6 +38,7 @@ from tests.support.fake_http import (
     Wire,
     read_request,
 )
+from tests.support.patience import PATIENCE
 
 KEPT_REQUESTS = 2000
 LISTED_MODELS = ("ok", "m1", "m2")
@@ -96,7 +97,7 @@ class FakeProvider:
 
     async def until(self, wish: Callable[[], bool], within: float = 2.0) -> None:
         """Wait for something to become true of this provider; TimeoutError if it does not."""
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(within * PATIENCE):
             while not wish():
                 await asyncio.sleep(0.002)
 

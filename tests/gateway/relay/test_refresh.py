@@ -14,6 +14,7 @@ from gateway.relay.refresh import Refreshes
 from gateway.upstream.deadlines import Wheel
 from tests.gateway.relay.test_attempt import ANSWER, NoPictures, exchange, silent
 from tests.support.catalogs import connection
+from tests.support.patience import PATIENCE
 from tests.support.scripted_transport import ScriptedTransport, whole
 
 OLD, FRESH = (b"Authorization: Bearer sk-upstream",), (b"Authorization: Bearer sk-fresh-token",)
@@ -144,7 +145,7 @@ async def test_a_new_credential_in_the_configuration_wins_over_the_fetched_one()
 
 
 async def until(wish: Callable[[], bool], limit_s: float = 5.0) -> None:
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + limit_s * PATIENCE
     while not wish():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)

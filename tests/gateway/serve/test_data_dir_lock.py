@@ -39,7 +39,7 @@ def test_who_inherited_the_descriptor_keeps_the_lock_and_nobody_inherits_it_by_c
         take_data_dir_lock(tmp_path / "x.lock", wait_s=0.1)
     heir.kill()
     heir.wait()
-    take_data_dir_lock(tmp_path / "x.lock", wait_s=1).release()
+    take_data_dir_lock(tmp_path / "x.lock", wait_s=60).release()
     stranger.kill()
     stranger.wait()
 
@@ -49,5 +49,5 @@ def test_waiting_has_a_limit(tmp_path: Path) -> None:
     before = time.monotonic()
     with pytest.raises(DataDirInUse):
         take_data_dir_lock(tmp_path / "x.lock", wait_s=0.3)
-    assert 0.3 <= time.monotonic() - before < 1
+    assert 0.3 <= time.monotonic() - before < 20
     lock.release()

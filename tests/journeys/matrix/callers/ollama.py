@@ -22,7 +22,7 @@ class Ollama:
     dialect = "ollama"
 
     def __init__(self, origin: str, key: str) -> None:
-        self._http = httpx.Client(base_url=origin, headers={"authorization": f"Bearer {key}"}, timeout=10)
+        self._http = httpx.Client(base_url=origin, headers={"authorization": f"Bearer {key}"}, timeout=60)
 
     def close(self) -> None:
         self._http.close()

@@ -17,7 +17,7 @@ class OpenAIResponses:
     dialect = "openai_responses"
 
     def __init__(self, origin: str, key: str) -> None:
-        self._sdk = openai.OpenAI(base_url=f"{origin}/v1", api_key=key, max_retries=0, timeout=10)
+        self._sdk = openai.OpenAI(base_url=f"{origin}/v1", api_key=key, max_retries=0, timeout=60)
 
     def close(self) -> None:
         self._sdk.close()
