@@ -249,3 +249,24 @@ def test_a_model_of_vectors_that_nobody_has_is_a_miss(gateway: RealGateway) -> N
             assert found(ask(gateway, text.format("Brazil"))) == "MISS"
     finally:
         switch(gateway)
+
+
+def test_what_is_not_similar_enough_is_a_miss(gateway: RealGateway) -> None:
+    ask(gateway, ONE.format("Norway"))
+    switch(gateway, min_similarity=1.0)
+    try:
+        assert found(ask(gateway, OTHER.format("Norway"))) == "MISS"
+    finally:
+        switch(gateway)
+
+
+def test_only_so_many_questions_of_a_scope_are_remembered(gateway: RealGateway) -> None:
+    """The latest one; each of these is about a land of its own, so none is another's answer."""
+    switch(gateway, entries_per_scope=1)
+    try:
+        for land in ("Peru", "Ghana", "Nepal"):
+            ask(gateway, ONE.format(land), system="Of one scope.")
+        looks = [found(ask(gateway, OTHER.format(land), system="Of one scope.")) for land in ("Nepal", "Peru")]
+        assert looks == ["SEMANTIC", "MISS"]
+    finally:
+        switch(gateway)
