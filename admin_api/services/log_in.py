@@ -40,6 +40,18 @@ async def check_password(plane: Plane, name: str, password: str, peer: str) -> U
     return user
 
 
+async def check_link(plane: Plane, code: str, peer: str) -> UserRow:
+    """The first user, for a code that was made for the browser of whoever started us. Raises 401, or 429."""
+    _refuse_late(plane.throttle.wait_s(peer), "address")
+    async with plane.database.read() as connection:
+        user = await users.get(connection, FIRST_USER)
+    if user is None or not user.is_active or not plane.login_link.take(code):
+        plane.throttle.report_failure(peer)
+        await _tell(plane, "session.refused", FIRST_USER, peer)
+        raise ApiError(401, "this link has been used or is too old")
+    return user
+
+
 async def new_password_hash(plane: Plane, new: str, field: str = "newPassword") -> str:
     """The hash of a password that may be one. Raises 400."""
     if not MIN_LENGTH <= len(new) <= MAX_LENGTH or new in REFUSED_LITERALS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from redis.asyncio import Redis
 
 from admin_api.auth.actor import SYSTEM, Actor
+from admin_api.auth.login_link import LoginLink
 from admin_api.auth.throttle import ACCOUNT_FAILURES, ACCOUNT_WINDOW_S, LoginThrottle
 from admin_api.publish import Publisher
 from admin_api.services.audit import write_trail
@@ -36,6 +37,14 @@ class ConfigFileState:
     file: str = ""
     applied_at: float = 0.0
     error: str = ""
+
+
+@dataclass(slots=True)
+class LiveCounts:
+    """Of the live stream: who hears it now, and how many were cut because they did not keep up. On the health page."""
+
+    listeners: int = 0
+    dropped: int = 0
 
 
 class Plane:
@@ -71,6 +80,10 @@ class Plane:
         self.jobs: dict[str, JobStatus] = {}
         self.backups = Backups(settings, database, now)
         self.provider_calls = ProviderCalls()
+        self.login_link = LoginLink(now)
+        self.live_counts = LiveCounts()
+        self.stopping = asyncio.Event()
+        """Set when this process ends: what streams to browsers ends with it."""
         self.password_slots = asyncio.Semaphore(_HASHES_AT_ONCE)
 
     @property

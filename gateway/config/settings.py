@@ -79,6 +79,11 @@ class Settings:
     """Share of translated streams whose events are checked against their dialect's grammar."""
 
     @property
+    def drain_notice(self) -> Path:
+        """The file by which the supervisor says that everything will be stopped."""
+        return self.run_dir / "draining"
+
+    @property
     def admin_socket(self) -> Path:
         """Unix socket of the admin process, inside the data dir's run folder."""
         return self.run_dir / "admin.sock"

@@ -4,6 +4,7 @@ Its own small pool: a busy dashboard takes nothing from callers. Forwarded and i
 removed; the real peer goes in one internal header, which admin believes only on that socket.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -17,6 +18,8 @@ from gateway.edge.body import Receive
 from gateway.edge.reply import AsgiReply
 
 MAX_BYTES = 100 * 1024 * 1024
+MAX_LIVE = 64
+LIVE_PATH = b"/api/live"
 PEER_HEADER = b"x-omniroute-peer"
 
 _HOP_BY_HOP = frozenset(
@@ -30,38 +33,31 @@ class AdminRelay:
     """One per worker."""
 
     def __init__(self, socket: Path) -> None:
-        self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(
-                uds=str(socket), limits=httpx.Limits(max_connections=16, max_keepalive_connections=4)
-            ),
-            timeout=httpx.Timeout(60.0, connect=2.0, pool=5.0),
-            follow_redirects=False,
-            trust_env=False,  # a proxy of the environment has no business between two processes of ours
-            # Kept, a session's cookie would go along with the requests of everybody else.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        )
-        self._client.headers.clear()  # what the caller did not send, admin does not see
+        self._client = _client(socket, connections=16, idle=4)
+        # Streams last as long as somebody looks at the dashboard: they must not use up the places of other requests.
+        self._live_client = _client(socket, connections=MAX_LIVE, idle=0)
 
     async def relay(self, scope: dict[str, Any], receive: Receive, reply: AsgiReply, peer: str) -> int:
         """Pass the request on and its answer back; returns the status. Raises Unavailable, BodyTooLarge."""
         target = scope.get("raw_path") or scope["path"].encode()
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
-        request = self._client.build_request(
+        is_live = target.startswith(LIVE_PATH)
+        client = self._live_client if is_live else self._client
+        request = client.build_request(
             scope["method"],
             httpx.URL(scheme="http", host="admin", raw_path=target),
             headers=[*_inward(scope["headers"]), (PEER_HEADER, peer.encode("ascii", "ignore"))],
             content=_body(receive) if _has_body(scope["headers"]) else None,
         )
         try:
-            response = await self._client.send(request, stream=True)
+            response = await client.send(request, stream=True)
         except httpx.HTTPError as error:
             raise Unavailable("the admin process is not there just now", code="admin_away", retry_after_s=2) from error
         try:
             await reply.start(response.status_code, _outward(response.headers.raw))
             try:
-                async for part in response.aiter_raw():
-                    await reply.write(part)
+                await (_pass_while_heard(response, receive, reply) if is_live else _pass(response, reply))
             finally:
                 await reply.finish()
         finally:
@@ -70,6 +66,46 @@ class AdminRelay:
 
     async def close(self) -> None:
         await self._client.aclose()
+        await self._live_client.aclose()
+
+
+def _client(socket: Path, connections: int, idle: int) -> httpx.AsyncClient:
+    client = httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(
+            uds=str(socket), limits=httpx.Limits(max_connections=connections, max_keepalive_connections=idle)
+        ),
+        timeout=httpx.Timeout(60.0, connect=2.0, pool=5.0),
+        follow_redirects=False,
+        trust_env=False,  # a proxy of the environment has no business between two processes of ours
+        # Kept, a session's cookie would go along with the requests of everybody else.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )
+    client.headers.clear()  # what the caller did not send, admin does not see
+    return client
+
+
+async def _pass(response: httpx.Response, reply: AsgiReply) -> None:
+    async for part in response.aiter_raw():
+        await reply.write(part)
+
+
+async def _pass_while_heard(response: httpx.Response, receive: Receive, reply: AsgiReply) -> None:
+    """Of a stream that says little, a write does not tell in time that its reader has left."""
+    loop = asyncio.get_running_loop()
+    tasks = {loop.create_task(_pass(response, reply)), loop.create_task(_until_gone(receive))}
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _inward(headers: list[tuple[bytes, bytes]]) -> Headers:

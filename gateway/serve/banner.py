@@ -14,6 +14,7 @@ class AdminReady(msgspec.Struct, frozen=True, rename="camel"):
 
     `password` and `key` are set only when it has just made them; `config_error` when the config file was refused;
     `seed_database` when a seed system's database lies in the data dir and nobody has moved in from it yet.
+    `login_code` logs the browser in that is opened, once and soon.
     """
 
     ready: bool = True
@@ -21,6 +22,7 @@ class AdminReady(msgspec.Struct, frozen=True, rename="camel"):
     key: str = ""
     config_error: str = ""
     seed_database: str = ""
+    login_code: str = ""
 
     def __repr__(self) -> str:
         return "AdminReady(...)"
@@ -47,6 +49,11 @@ def dashboard_url(settings: Settings) -> str:
     if settings.dashboard_port is not None:
         return local_url(settings.host, settings.dashboard_port)
     return gateway_url(settings)
+
+
+def login_url(settings: Settings, code: str) -> str:
+    """What the operator's browser opens. The code is in the part of an address that a browser sends to no server."""
+    return f"{dashboard_url(settings)}/dashboard/" + (f"#login={code}" if code else "")
 
 
 def banner(settings: Settings, ready: AdminReady) -> str:

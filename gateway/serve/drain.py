@@ -17,7 +17,7 @@ ORPHAN_LIMIT_S = 3.0
 
 def drain_notice(settings: Settings) -> Path:
     """The file: JSON `{"deadline": unix seconds, "seconds": from when it was written}`. Removed at the next start."""
-    return settings.run_dir / "draining"
+    return settings.drain_notice
 
 
 def write_drain_notice(settings: Settings, deadline_at: float) -> None:

@@ -21,7 +21,7 @@ import structlog
 from gateway.config.settings import Settings
 from gateway.serve import valkey
 from gateway.serve.admin_link import AdminLink
-from gateway.serve.banner import AdminReady, banner, dashboard_url, gateway_port, gateway_url, local_url
+from gateway.serve.banner import AdminReady, banner, gateway_port, gateway_url, local_url, login_url
 from gateway.serve.child import Child, start_tied
 from gateway.serve.data_dir_lock import DataDirLock
 from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S, write_drain_notice
@@ -207,9 +207,10 @@ class Supervisor:
         self._is_announced = True
         with suppress(OSError):  # a stdout that is gone is no reason to stop
             print(self._announcement(self._admin_ready), flush=True)  # noqa: T201  (the command's own output)
+        login_code = self._admin_ready.login_code
         self._admin_ready = AdminReady()  # its secrets are kept no longer than needed
         if self._role == "serve" and not self._settings.no_open and has_browser():
-            open_browser(dashboard_url(self._settings))
+            open_browser(login_url(self._settings, login_code))
 
     def _announcement(self, ready: AdminReady) -> str:
         if self._role == "serve":

@@ -35,7 +35,8 @@ HOSTILE = [
 ]  # fmt: skip
 NOT_OFFERED = 501
 """Said of backups where the database is not a file of ours."""
-NOT_WITHIN = ("/api/restart", "/api/shutdown")
+NOT_WITHIN = ("/api/restart", "/api/shutdown", "/api/live")
+"""They end the process, or do not end."""
 
 
 class AdminProcess:

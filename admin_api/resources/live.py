@@ -1,0 +1,40 @@
+"""What happens now, as server-sent events: `GET /api/live`.
+
+`health` every five seconds, `traffic` (the growth of all sums) every second, `requests` (the newest rows, thirty at
+most) and `config` (its revision) when there is something to tell; a comment when there is not. It ends when the session does.
+"""
+
+from typing import Any
+
+from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.response import Stream
+
+from admin_api.auth.sessions import get_session_actor
+from admin_api.services.live import Live
+from admin_api.services.plane import Plane
+from admin_api.store.faults import FAILURES
+
+
+@get("/api/live")
+async def live_events(
+    request: Request[Any, Any, Any], plane: NamedDependency[Plane], live: NamedDependency[Live]
+) -> Stream:
+    """At most 100 listeners an admin process; 503 beyond."""
+    token = request.scope["state"]["session_token"]
+
+    async def holds() -> bool:
+        if not token:
+            return True
+        try:
+            async with plane.database.read() as connection:
+                return await get_session_actor(connection, token, plane.now()) is not None
+        except FAILURES:
+            return True  # the database is away: no reason to show somebody the login
+
+    events = live.listen(holds)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return Stream(events, media_type="text/event-stream", headers=headers)
+
+
+handlers = (live_events,)

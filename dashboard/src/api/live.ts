@@ -1,0 +1,138 @@
+/**
+ * What happens now: one stream of events for the whole tab (`GET /api/live`), with back-off. Closed while nobody looks
+ * at the tab, since a browser opens only six connections to one place.
+ */
+import { backoff } from '../lib/backoff.ts';
+import { productUrl } from './places.ts';
+import { onSession, refreshSession, session } from './session.ts';
+
+export interface LiveEvents {
+  /** How the product is. */
+  health: { status: 'healthy' | 'degraded'; redis: boolean; workers: number; revision: number; publishedRevision: number };
+  /** Sums of what was recorded since the event before, over `seconds`. */
+  traffic: {
+    at: number;
+    seconds: number;
+    requests: number;
+    errors: number;
+    inputTokens: number;
+    outputTokens: number;
+    costNanoUsd: number;
+    cached: number;
+  };
+  /** The configuration has changed. */
+  config: { revision: number };
+  /** New rows of the ledger, newest last; `more`: there were others that are not in here. */
+  requests: { rows: LiveRequest[]; more: boolean };
+  /** The stream is open again: what was missed has to be read anew. */
+  resumed: Record<string, never>;
+}
+
+export interface LiveRequest {
+  id: string;
+  timestamp: number;
+  model: string;
+  requestedModel: string;
+  provider: string;
+  status: number;
+  state: string;
+  durationMs: number;
+  inputTokens: number;
+  outputTokens: number;
+  costNanoUsd: number | null;
+  cache: string;
+}
+
+export type LiveState = 'live' | 'connecting' | 'away' | 'paused';
+type Name = keyof LiveEvents;
+
+const NAMES: readonly Name[] = ['health', 'traffic', 'config', 'requests'];
+const HIDDEN_AFTER_MS = 5_000;
+
+const listeners = new Map<Name, Set<(data: never) => void>>();
+const watchers = new Set<(state: LiveState) => void>();
+let source: EventSource | null = null;
+let state: LiveState = 'paused';
+let failures = 0;
+let wasOpen = false;
+let retry = 0;
+let hiding = 0;
+
+/** Hear of events until the function that is given back is called. */
+export function onLive<N extends Name>(name: N, listener: (data: LiveEvents[N]) => void): () => void {
+  const found = listeners.get(name) ?? new Set();
+  listeners.set(name, found);
+  found.add(listener as (data: never) => void);
+  return () => found.delete(listener as (data: never) => void);
+}
+
+export function liveState(): LiveState {
+  return state;
+}
+
+export function onLiveState(watcher: (state: LiveState) => void): () => void {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
+
+/** Called once, when the page starts. */
+export function startLive(): void {
+  let isIn = session() !== null;
+  onSession((now) => {
+    if (now && !isIn) open();
+    if (!now) close('paused');
+    isIn = now !== null;
+  });
+  document.addEventListener('visibilitychange', () => {
+    window.clearTimeout(hiding);
+    if (document.hidden) hiding = window.setTimeout(() => close('paused'), HIDDEN_AFTER_MS);
+    else open();
+  });
+  window.addEventListener('online', () => open());
+  window.addEventListener('pagehide', () => close('paused'));
+  open();
+}
+
+function open(): void {
+  if (source || !session() || document.hidden) return;
+  window.clearTimeout(retry);
+  tell('connecting');
+  source = new EventSource(productUrl('api/live'));
+  source.onopen = () => {
+    failures = 0;
+    tell('live');
+    if (wasOpen) emit('resumed', {});
+    wasOpen = true;
+  };
+  source.onerror = () => void failed();
+  for (const name of NAMES) {
+    source.addEventListener(name, (event) => emit(name, JSON.parse((event as MessageEvent<string>).data)));
+  }
+}
+
+async function failed(): Promise<void> {
+  close('away');
+  retry = window.setTimeout(open, backoff(failures++, Math.random()));
+  try {
+    await refreshSession(); // an ended session also ends the stream: then the login is shown, and nothing retried
+  } catch {
+    // Away. The next try will tell.
+  }
+}
+
+function close(next: LiveState): void {
+  window.clearTimeout(retry);
+  source?.close();
+  source = null;
+  tell(next);
+}
+
+function emit(name: Name, data: unknown): void {
+  for (const listener of listeners.get(name) ?? []) (listener as (data: unknown) => void)(data);
+}
+
+function tell(next: LiveState): void {
+  if (state === next) return;
+  state = next;
+  for (const watcher of watchers) watcher(next);
+}

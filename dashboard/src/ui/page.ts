@@ -1,0 +1,90 @@
+/**
+ * A page: says what it needs (`load`) and how it looks (`view`). Loading, empty answers, errors and being offline are
+ * the same everywhere and are done here. What it needs is asked again when the address or the time range changes, when
+ * the configuration is changed by anybody, and when the live stream comes back.
+ */
+import { html, nothing, type TemplateResult } from 'lit';
+import { Offline } from '../api/client.ts';
+import { onLive } from '../api/live.ts';
+import { onRoute, route } from '../shell/router.ts';
+import { range } from '../shell/range.ts';
+import { Element } from './element.ts';
+import { errorState, loadingState, offlineNotice } from './states.ts';
+
+const RETRY_MS = 5_000;
+
+export abstract class Page<Data> extends Element {
+  /** Name of the page; its heading is `nav.<name>`. */
+  abstract readonly name: string;
+  /** Whether a change of configuration by anybody makes what is shown old. */
+  protected readonly followsConfig: boolean = true;
+
+  protected data: Data | undefined;
+  private problem: unknown;
+  private asked = '';
+  private running: AbortController | undefined;
+  private retry = 0;
+
+  /** Ask the API; three requests at most. */
+  protected abstract load(signal: AbortSignal): Promise<Data>;
+  protected abstract view(data: Data): TemplateResult;
+
+  /** What, when it changes, makes the data another: by default the path, the query and the range. */
+  protected question(): string {
+    return JSON.stringify([route().rest, [...route().query], range()]);
+  }
+
+  /** Shown while there is nothing yet. */
+  protected waiting(): TemplateResult {
+    return loadingState();
+  }
+
+  protected override begin(): void {
+    this.during(onRoute(() => this.askIfOther()));
+    this.during(onLive('resumed', () => void this.reload()));
+    if (this.followsConfig) this.during(onLive('config', () => void this.reload()));
+    this.during(() => {
+      this.running?.abort();
+      window.clearTimeout(this.retry);
+    });
+    this.askIfOther();
+  }
+
+  /** Ask anew; what is there stays shown meanwhile. */
+  async reload(): Promise<void> {
+    if (!this.isConnected) return;
+    this.running?.abort();
+    window.clearTimeout(this.retry);
+    const running = (this.running = new AbortController());
+    try {
+      const data = await this.load(running.signal);
+      if (running.signal.aborted) return;
+      this.data = data;
+      this.problem = undefined;
+    } catch (problem) {
+      if (running.signal.aborted) return;
+      this.problem = problem;
+      if (problem instanceof Offline) this.retry = window.setTimeout(() => void this.reload(), RETRY_MS);
+    }
+    this.requestUpdate();
+  }
+
+  protected override render(): TemplateResult {
+    const isOffline = this.problem instanceof Offline;
+    if (this.data === undefined) {
+      if (this.problem !== undefined) return errorState(this.problem, () => void this.reload());
+      return this.waiting();
+    }
+    const notice = isOffline ? offlineNotice() : this.problem ? errorState(this.problem, () => void this.reload(), true) : nothing;
+    return html`${notice}${this.view(this.data)}`;
+  }
+
+  private askIfOther(): void {
+    if (route().page !== (this.name === 'overview' ? '' : this.name)) return;
+    this.requestUpdate();
+    const question = this.question();
+    if (question === this.asked) return;
+    this.asked = question;
+    void this.reload();
+  }
+}

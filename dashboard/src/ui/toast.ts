@@ -1,0 +1,81 @@
+/** Short messages at the edge of the view. `toast('Deleted', {undo})` offers to take it back. */
+import { html, nothing, type TemplateResult } from 'lit';
+import { repeat } from 'lit/directives/repeat.js';
+import { problemText } from '../api/client.ts';
+import { t } from '../i18n/index.ts';
+import { Element } from './element.ts';
+import { icon } from './icons.ts';
+
+export interface ToastOptions {
+  readonly kind?: 'info' | 'good' | 'bad';
+  readonly undo?: () => Promise<unknown>;
+}
+
+interface Shown extends ToastOptions {
+  readonly id: number;
+  readonly text: string;
+}
+
+const MOST = 4;
+const SHOWN_MS = 5_000;
+const WITH_UNDO_MS = 12_000;
+
+let shown: readonly Shown[] = [];
+let next = 1;
+let host: Toasts | undefined;
+
+export function toast(text: string, options: ToastOptions = {}): void {
+  const one = { ...options, id: next++, text };
+  shown = [...shown, one].slice(-MOST);
+  host?.requestUpdate();
+  window.setTimeout(() => drop(one.id), options.undo || options.kind === 'bad' ? WITH_UNDO_MS : SHOWN_MS);
+}
+
+/** What went wrong, where no field is to blame. */
+export function toastProblem(problem: unknown): void {
+  toast(problemText(problem), { kind: 'bad' });
+}
+
+function drop(id: number): void {
+  shown = shown.filter((one) => one.id !== id);
+  host?.requestUpdate();
+}
+
+async function undo(one: Shown): Promise<void> {
+  drop(one.id);
+  try {
+    await one.undo?.();
+    toast(t('toast.undone'));
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
+class Toasts extends Element {
+  protected override begin(): void {
+    host = this;
+    this.popover = 'manual'; // in the top layer: above an open dialog
+  }
+
+  protected override render(): TemplateResult {
+    return html`<ul class="toasts" role="status">
+      ${repeat(
+        shown,
+        (one) => one.id,
+        (one) => html`<li class="toast ${one.kind ?? 'good'}">
+          ${icon(one.kind === 'bad' ? 'error' : one.kind === 'info' ? 'info' : 'check')}
+          <span>${one.text}</span>
+          ${one.undo ? html`<button class="button quiet" @click=${() => void undo(one)}>${t('action.undo')}</button>` : nothing}
+          <button class="button quiet icon-only" aria-label=${t('action.close')} @click=${() => drop(one.id)}>${icon('close')}</button>
+        </li>`,
+      )}
+    </ul>`;
+  }
+
+  protected override updated(): void {
+    if (this.matches(':popover-open')) this.hidePopover();
+    if (shown.length) this.showPopover();
+  }
+}
+
+customElements.define('omni-toasts', Toasts);

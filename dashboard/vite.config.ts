@@ -1,0 +1,25 @@
+import { defineConfig } from 'vite';
+import { catalogs } from './bundling/catalogs.ts';
+import { precompress } from './bundling/precompress.ts';
+
+/** Where `npm run dev` sends what is not the dashboard's own: a product started with `make run`. */
+const product = process.env['OMNIROUTE_URL'] ?? 'http://127.0.0.1:20128';
+
+export default defineConfig({
+  // Relative: the page may be served below any path. The server says how deep a page lies.
+  base: process.argv.includes('build') ? './' : '/dashboard/',
+  plugins: [catalogs(), precompress()],
+  build: {
+    outDir: '../admin_api/dashboard_bundle',
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: {
+    host: '127.0.0.1',
+    port: 20130,
+    proxy: { '/api': { target: product, changeOrigin: true } },
+  },
+});
