@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 
 from admin_api.app import build_plane, connect_redis
 from admin_api.auth.actor import COMMAND
-from admin_api.services.backups import NoBackups, migrate_safely
+from admin_api.services.backups import migrate_safely
 from admin_api.services.move_in import MovedIn, move_in
 from admin_api.services.plane import Plane
 from admin_api.services.restore import OtherSecrets, restore
@@ -48,7 +48,7 @@ async def make_backup(settings: Settings) -> int:
     async with _plane(settings) as plane:
         try:
             made = await plane.backups.create("manual")
-        except (BackupFailed, NoBackups) as problem:
+        except BackupFailed as problem:
             return _refuse(str(problem))
         sys.stdout.write(f"{plane.backups.folder / made.id}\n")
     return 0
@@ -61,7 +61,7 @@ async def restore_file(settings: Settings, path: Path, *, accepts_other_secrets:
     async with _plane(settings) as plane:
         try:
             done = await restore(plane, path, path.name, accepts_other_secrets=accepts_other_secrets)
-        except (BadDatabase, BackupFailed, OtherSecrets, NoBackups) as problem:
+        except (BadDatabase, BackupFailed, OtherSecrets) as problem:
             return _refuse(f"{path}: {problem}")
     sys.stdout.write(
         f"restored: {done.connections} connections, {done.nodes} nodes, {done.combos} combos, {done.keys} keys\n"

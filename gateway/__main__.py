@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("path", type=Path, metavar="PATH", help="the file, or the data dir it lies in")
     importing.add_argument("--dry-run", action="store_true", help="only say what would move")
     _add_data_dir(importing)
-    _add_data_dir(commands.add_parser("backup", help="back up the SQLite database of the data dir, in use or not"))
+    _add_data_dir(commands.add_parser("backup", help="back up the database, in use or not"))
     restoring = commands.add_parser("restore", help="restore a backup, in use or not")
     restoring.add_argument("path", type=Path, metavar="FILE")
     restoring.add_argument("--accept-other-secrets", action="store_true", help="also when its secrets do not open here")

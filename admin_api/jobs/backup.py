@@ -12,11 +12,12 @@ from admin_api.services.keep_settings import load_backup_plan
 from admin_api.services.plane import Plane
 
 SCRATCH = (".restore-*", ".import-*", ".upload-*", ".export-*")
+PARTIAL = "db_*.partial*"
 _ABANDONED_AFTER_S = 3600.0
 
 
 class BackupJob:
-    """Does nothing where the database is not a file."""
+    """Each machine has its own backups, in its own data dir."""
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
@@ -24,8 +25,6 @@ class BackupJob:
     async def __call__(self) -> None:
         backups = self._plane.backups
         await asyncio.to_thread(_sweep, self._plane.settings.data_dir)
-        if self._plane.database.path is None:
-            return
         async with self._plane.database.read() as connection:
             plan = await load_backup_plan(connection)
         own = [one for one in await backups.load_all() if one.reason == "scheduled"]
@@ -37,5 +36,12 @@ class BackupJob:
 def _sweep(data_dir: Path) -> None:
     for pattern in SCRATCH:
         for folder in data_dir.glob(pattern):
-            if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER_S:
+            if _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+    for file in (data_dir / "backups").glob(PARTIAL):
+        if _is_abandoned(file):
+            file.unlink(missing_ok=True)
+
+
+def _is_abandoned(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S

@@ -51,7 +51,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         # Each machine has its own spool folder, and the files' own locks decide who takes them.
         Job("adopt-spool", every_s=2.0, run=AdoptSpoolJob(plane), is_shared=False, limit_s=600.0),
         # It looks whether one is due; a disk without room is told once, and looked at again.
-        Job("backup", every_s=10.0, run=BackupJob(plane), is_shared=False, limit_s=600.0),
+        Job("backup", every_s=10.0, run=BackupJob(plane), is_shared=False, limit_s=3600.0),
         # It looks whether a day has gone by; a look at millions of rows takes its time.
         Job("check-storage", every_s=60.0, run=CheckStorageJob(plane), limit_s=3600.0),
         Job("budgets", every_s=30.0, run=BudgetsJob(plane)),

@@ -1,20 +1,21 @@
-"""Backups of a SQLite database, and what is carried elsewhere: `/api/db-backups`. For owners only."""
+"""Backups of the database, and what is carried elsewhere: `/api/db-backups`. For owners only."""
 
 import asyncio
 import os
-import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.response import Stream
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import ApiError, bad_request, not_found
-from admin_api.services.backups import Backup, NoBackups
+from admin_api.services.backups import Backup
 from admin_api.services.export_config import export_archive, export_config
 from admin_api.services.move_in import MovedIn, move_in
 from admin_api.services.plane import Plane
@@ -23,6 +24,7 @@ from admin_api.store.backup_files import BackupFailed, BadDatabase, check_intact
 
 MAX_UPLOAD_BYTES = 100 << 20
 MIN_UPLOAD_BYTES = 4096
+_PART_BYTES = 1 << 18
 _FRAME_BYTES = 1 << 16
 """What a form may be larger than the file in it."""
 
@@ -36,9 +38,8 @@ class RestoreBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
 
 @get("/api/db-backups")
 async def list_backups(plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """The newest first. `available` is false on PostgreSQL, which has its own tools."""
-    is_file = plane.database.path is not None
-    return {"backups": [backup_view(one) for one in await plane.backups.load_all()], "available": is_file}
+    """The newest first: those of the machine that answers."""
+    return {"backups": [backup_view(one) for one in await plane.backups.load_all()], "available": True}
 
 
 @put("/api/db-backups", status_code=201)
@@ -54,7 +55,7 @@ async def restore_backup(data: JSONBody[RestoreBody], plane: NamedDependency[Pla
         raise not_found("backup", data.backup_id)
     try:
         restored = await restore(plane, path, data.backup_id, accepts_other_secrets=data.accept_other_secrets)
-    except (BadDatabase, BackupFailed, OtherSecrets, NoBackups) as problem:
+    except (BadDatabase, BackupFailed, OtherSecrets) as problem:
         raise refusal(problem, "backupId") from problem
     return saved({"restored": True, "backupId": data.backup_id, **restored_view(restored)}, await plane.published())
 
@@ -76,47 +77,54 @@ async def import_database(
     The file is `file` of a form (with `encryptionKey`, the seed's `STORAGE_ENCRYPTION_KEY`, and `acceptOtherSecrets`), or the body
     itself. `?dry_run=true` only says what would move. 4 KB to 100 MB.
     """
-    with tempfile.TemporaryDirectory(prefix=".upload-", dir=plane.settings.data_dir) as folder:
-        path = Path(folder) / "upload.sqlite"
-        try:
-            fields = await _receive(request, path)
-            tables = await asyncio.to_thread(check_intact, path)
-            if is_ours(tables):
-                if dry_run:
-                    raise bad_request(("dry_run", "a restore cannot be tried: it can be undone with its `before`"))
-                restored = await restore(
-                    plane, path, "upload", accepts_other_secrets=fields.get("acceptOtherSecrets") == "true"
-                )
-                body = {"imported": True, "kind": "backup", **restored_view(restored)}
-            else:
-                seed_keys = (fields.get("encryptionKey", ""), plane.settings.seed_encryption_key)
-                moved = await move_in(plane, path, seed_keys, is_dry_run=dry_run)
-                body = {"imported": not dry_run, "kind": "seed", **moved_view(moved)}
-        except (BadDatabase, BackupFailed, OtherSecrets, NoBackups) as problem:
-            raise refusal(problem, "file") from problem
+    try:
+        with plane.backups.scratch("upload") as folder:
+            body = await _take_in(plane, request, folder / "upload.sqlite", is_dry_run=dry_run)
+    except (BadDatabase, BackupFailed, OtherSecrets) as problem:
+        raise refusal(problem, "file") from problem
     return saved(body, await plane.published())
+
+
+async def _take_in(plane: Plane, request: Request[Any, Any, Any], path: Path, *, is_dry_run: bool) -> dict[str, Any]:
+    fields = await _receive(request, path)
+    if is_ours(await asyncio.to_thread(check_intact, path)):
+        if is_dry_run:
+            raise bad_request(("dry_run", "a restore cannot be tried: it can be undone with its `before`"))
+        accepts = fields.get("acceptOtherSecrets") == "true"
+        restored = await restore(plane, path, "upload", accepts_other_secrets=accepts)
+        return {"imported": True, "kind": "backup", **restored_view(restored)}
+    seed_keys = (fields.get("encryptionKey", ""), plane.settings.seed_encryption_key)
+    moved = await move_in(plane, path, seed_keys, is_dry_run=is_dry_run)
+    return {"imported": not is_dry_run, "kind": "seed", **moved_view(moved)}
 
 
 @get("/api/db-backups/export")
 async def export(
     plane: NamedDependency[Plane],
     format: FromQuery[Literal["sqlite", "yaml"]] = "sqlite",  # noqa: A002  (the query's word)
-) -> Response[bytes]:
-    """The database as a file, sealed as it is; or with `?format=yaml` the configuration as a config file, secrets as `${…}`."""
+) -> Response[Any]:
+    """The database as a SQLite file, sealed as it is; or with `?format=yaml` the configuration as a config file, secrets as `${…}`."""
     if format == "yaml":
         return _download((await export_config(plane)).text.encode(), "omniroute.yaml", "application/yaml")
     try:
-        data = await plane.backups.export()
-    except (BackupFailed, NoBackups) as problem:
+        file = await plane.backups.export()
+    except BackupFailed as problem:
         raise refusal(problem, "") from problem
     await plane.audit("database.exported", "database")
-    return _download(data, "omniroute.sqlite", "application/vnd.sqlite3")
+    named = {"content-disposition": 'attachment; filename="omniroute.sqlite"'}
+    return Stream(_parts(file), media_type="application/vnd.sqlite3", headers=named)
 
 
 @get("/api/db-backups/exportAll")
 async def export_all(plane: NamedDependency[Plane]) -> Response[bytes]:
     """The configuration as a `.tar.gz` of a config file and JSON, without any credential or hash of one."""
     return _download(await export_archive(plane), "omniroute-export.tar.gz", "application/gzip")
+
+
+async def _parts(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        while part := await asyncio.to_thread(file.read, _PART_BYTES):
+            yield part
 
 
 def _download(data: bytes, name: str, media_type: str) -> Response[bytes]:
@@ -162,7 +170,7 @@ def moved_view(moved: MovedIn) -> dict[str, Any]:
 async def _make(plane: Plane) -> Response[dict[str, Any]]:
     try:
         backup = await plane.backups.create("manual")
-    except (BackupFailed, NoBackups) as problem:
+    except BackupFailed as problem:
         raise refusal(problem, "") from problem
     await plane.audit("backup.created", "backup", backup.id)
     return Response({"success": True, "backup": backup_view(backup)}, status_code=201)
@@ -190,11 +198,10 @@ def restored_view(restored: Restored) -> dict[str, Any]:
 
 
 def refusal(problem: Exception, field: str) -> ApiError:
-    """Why it was not done, as an answer: 400 for a file, 409 for secrets, 501 for PostgreSQL, 507 for the disk."""
+    """Why it was not done, as an answer: 400 for a file, 409 for secrets, 507 for the disk."""
     if isinstance(problem, BadDatabase):
         return bad_request((field, str(problem)))
-    status = {OtherSecrets: 409, NoBackups: 501}.get(type(problem), 507)
-    return ApiError(status, str(problem))
+    return ApiError(409 if isinstance(problem, OtherSecrets) else 507, str(problem))
 
 
 handlers = (list_backups, make_backup, restore_backup, delete_backup, import_database, export, export_all)

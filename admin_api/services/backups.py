@@ -1,7 +1,7 @@
-"""Backups of a SQLite database: made by hand, by the clock and before anything that could go wrong; the oldest go.
+"""Backups of the database: made by hand, by the clock and before anything that could go wrong; the oldest go.
 
-They lie in `backups/` of the data dir, private, one file each, as `db_<time>_<reason>.sqlite`. Those made by hand go only by
-hand. A PostgreSQL database has its own tools (`pg_dump`), so there is nothing here for it.
+They lie in `backups/` of the data dir, private, one file each, as `db_<time>_<reason>.sqlite`: a SQLite file also where the
+database is PostgreSQL, so each is restored into either. Those made by hand go only by hand.
 """
 
 import asyncio
@@ -9,16 +9,18 @@ import hashlib
 import hmac
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 import structlog
 
 from admin_api.store.backup_files import BackupFailed, copy_live
 from admin_api.store.database import Database, get_origin, known_schemas
+from admin_api.store.postgres_copies import copy_postgres
 from gateway import __version__
 from gateway.config.file_shape import BackupPlan
 from gateway.config.settings import Settings
@@ -42,10 +44,6 @@ class Backup(msgspec.Struct, frozen=True):
     reason: str
 
 
-class NoBackups(Exception):
-    """The database is not a file, so it cannot be backed up here. The message says what to do instead."""
-
-
 class Backups:
     """The folder of backups of one database. `lock`: one restore or import at a time."""
 
@@ -56,20 +54,12 @@ class Backups:
         self.folder = settings.backups_dir
         self.lock = asyncio.Lock()
 
-    @property
-    def live(self) -> Path:
-        """The database's file. Raises NoBackups."""
-        if self._database.path is None:
-            raise NoBackups("this database is PostgreSQL: back it up with pg_dump; the configuration can be exported")
-        return self._database.path
-
     async def load_all(self) -> list[Backup]:
         """The newest first."""
         return await asyncio.to_thread(self._list)
 
     async def create(self, reason: Reason) -> Backup:
-        """Copy the database as it is now. Raises BackupFailed, or NoBackups."""
-        live = self.live
+        """Copy the database as it is now. Raises BackupFailed."""
         made_at = self._now()
         async with self._database.read() as connection:
             origin = await get_origin(connection) if await self._database.get_schema() else ""
@@ -84,18 +74,29 @@ class Backups:
         if reason == "manual" and sum(one.reason == "manual" for one in await self.load_all()) >= MAX_BY_HAND:
             raise BackupFailed(f"there are {MAX_BY_HAND} backups made by hand: delete some")
         target = self._free_name(made_at, reason)
-        size = await asyncio.to_thread(copy_live, live, target, facts)
+        size = await self._copy(target, facts)
         log.info("backup_made", file=target.name, bytes=size)
         return Backup(target.name, _instant(target.name[3:26]), size, reason)
 
-    async def export(self) -> bytes:
-        """The database as one file, for somebody to keep elsewhere. Raises BackupFailed, or NoBackups."""
-        live = self.live
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=live.parent) as folder:
-            target = Path(folder) / "export.sqlite"
+    async def export(self) -> BinaryIO:
+        """The database as one file, for somebody to keep elsewhere; it is gone when it is closed. Raises BackupFailed."""
+        with self.scratch("export") as folder:
+            target = folder / "export.sqlite"
             facts = {"made_at": str(self._now()), "version": __version__, "pepper": pepper_check(self._settings)}
-            await asyncio.to_thread(copy_live, live, target, facts)
-            return await asyncio.to_thread(target.read_bytes)
+            await self._copy(target, facts)
+            return target.open("rb")
+
+    @contextmanager
+    def scratch(self, purpose: Literal["export", "import", "restore", "upload"]) -> Iterator[Path]:
+        """A private folder for files on their way, gone at the end. Raises BackupFailed."""
+        data_dir = self._settings.data_dir
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = tempfile.TemporaryDirectory(prefix=f".{purpose}-", dir=data_dir)
+        except OSError as error:
+            raise BackupFailed(f"cannot write in {data_dir}: {error.strerror}") from error
+        with folder as path:
+            yield Path(path)
 
     async def prune(self, keep: int) -> int:
         """Delete the oldest of those that were not made by hand, but for the newest `keep`. Gives how many went."""
@@ -120,6 +121,11 @@ class Backups:
     def is_due(self, plan: BackupPlan, newest: float) -> bool:
         """Whether the clock asks for one, the newest being from `newest` (unix seconds)."""
         return plan.every_h > 0 and self._now() - newest >= plan.every_h * 3600
+
+    async def _copy(self, target: Path, facts: dict[str, str]) -> int:
+        if self._database.path is None:
+            return await copy_postgres(self._database, target, facts)
+        return await asyncio.to_thread(copy_live, self._database.path, target, facts)
 
     def _make_folder(self) -> None:
         try:
@@ -149,10 +155,11 @@ class Backups:
 
 async def migrate_safely(database: Database, settings: Settings, now: Callable[[], float]) -> None:
     """Bring the schema up to date; what is there already is copied first. Raises BackupFailed: nothing was changed then."""
-    schema = await database.get_schema() if database.path is not None else ""
-    if schema and schema != known_schemas()[0]:
-        await Backups(settings, database, now).create("pre-migration")
-    await database.migrate()
+    async with database.turn():
+        schema = await database.get_schema()
+        if schema and schema != known_schemas()[0] and settings.backs_up_before_migrations:
+            await Backups(settings, database, now).create("pre-migration")
+        await database.migrate()
 
 
 def pepper_check(settings: Settings) -> str:

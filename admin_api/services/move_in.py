@@ -5,7 +5,6 @@ nothing. Gateway keys keep their secrets: they are digested here and work unchan
 """
 
 import asyncio
-import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,13 +89,13 @@ async def move_in(plane: Plane, source: Path, seed_keys: Iterable[str], *, is_dr
     Raises BadDatabase, BackupFailed; nothing has changed then.
     """
     async with plane.backups.lock:
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=plane.settings.data_dir) as folder:
-            copy = Path(folder) / "seed.db"
+        with plane.backups.scratch("import") as folder:
+            copy = folder / "seed.db"
             await asyncio.to_thread(copy_foreign, source, copy)
             seed = await asyncio.to_thread(read_seed, copy)
         secrets = await asyncio.to_thread(SeedSecrets, *seed_keys, plane.settings.storage_encryption_key)
         backup = ""
-        if plane.database.path is not None and not is_dry_run:
+        if not is_dry_run:
             backup = (await plane.backups.create("pre-import")).id
         try:
             async with plane.change() as change:

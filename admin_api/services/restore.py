@@ -1,11 +1,12 @@
 """Give the database the contents of a backup: checked, brought up to date and made ready aside, then poured in at once.
 
+The backup may be of SQLite or PostgreSQL, and so may the database.
+
 The configuration and who may log in go back to what they were; the ledger and the audit log of this database are kept. The
 revision rises, so workers take the restored configuration up; a key that the backup does not know is refused by all.
 """
 
 import asyncio
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ from admin_api.store.backup_files import (
 from admin_api.store.credentials import delete_sessions
 from admin_api.store.database import Database, get_origin, get_revision, known_schemas, open_file
 from admin_api.store.keys import load_active_versions
+from admin_api.store.postgres_copies import pour_into_postgres
 from admin_api.store.restored import take_revision
 
 REQUIRED_TABLES = frozenset({"provider_connections", "provider_nodes", "combos", "api_keys"})
@@ -60,27 +62,34 @@ def is_ours(tables: frozenset[str]) -> bool:
 async def restore(plane: Plane, source: Path, name: str, *, accepts_other_secrets: bool = False) -> Restored:
     """Restore from a file that is not changed. `name` is for the audit log.
 
-    Raises BadDatabase, BackupFailed, OtherSecrets, NoBackups; nothing has changed then.
+    Raises BadDatabase, BackupFailed, OtherSecrets; nothing has changed then.
     """
-    live = plane.backups.live
     async with plane.backups.lock:
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=live.parent) as folder:
-            staged = Path(folder) / "staged.db"
+        with plane.backups.scratch("restore") as folder:
+            staged = folder / "staged.db"
             await asyncio.to_thread(_stage, source, staged)
             facts = await asyncio.to_thread(read_facts, staged)
             await _make_ready(plane, staged, facts, accepts_other_secrets=accepts_other_secrets)
             before = await plane.backups.create("pre-restore")
-            if await _is_same_origin(plane, staged):
-                await asyncio.to_thread(keep_what_happened, staged, live)
             counts = await asyncio.to_thread(count_rows, staged, *REQUIRED_TABLES)
-            await asyncio.to_thread(pour, staged, live)
-        await plane.database.close()
+            await _pour(plane.database, staged, keeps_what_happened=await _is_same_origin(plane, staged))
     after = {"backup": name, "madeAt": facts.get("made_at", ""), "before": before.id}
     await plane.audit("database.restored", "database", name=name, after=after)
     log.warning("database_restored", backup=name, before=before.id)
     return Restored(
         counts["provider_connections"], counts["provider_nodes"], counts["combos"], counts["api_keys"], before
     )
+
+
+async def _pour(database: Database, staged: Path, *, keeps_what_happened: bool) -> None:
+    live = database.path
+    if live is None:
+        await pour_into_postgres(staged, database, keeps_what_happened=keeps_what_happened)
+        return
+    if keeps_what_happened:
+        await asyncio.to_thread(keep_what_happened, staged, live)
+    await asyncio.to_thread(pour, staged, live)
+    await database.close()
 
 
 def _stage(source: Path, staged: Path) -> None:

@@ -1,6 +1,6 @@
 """SQLite files as wholes: copy one while it is in use, check one, and pour one into the database that is in use.
 
-Everything here blocks and is called in a thread. A copy is made by SQLite's own backup: one consistent view, whatever is
+(`postgres_copies.py` makes the same files from PostgreSQL.) Everything here blocks and is called in a thread. A copy is made by SQLite's own backup: one consistent view, whatever is
 written meanwhile. Pouring is one transaction of SQLite: a process that is killed on the way leaves the old contents.
 """
 
@@ -19,8 +19,8 @@ FACTS = "backup_facts"
 _WRITE_LIMIT_S = 30.0
 _DONE = 101
 _SPARE_BYTES = 1 << 20
-_ADDED_ROWS = ("request_records", "request_bodies", "rejected_records", "audit_log")
-_NEWER_ROWS = ("usage_sums", "latency_counts", "usage_tops")
+ADDED_ROWS = ("request_records", "request_bodies", "rejected_records", "audit_log")
+NEWER_ROWS = ("usage_sums", "latency_counts", "usage_tops")
 
 
 class BackupFailed(Exception):
@@ -38,20 +38,26 @@ def copy_live(live: Path, target: Path, facts: dict[str, str]) -> int:
     """
     partial = target.with_suffix(".partial")
     try:
-        _require_space(target.parent, size_on_disk(live))
+        require_space(target.parent, size_on_disk(live))
         os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600))
         with closing(_connect(live)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
-            _write_facts(copy, facts)
-        _sync(partial)
-        partial.replace(target)
-        _sync(target.parent)
-        return target.stat().st_size
+            write_facts(copy, facts)
+            copy.commit()
+        return set_in_place(partial, target)
     except (OSError, sqlite3.Error) as error:
-        raise BackupFailed(f"cannot write {target.name} in {target.parent}: {_reason(error)}") from error
+        raise BackupFailed(f"cannot write {target.name} in {target.parent}: {told(error)}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def set_in_place(partial: Path, target: Path) -> int:
+    """Let a file that is whole appear under its name, also after a power cut; its size in bytes. Raises OSError."""
+    _sync(partial)
+    partial.replace(target)
+    _sync(target.parent)
+    return target.stat().st_size
 
 
 def copy_foreign(source: Path, target: Path) -> None:
@@ -64,13 +70,13 @@ def copy_foreign(source: Path, target: Path) -> None:
             if file.read(len(HEAD)) != HEAD:
                 raise BadDatabase("it is not a SQLite database")
         log = Path(f"{source}-wal")
-        _require_space(target.parent, source.stat().st_size + (log.stat().st_size if log.exists() else 0))
+        require_space(target.parent, source.stat().st_size + (log.stat().st_size if log.exists() else 0))
         shutil.copyfile(source, target)
         if log.exists():
             shutil.copyfile(log, f"{target}-wal")
         target.chmod(0o600)
     except OSError as error:
-        raise BackupFailed(f"cannot copy {source}: {_reason(error)}") from error
+        raise BackupFailed(f"cannot copy {source}: {told(error)}") from error
 
 
 def check_intact(path: Path) -> frozenset[str]:
@@ -120,8 +126,8 @@ def keep_what_happened(staged: Path, live: Path) -> None:
         connection.execute("ATTACH DATABASE ? AS live", (f"file:{_quoted(live)}?mode=rw",))
         connection.execute("BEGIN IMMEDIATE")
         there = _tables_of(connection, "main") & _tables_of(connection, "live")
-        for name in (name for name in (*_ADDED_ROWS, *_NEWER_ROWS) if name in there):
-            if name in _NEWER_ROWS:
+        for name in (name for name in (*ADDED_ROWS, *NEWER_ROWS) if name in there):
+            if name in NEWER_ROWS:
                 connection.execute(f"DELETE FROM main.{name}")  # noqa: S608  (names of our own schema)
             columns = ", ".join(f'"{row[1]}"' for row in connection.execute(f"PRAGMA main.table_info({name})"))
             connection.execute(f"INSERT OR IGNORE INTO main.{name} ({columns}) SELECT {columns} FROM live.{name}")  # noqa: S608  (the same)
@@ -141,10 +147,10 @@ def pour(staged: Path, live: Path) -> None:
 
     with _writing(staged) as source, _writing(live) as target:
         try:
-            _require_space(live.parent, size_on_disk(staged))
+            require_space(live.parent, size_on_disk(staged))
             source.backup(target, progress=give_up, sleep=0.05)
         except (OSError, TimeoutError) as error:
-            raise BackupFailed(f"cannot write {live.name}: {_reason(error)}") from error
+            raise BackupFailed(f"cannot write {live.name}: {told(error)}") from error
 
 
 def size_on_disk(path: Path) -> int:
@@ -160,7 +166,7 @@ def _writing(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA synchronous=FULL")
             yield connection
     except sqlite3.Error as error:
-        raise BackupFailed(f"cannot write {path.name}: {_reason(error)}") from error
+        raise BackupFailed(f"cannot write {path.name}: {told(error)}") from error
 
 
 def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
@@ -177,13 +183,14 @@ def _tables_of(connection: sqlite3.Connection, schema: str) -> set[str]:
     return {name for (name,) in connection.execute(f"SELECT name FROM {schema}.sqlite_master WHERE type='table'")}  # noqa: S608  (one of two constants)
 
 
-def _write_facts(connection: sqlite3.Connection, facts: dict[str, str]) -> None:
+def write_facts(connection: sqlite3.Connection, facts: dict[str, str]) -> None:
+    """Say in a backup what it is of. The caller owns the transaction."""
     connection.execute(f"CREATE TABLE IF NOT EXISTS {FACTS} (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
     connection.executemany(f"INSERT OR REPLACE INTO {FACTS} VALUES (?, ?)", facts.items())  # noqa: S608  (a constant)
-    connection.commit()
 
 
-def _require_space(folder: Path, size: int) -> None:
+def require_space(folder: Path, size: int) -> None:
+    """Raises OSError when so many bytes have no room there."""
     if shutil.disk_usage(folder).free < size + _SPARE_BYTES:
         raise OSError(28, f"the disk is full: {(size + _SPARE_BYTES) >> 20} MiB are needed")
 
@@ -196,7 +203,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _reason(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """What went wrong with a file, in a few words."""
     if isinstance(error, OSError) and error.errno == 28:
         said = error.strerror or ""
         return said if said.startswith("the disk") else "the disk is full"

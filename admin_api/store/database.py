@@ -4,6 +4,7 @@
 writers queue up there instead of failing half way.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,8 @@ from admin_api.store.trail import OPTION, Trail
 FILE_NAME = "omniroute.db"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x6F6D6E69
+_START_LOCK = 0x6F6D6E6B
+_TURN_LIMIT_S, _TURN_POLL_S = 7200.0, 0.25
 _BUSY_TIMEOUT_MS = 5000
 
 
@@ -83,6 +86,21 @@ class Database:
             await connection.execution_options(**{OPTION: trail})
             yield Change(connection, await get_revision(connection), trail)
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Processes that start together go one after the other through what is done before and by a migration."""
+        if self.path is not None:
+            yield
+            return
+        async with self._engine.connect() as connection, connection.begin():
+            # Asked again and again: a backup may take longer than a statement may wait.
+            async with asyncio.timeout(_TURN_LIMIT_S):
+                while not (  # noqa: ASYNC110  (who holds it is another process)
+                    await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_START_LOCK)))
+                ).scalar():
+                    await asyncio.sleep(_TURN_POLL_S)
+            yield
+
     async def migrate(self, to: str = "head") -> None:
         """Bring the schema up to date, or up to an older revision. Two processes that start together take turns."""
         async with self.write() as connection:
@@ -93,9 +111,7 @@ class Database:
     async def get_schema(self) -> str:
         """The migration that made the schema; empty when there is none yet."""
         async with self.read() as connection:
-            return (
-                await connection.run_sync(lambda inner: MigrationContext.configure(inner).get_current_revision()) or ""
-            )
+            return await schema_of(connection)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -167,6 +183,11 @@ async def raise_revision(connection: AsyncConnection, above: int = 0) -> int:
 async def take_turns(connection: AsyncConnection) -> None:
     """Wait for whoever writes configuration now, and keep others waiting until this transaction ends."""
     await connection.execute(sa.select(tables.revision.c.value).with_for_update())
+
+
+async def schema_of(connection: AsyncConnection) -> str:
+    """The migration that made the schema that a transaction sees; empty when there is none yet."""
+    return await connection.run_sync(lambda inner: MigrationContext.configure(inner).get_current_revision()) or ""
 
 
 async def get_revision(connection: AsyncConnection) -> int:

@@ -185,7 +185,7 @@ class LimitsShape(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BackupPlan(Struct, frozen=True, forbid_unknown_fields=True):
-    """When SQLite is backed up by itself, and how many of these backups are kept. `every_h`: hours, 0 = not by the clock."""
+    """When the database is backed up by itself, and how many of these backups are kept. `every_h`: hours, 0 = not by the clock."""
 
     every_h: Annotated[float, Meta(ge=0, le=8_760)] = 24.0
     keep: Annotated[int, Meta(ge=1, le=1_000)] = 20

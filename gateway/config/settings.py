@@ -51,6 +51,7 @@ class Settings:
     max_waiting_records: int = 100_000
     """Records that Redis holds until SQL has them; a stream with more sends them to disk."""
     database_url: str = ""
+    backs_up_before_migrations: bool = True
     config_file: Path | None = None
     initial_password: str = ""
     initial_key: str = ""
@@ -105,7 +106,7 @@ class Settings:
 
     @property
     def backups_dir(self) -> Path:
-        """Folder of the admin process's backups of its SQLite file."""
+        """Folder of the admin process's backups of its database."""
         return self.data_dir / "backups"
 
     @property
@@ -165,6 +166,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         trusted_proxies=_networks(values, "OMNIROUTE_TRUSTED_PROXIES"),
         auth_cookie_secure=_boolean(values, "AUTH_COOKIE_SECURE", False),
         base_url=values.get("BASE_URL", ""),
+        backs_up_before_migrations=_boolean(values, "OMNIROUTE_MIGRATION_BACKUP", True),
         enable_request_logs=_boolean(values, "ENABLE_REQUEST_LOGS", False),
         metrics_port=_port(values, "OMNIROUTE_METRICS_PORT", port + 1 if port < 65535 else 20129) or 0,
         metrics_host=values.get("OMNIROUTE_METRICS_HOST") or "127.0.0.1",

@@ -33,7 +33,10 @@ from tests.support.admin_plane import (
     make_plane,
     make_settings,
     published_snapshot,
+    rows_beside,
 )
+
+pytestmark = pytest.mark.both_databases
 
 
 async def make_node(admin, prefix):
@@ -117,11 +120,21 @@ async def test_the_audit_log_and_the_ledger_survive_a_restore(admin, plane):
             "INSERT INTO latency_counts (span, at, provider, measure, bucket, count) VALUES ('h', 0, 'p', 'm', 1, 5)"
         )
     assert (await restore(admin, made["id"])).status_code == 200
-    live = plane.database.path
-    assert rows(live, "SELECT id FROM rejected_records") == [("r",)]
-    assert rows(live, "SELECT count FROM latency_counts") == [(5,)]
+    assert rows_beside(plane, "SELECT id FROM rejected_records") == [("r",)]
+    assert rows_beside(plane, "SELECT count FROM latency_counts") == [(5,)]
     entries = (await admin.get("/api/compliance/audit-log")).json()["entries"]
     assert [one["action"] for one in entries[:2]] == ["database.restored", "node.created"]
+
+
+async def test_rows_of_the_ledger_that_were_lost_since_come_back(admin, plane):
+    await keep(plane, *(request_record(number) for number in range(5)))
+    made = await make_backup(admin)
+    await keep(plane, request_record(7))
+    async with plane.database.write() as connection:
+        await connection.exec_driver_sql("DELETE FROM request_records WHERE id = '0190-000002'")
+    assert (await restore(admin, made["id"])).status_code == 200
+    numbers = [row[0][-1] for row in rows_beside(plane, "SELECT id FROM request_records ORDER BY id")]
+    assert numbers == ["0", "1", "2", "3", "4", "7"]
 
 
 async def test_sums_are_not_doubled_by_a_restore_though_their_spans_are_others_by_now(admin, plane):
