@@ -59,6 +59,12 @@ def cached(seconds: float) -> Workload:
     return replace(plain, says=f"{plain.says}, kept answers", arguments=("-z", *plain.arguments))
 
 
+def missed(seconds: float) -> Workload:
+    """Requests that write `temperature: 0` and are never repeated: each is looked for in the cache, asked, and kept."""
+    plain = unary("missed-64", 2 * KB, 64, seconds, ("product",))
+    return replace(plain, says=f"{plain.says}, looked for and kept", arguments=("-z", "-n", *plain.arguments))
+
+
 def at_rate(rate: int, seconds: float, variants: tuple[str, ...] = ALL) -> Workload:
     says = f"2 KB in, 1 KB out, {rate} requests/s whatever comes back"
     arguments = ("-c", "64", "-r", str(rate), "-m", "b=1024")
@@ -126,6 +132,7 @@ def core_set() -> list[Workload]:
         unary("2KB-64", 2 * KB, 64),
         unary("2KB-1", 2 * KB, 1, 0.8, ours),
         cached(1.0),
+        missed(1.0),
         unary("64KB-64", 64 * KB, 64, 1.0, ours),
         unary("100KB-8", 100 * KB, 8, 0.6, ours),
         unary("1MB-1", MB, 1, 0.8, ours),

@@ -1,7 +1,7 @@
 // loadc: single-thread epoll HTTP/1.1 load client for gateway benchmarks, unary and SSE.
 //
 //   loadc -p PORT [-u PATH] [-c CONNS] [-t SECONDS] [-w WARMUP_S] [-B BODY_BYTES] [-s] [-m MOCK] [-r RATE] [-k MAXREQ]
-//         [-H "Name: value"] [-R RAMP_US] [-a] [-z] [-G] [-P] [-x]    (environment: LOADC_KEY, LOADC_MODEL)
+//         [-H "Name: value"] [-R RAMP_US] [-a] [-z] [-n] [-G] [-P] [-x]    (environment: LOADC_KEY, LOADC_MODEL)
 //   -s       "stream":true; counts SSE events, time to first event, gaps between events, and, where events carry
 //            "t":<16 digits> (mockup's do), the one-way delay from the provider's write to our read
 //   -r RATE  open loop: RATE requests/s on at most CONNS connections, latency counted from the scheduled time, so a
@@ -11,6 +11,7 @@
 //   -a       speaks Anthropic Messages: posts to /v1/messages, and of the SSE events only content_block_delta count
 //   -R US    spreads the first requests of the connections over US microseconds
 //   -z       "temperature":0 instead of 0.7, so that equal requests may be answered from the gateway's cache
+//   -n       numbers the requests: no two have the same text
 //   -G       GET without a body instead of POST
 //   -P       adds "ports": answers by the local port of each connection
 //   -x       in step with who started it: the line "begin" when measuring begins, and after the result the connections
@@ -70,7 +71,7 @@ static double quantile(const histogram *h, double q) {
 
 // ---- options and counters
 
-static int port = 9000, conns = 64, stream, max_requests, is_get, in_step, by_port, is_messages, is_cold;
+static int port = 9000, conns = 64, stream, max_requests, is_get, in_step, by_port, is_messages, is_cold, is_numbered;
 static double seconds = 5, warmup = 1, rate;
 static const char *path, *mock_params, *extra_header;
 static long body_bytes = 2048, ramp_us;
@@ -88,7 +89,7 @@ typedef struct {
     int fd, wants_write, has_event, must_close;
     enum state state;
     size_t sent;
-    uint64_t began, last_event, answers;
+    uint64_t began, last_event, answers, number;
     long left; // bytes of the body or chunk still to come
     char head[8192], size[24], event[8192];
     int head_len, size_len, event_len;
@@ -122,7 +123,15 @@ static void dial(conn *c) {
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &e);
 }
 
+// All connections send the same bytes, but for the number, which stands before the end of the body.
+static void stamp(const conn *c) {
+    static const int digits = 12, end = 4;
+    uint64_t left = c->number;
+    for (char *p = request + request_len - end - 1, *first = p - digits + 1; p >= first; p--, left /= 10) *p = '0' + left % 10;
+}
+
 static void send_more(conn *c) {
+    if (is_numbered) stamp(c);
     while (c->sent < request_len) {
         ssize_t n = write(c->fd, request + c->sent, request_len - c->sent);
         if (n < 0) {
@@ -137,7 +146,9 @@ static void send_more(conn *c) {
 }
 
 static void begin(conn *c, uint64_t at) {
+    static uint64_t numbers;
     c->began = at;
+    c->number = numbers++;
     c->last_event = 0;
     c->sent = 0;
     c->has_event = c->event_len = c->must_close = 0;
@@ -427,7 +438,7 @@ static void print_result(const conn *all, double elapsed, uint64_t late) {
 
 static void read_options(int argc, char **argv) {
     int option;
-    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:azGPx")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "p:u:c:t:w:B:sm:r:k:H:R:aznGPx")) != -1) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': path = optarg; break;
         case 'c': conns = atoi(optarg); break;
@@ -442,6 +453,7 @@ static void read_options(int argc, char **argv) {
         case 'R': ramp_us = atol(optarg); break;
         case 'a': is_messages = 1; break;
         case 'z': is_cold = 1; break;
+        case 'n': is_numbered = 1; break;
         case 'G': is_get = 1; break;
         case 'P': by_port = 1; break;
         case 'x': in_step = 1; break;
