@@ -17,7 +17,7 @@ from gateway.accounting.measure import measure
 from gateway.accounting.record import record_of, record_of_embedding, saved_of
 from gateway.admission.load import Load
 from gateway.cache.asked import Asked
-from gateway.cache.entry import NOTHING, Recall
+from gateway.cache.entry import Recall
 from gateway.cache.flights import Flights
 from gateway.cache.recorder import Recorder
 from gateway.cache.replay import head_of, replayed
@@ -131,7 +131,7 @@ class Passage:
     async def run(self) -> None:
         exchange = self.exchange
         try:
-            if self._share is None and self._recall is NOTHING:  # no further step for most
+            if self._share is None and self._answer is None and self._recall.meant is None:  # no further step for most
                 committed = await self._relayed()
             else:
                 committed = (await self._asked()).committed if self._share is None else await self._shared(self._share)

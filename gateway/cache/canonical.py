@@ -10,12 +10,13 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from msgspec import structs
 
 from gateway.cache.asked import Asked
 from gateway.cache.entry import FORMAT
+from gateway.cache.plain import Core, core_of_request
 from gateway.cache.policy import BETAS
 from gateway.dialects.codec import UNREADABLE
+from gateway.domain.chat import ChatRequest
 from gateway.domain.dialect import CallerDialect
 
 _Shape = Mapping[str, Any]
@@ -104,37 +105,24 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def signature(asked: Asked) -> str | None:
     """40 hex digits; None for a request that no signature can be made of (half a character, a number beyond 64 bits)."""
-    request = asked.request
     try:
-        known = _encode(
-            (
-                FORMAT,
-                asked.tenant,
-                asked.pinned_provider,
-                asked.meaning,
-                structs.replace(
-                    request,
-                    is_stream=False,
-                    session="",
-                    cache_key="",
-                    includes_usage=True,
-                    notes=(),
-                    temperature=_number(request.temperature),
-                    top_p=_number(request.top_p),
-                    presence_penalty=_number(request.presence_penalty),
-                    frequency_penalty=_number(request.frequency_penalty),
-                ),
-                _what_the_hub_lacks(asked),
-            )
+        return signature_of(
+            asked.tenant,
+            asked.pinned_provider,
+            asked.meaning,
+            core_of_request(asked.request),
+            _what_the_hub_lacks(asked),
         )
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         return None
+
+
+def signature_of(
+    tenant: str, pinned_provider: str, meaning: str, core: Core | ChatRequest, more: tuple[Any, ...] = ()
+) -> str:
+    """The same of what is known already. Raises what msgspec cannot encode."""
+    known = _encode((FORMAT, tenant, pinned_provider, meaning, core, more))
     return sha256(known).hexdigest()[:40]  # processors have instructions for it: half of what blake2b takes
-
-
-def _number(value: float | None) -> float | None:
-    """0 and 0.0 are one number."""
-    return None if value is None else float(value)
 
 
 def _what_the_hub_lacks(asked: Asked) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from gateway.dialects.codec import ToolName
 from gateway.domain.dialect import ProviderDialect
 from gateway.domain.usage import Usage
 
-FORMAT = 1
+FORMAT = 2
 """Raised with every change of `Entry` that an older reader would get wrong; it is part of what a signature is made of."""
 
 

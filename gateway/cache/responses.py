@@ -6,12 +6,13 @@ Looked for in the worker's own memory first, then in the cache store. Whatever g
 from collections.abc import Callable, Mapping
 
 from gateway.cache.asked import Asked
-from gateway.cache.canonical import signature
+from gateway.cache.canonical import signature, signature_of
 from gateway.cache.entry import NOTHING, Entry, Recall
 from gateway.cache.front import Front
-from gateway.cache.policy import is_repeatable, is_wanted, telling, tenant_of
+from gateway.cache.plain import core_of_chat
+from gateway.cache.policy import BETAS, is_repeatable, is_wanted, telling, tenant_of
 from gateway.cache.semantic.tier import Meant, SemanticTier
-from gateway.cache.signed import Signed
+from gateway.cache.signed import Asking, Signed
 from gateway.cache.store import CacheStore
 from gateway.dialects.codec import BrokenAnswer, Origin
 from gateway.dialects.registry import PROVIDERS
@@ -26,8 +27,6 @@ MAX_JUDGED_BYTES = 64 * 1024
 """Of an answer that must be decoded to tell how it ended; more took up to 80 ms a MB of the loop's time, so it is not kept."""
 
 _GOOD_ENDS = frozenset({"stop", "stop_sequence", "length", "tool_calls"})
-_SUSPICIOUS = (b"content_filter", b':"refusal"', b': "refusal"', b"pause_turn", b"incomplete")
-"""One of these stands in every answer of OpenAI's and Anthropic's dialects that ended for another reason."""
 
 
 class ResponseCache:
@@ -61,8 +60,9 @@ class ResponseCache:
         meaning: str = "",
     ) -> Recall:
         """The answer of the request, or where its answer belongs, or nothing. Raises nothing."""
-        key = self.key_of(exchange, caller, settings, pinned_provider=pinned_provider, combo=combo, meaning=meaning)
-        if not key:
+        asking = _asking(exchange, caller, settings, pinned_provider, combo, meaning)
+        key = "" if asking is None else self._key_of(asking, exchange, caller, settings)
+        if asking is None or not key:
             return NOTHING
         self.front.max_bytes = settings.front_bytes
         entry = self.front.get(key)
@@ -78,6 +78,7 @@ class ResponseCache:
                 return Recall(key)
             return Recall(key, meant=_asked(exchange, caller, pinned_provider, meaning))
         self._count_lookup(where)
+        self.signed.put(asking, key, len(exchange.body))  # who is asked twice may be asked a third time
         return Recall(key, entry, "hit")
 
     def key_of(
@@ -91,20 +92,20 @@ class ResponseCache:
         meaning: str = "",
     ) -> str:
         """The signature of a request that may be answered from the cache; empty for any other. Raises nothing."""
-        head, arrival, body = exchange.head, exchange.arrival, exchange.body
-        if not (head.is_cold or settings.any_temperature):
-            return ""
-        if caller.is_no_log or not is_wanted(settings, caller.cache, combo):
-            return ""
-        told = telling(exchange.headers)
-        if told is None:
-            return ""
-        dialect, where = exchange.caller.dialect, (pinned_provider, meaning, arrival.model, arrival.is_stream)
-        asking = (settings.any_temperature, tenant_of(caller), dialect, where, told, body)
+        asking = _asking(exchange, caller, settings, pinned_provider, combo, meaning)
+        return "" if asking is None else self._key_of(asking, exchange, caller, settings)
+
+    def _key_of(self, asking: Asking, exchange: Exchange, caller: Caller, settings: CacheSettings) -> str:
         known = self.signed.get(asking)
-        if known is None:
-            known = _signature(exchange, caller, settings, pinned_provider, meaning)
-            self.signed.put(asking, known, len(body))
+        if known is not None:
+            return known
+        _, tenant, dialect, (pinned_provider, meaning, *_), told, body = asking
+        if dialect == "openai_chat" and not any(name in BETAS for name, _ in told):
+            core = core_of_chat(body)
+            if core is not None:
+                return signature_of(tenant, pinned_provider, meaning, core)
+        known = _signature(exchange, caller, settings, pinned_provider, meaning)
+        self.signed.put(asking, known, len(body))
         return known
 
     async def recall_meant(self, asked: Asked, settings: CacheSettings) -> tuple[Meant | None, Entry | None]:
@@ -151,6 +152,27 @@ class ResponseCache:
             self.untold.clear()
 
 
+def _asking(
+    exchange: Exchange,
+    caller: Caller,
+    settings: CacheSettings,
+    pinned_provider: str,
+    combo: Mapping[str, object] | None,
+    meaning: str,
+) -> Asking | None:
+    """All that the signature is made of; None for a request that the cache has no part in."""
+    head, arrival = exchange.head, exchange.arrival
+    if not (head.is_cold or settings.any_temperature):
+        return None
+    if caller.is_no_log or not is_wanted(settings, caller.cache, combo):
+        return None
+    told = telling(exchange.headers)
+    if told is None:
+        return None
+    where = (pinned_provider, meaning, arrival.model, arrival.is_stream)
+    return (settings.any_temperature, tenant_of(caller), exchange.caller.dialect, where, told, exchange.body)
+
+
 def _signature(exchange: Exchange, caller: Caller, settings: CacheSettings, pinned_provider: str, meaning: str) -> str:
     try:
         request = exchange.request()
@@ -173,9 +195,20 @@ def _asked(exchange: Exchange, caller: Caller, pinned_provider: str, meaning: st
     )
 
 
+def _is_suspicious(body: bytes) -> bool:
+    """One of these stands in every answer of OpenAI's and Anthropic's dialects that ended for another reason than a good one."""
+    return (
+        b"content_filter" in body
+        or b':"refusal"' in body
+        or b': "refusal"' in body
+        or b"pause_turn" in body
+        or b"incomplete" in body
+    )
+
+
 def _ended_well(entry: Entry) -> bool:
     """Why an answer ended is known only to who decodes it, which most need not be."""
-    if entry.dialect != "gemini" and not any(word in entry.body for word in _SUSPICIOUS):
+    if entry.dialect != "gemini" and not _is_suspicious(entry.body):
         return True
     if len(entry.body) > MAX_JUDGED_BYTES:
         return False

@@ -2,8 +2,11 @@
 
 from collections import OrderedDict
 
-Asking = tuple[object, ...]
-"""All that a signature is made of, as it came; the last is the body."""
+from gateway.domain.dialect import CallerDialect
+
+Asking = tuple[bool, str, CallerDialect, tuple[str, str, str, bool | None], tuple[tuple[bytes, bytes], ...], bytes]
+"""All that a signature is made of, as it came: whether any temperature will do, the tenant, the dialect, where it is asked, the
+headers that count, and the body."""
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_BYTES = 4 * 1024 * 1024

@@ -176,7 +176,13 @@ class RespClient:
 
     async def call(self, *command: Argument, budget_s: float | None = None) -> object:
         """Run one command within the time budget. Raises StateAway; a ReplyError that is no outage is raised too."""
-        return self._checked(await self._within_budget(self.send(*command), budget_s))
+        future = self.send(*command)
+        if budget_s is not None:
+            return self._checked(await self._within_budget(future, budget_s))
+        self._watch(future)
+        answer = await future
+        self._misses = 0
+        return self._checked(answer)
 
     async def run(
         self,
@@ -205,9 +211,7 @@ class RespClient:
     async def run_packed(self, packed: bytes, script: Script) -> object:
         """The same for a command in the protocol's own form (`packed_run`): the request path packs most of it in advance."""
         future = self._queue(packed)
-        self._budgeted.append((time.monotonic() + self._budget_s, future))
-        if self._watchman is None:
-            self._watchman = future.get_loop().call_later(self._budget_s, self._check_budgets)
+        self._watch(future)
         answer = await future
         self._misses = 0
         if type(answer) is hiredis.ReplyError:
@@ -227,6 +231,12 @@ class RespClient:
             handle.cancel()
         self._misses = 0
         return answer
+
+    def _watch(self, future: asyncio.Future[object]) -> None:
+        """Give it up when the client's own budget is over, without a timer of its own."""
+        self._budgeted.append((time.monotonic() + self._budget_s, future))
+        if self._watchman is None:
+            self._watchman = future.get_loop().call_later(self._budget_s, self._check_budgets)
 
     def _check_budgets(self) -> None:
         """Trips end in the order in which they began, so one timer looks after all of them."""
