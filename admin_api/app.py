@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from admin_api.auth.addresses import AddressFilter
 from admin_api.auth.guard import Guard, GuardRules
 from admin_api.http.bundle import Bundle
 from admin_api.http.errors import (
@@ -190,5 +191,7 @@ def build_app(plane: Plane, *, is_relayed: bool, is_loopback: bool) -> ASGIApp:
         base_url=plane.settings.base_url,
         admin_token=plane.settings.admin_token,
         csrf_secret=plane.settings.jwt_secret,
+        trusted_proxies=plane.settings.trusted_proxies,
     )
-    return Guard(build_routes(plane), plane.database, rules, plane.now)
+    addresses = None if is_relayed else AddressFilter(plane.database, plane.redis, plane.now)
+    return Guard(build_routes(plane), plane.database, rules, plane.now, addresses)

@@ -84,7 +84,12 @@ _EXAMPLES: tuple[tuple[str, str, object, int, str], ...] = (
     ("PUT", "/api/settings/system-prompt", {"enabled": True, "prompt": "Answer briefly."}, 200, ""),
     ("POST", "/api/keys", {"name": "ci", "allowedModels": ["local/*"], "rpm": 60}, 201, "key = id"),
     ("GET", "/api/usage/history?limit=10", None, 200, ""),
+    ("GET", "/api/usage/quota?connectionId=$connection", None, 200, ""),
+    ("GET", "/api/usage/proxy-logs?limit=10", None, 200, ""),
+    ("GET", "/api/token-health", None, 200, ""),
     ("GET", "/api/monitoring/health", None, 200, ""),
+    ("GET", "/api/storage/health", None, 200, ""),
+    ("GET", "/api/policies", None, 200, ""),
     ("DELETE", "/api/providers/$connection", None, 200, ""),
 )
 

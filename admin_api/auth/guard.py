@@ -1,11 +1,12 @@
 """The door: every HTTP request passes here before it meets a route.
 
-Order: host (DNS rebinding), public list, credential, role, and for a cookie that changes something the origin and
-the CSRF token. It fails closed: a path that no route has asks for a credential too.
+Order: address (where no worker has asked), host (DNS rebinding), public list, credential, role, and for a cookie that
+changes something the origin and the CSRF token. It fails closed: a path that no route has asks for a credential too.
 """
 
 import hmac
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -16,6 +17,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_api.auth.access import is_in_scope, is_public, may
 from admin_api.auth.actor import NOBODY, Actor
+from admin_api.auth.addresses import AddressFilter
 from admin_api.auth.sessions import COOKIE, SEEN_EVERY_S, actor_of_the_environment, csrf_token, get_session, get_token
 from admin_api.http.browser_safety import (
     API_HEADERS,
@@ -28,6 +30,7 @@ from admin_api.http.errors import database_problem, error_body
 from admin_api.store.credentials import admin_tokens, sessions
 from admin_api.store.database import Database
 from admin_api.store.faults import FAILURES
+from gateway.admission.peer import Network, peer_address
 from gateway.config.addresses import is_host_allowed
 
 PEER_HEADER = "x-omniroute-peer"
@@ -35,33 +38,49 @@ PEER_HEADER = "x-omniroute-peer"
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """What the guard has to know. `is_relayed`: requests come over the unix socket, from a gateway worker."""
+    """What the guard has to know. `is_relayed`: requests come over the unix socket, from a gateway worker.
+
+    Otherwise `X-Forwarded-For` counts as far as the `trusted_proxies` vouch for it.
+    """
 
     is_loopback: bool
     is_relayed: bool
     base_url: str
     admin_token: str
     csrf_secret: str
+    trusted_proxies: Sequence[Network] = ()
 
     def __repr__(self) -> str:
         return f"GuardRules(is_loopback={self.is_loopback}, is_relayed={self.is_relayed})"
 
 
 class Refusal(Exception):
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 class Guard:
-    """ASGI application around the routes. Leaves `session_token`, `peer` and `actor` in the scope's state."""
+    """ASGI application around the routes. Leaves `session_token`, `peer` and `actor` in the scope's state.
 
-    def __init__(self, app: ASGIApp, database: Database, rules: GuardRules, now: Callable[[], float]) -> None:
+    `addresses` is None where workers have looked at them.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        database: Database,
+        rules: GuardRules,
+        now: Callable[[], float],
+        addresses: AddressFilter | None = None,
+    ) -> None:
         self._app = app
         self._database = database
         self._rules = rules
         self._now = now
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -73,6 +92,7 @@ class Guard:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["peer"] = self._peer(scope, headers)
         try:
+            await self._check_address(scope["path"], state["peer"])
             state["session_token"], actor = await self._admit(scope["method"], scope["path"], headers)
             state["actor"] = msgspec.structs.replace(actor, address=state["peer"])
         except Refusal as refusal:
@@ -91,7 +111,19 @@ class Guard:
         if self._rules.is_relayed:
             return headers.get(PEER_HEADER, "local")
         client = scope.get("client")
-        return str(client[0]) if client else "unknown"
+        if not client:
+            return "unknown"
+        hops = b",".join(value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for")
+        return peer_address(str(client[0]), hops.decode("latin-1"), self._rules.trusted_proxies)
+
+    async def _check_address(self, path: str, address: str) -> None:
+        """Probes come from machines that nobody lists. Raises Refusal."""
+        if self._addresses is None or path == "/healthz":
+            return
+        if await self._addresses.refuses(address):
+            raise Refusal(403, "this address may not come in here")
+        if wait_s := await self._addresses.wait_s(address):
+            raise Refusal(429, "there are too many requests from this address", wait_s)
 
     async def _admit(self, method: str, path: str, headers: dict[str, str]) -> tuple[str, Actor]:
         """Let the request in, or raise Refusal. Gives the session's token when a cookie opened the door, and who asks."""
@@ -185,5 +217,7 @@ async def _refuse(send: Send, refusal: Refusal) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refusal.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if refusal.retry_after_s:
+        headers.append((b"retry-after", str(math.ceil(refusal.retry_after_s)).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -7,6 +7,7 @@ from litestar import Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
+from admin_api.auth.addresses import NAME
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict
 from admin_api.http.versions import IfMatch, Version, check_version
@@ -17,7 +18,6 @@ from gateway.admission.gate import Gate
 from gateway.config.addresses import network_of
 from gateway.domain.ip_filter import MAX_ENTRIES, Address, IpFilter, TempBan
 
-NAME = "ipFilter"
 BAN_S = 3600.0
 
 _List = Annotated[list[Address], msgspec.Meta(max_length=MAX_ENTRIES)]

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from gateway.admission.gate import Gate
+from gateway.admission.peer import peer_address
 from gateway.admission.permit import pass_door
 from gateway.config.addresses import is_host_allowed
 from gateway.config.settings import Settings
@@ -39,7 +40,6 @@ from gateway.edge.body import BodyReader, Receive, throw_away
 from gateway.edge.credentials import secret_of
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
-from gateway.edge.peer import peer_address
 from gateway.edge.reply import AsgiReply, Send
 from gateway.edge.rescue import rescue
 from gateway.journey import identify, record_refusal, run_chat

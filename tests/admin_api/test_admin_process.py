@@ -256,6 +256,39 @@ def run_command(data_dir, *arguments):
     ).stdout.strip()
 
 
+async def test_alone_it_lets_in_whom_the_ip_filter_lets_in(start):
+    """As behind a proxy that is vouched for: the caller's address is the one the proxy tells."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    admin = start("--host", "127.0.0.1", "--port", str(port), OMNIROUTE_TRUSTED_PROXIES="127.0.0.1/32")
+    await in_thread(admin.ready)
+    headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "x-forwarded-for": "198.51.100.1"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
+
+        async def status(address, path="/api/keys"):
+            return (await client.get(path, headers={"x-forwarded-for": address})).status_code
+
+        body = {"enabled": True, "blacklist": ["203.0.113.0/24"]}
+        assert (await client.put("/api/settings/ip-filter", json=body)).status_code == 200
+        await until(lambda: is_status(status("203.0.113.5"), 403), 30)
+        assert await status("203.0.113.5", "/api/auth/status") == 403
+        assert await status("203.0.113.5", "/dashboard") == 403
+        assert await status("203.0.113.5", "/healthz") == 200, "probes are nobody's"
+        assert await status("198.51.100.1") == 200
+        forged = await client.get("/api/keys", headers={"x-forwarded-for": "198.51.100.1, 203.0.113.5"})
+        assert forged.status_code == 403, "what stands before the last hop is what the caller says"
+        assert (await client.put("/api/settings/ip-filter", json={"enabled": False, "rpm": 5})).status_code == 200
+        await until(lambda: is_status(status("192.0.2.7"), 429), 30)
+        answer = await client.get("/api/keys", headers={"x-forwarded-for": "192.0.2.7"})
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert await status("203.0.113.5") == 200
+
+
+async def is_status(asked, wanted):
+    return await asked == wanted
+
+
 async def test_a_token_made_on_the_command_line_opens_the_api_and_only_its_hash_is_kept(start, tmp_path):
     admin = start()
     await in_thread(admin.ready)

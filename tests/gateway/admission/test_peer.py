@@ -4,8 +4,8 @@ from ipaddress import ip_network
 
 import pytest
 
+from gateway.admission.peer import peer_address
 from gateway.config.addresses import is_host_allowed
-from gateway.edge.peer import peer_address
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
