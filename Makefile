@@ -58,7 +58,7 @@ wheel: $(VENV)/.run $(BUNDLE) ## build a wheel, with the dashboard in it, into d
 	@$(BIN)/uv build --quiet --wheel
 
 test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
 	@OMNIROUTE_EXACTNESS_S=$(or $(S),600) OMNIROUTE_EXACTNESS_SEED=$(or $(SEED),1) $(BIN)/pytest -x -s tests/journeys/test_exactness.py
