@@ -25,7 +25,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
         config["combos"].append({"name": "evenly", "strategy": "weighted", "models": [{"model": "local/m1", "weight": 0}, {"model": "local/m2", "weight": 0}]})  # fmt: skip
         running.reload(json.dumps(config))
         wait_for(lambda: running.chat("evenly").status_code == 200, 10, lambda: running.product.errors)
-        time.sleep(0.5)  # both workers have it
+        running.wait_taken_up()
         yield running
 
 

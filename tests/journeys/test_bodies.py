@@ -60,7 +60,7 @@ def settle(gateway: RealGateway, **settings: Any) -> None:
     """Change settings, and wait until every worker obeys them."""
     answer = gateway.admin.patch("/api/settings", json=settings)
     assert answer.status_code == 200, answer.text
-    time.sleep(1.0)
+    gateway.wait_taken_up()
 
 
 def test_what_was_asked_and_answered_is_stored_whole_and_streamed(gateway: RealGateway) -> None:

@@ -24,7 +24,7 @@ def switch(gateway: RealGateway, **cache: Any) -> None:
     """Change the settings, and wait until every worker obeys them."""
     answer = gateway.admin.patch("/api/settings", json={"cache": cache})
     assert answer.status_code == 200, answer.text
-    time.sleep(1.0)
+    gateway.wait_taken_up()
 
 
 def ask(gateway: RealGateway, text: str, **fields: Any) -> httpx.Response:

@@ -58,13 +58,13 @@ def configure(gateway: RealGateway, change: Callable[[dict[str, Any]], None]) ->
     revision = gateway.health()["publishedRevision"]
     gateway.reload(json.dumps(config))
     wait_for(lambda: gateway.health()["publishedRevision"] > revision, 10, lambda: str(gateway.health()["config"]))
-    time.sleep(TAKEN_UP_S)
+    gateway.wait_taken_up()
 
 
 def set_cache(gateway: RealGateway, **cache: Any) -> None:
     answer = gateway.admin.patch("/api/settings", json={"cache": cache})
     assert answer.status_code == 200, answer.text
-    time.sleep(TAKEN_UP_S)
+    gateway.wait_taken_up()
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_a_name_that_comes_to_stand_for_something_else_gives_no_answer_of_before
 def test_a_kept_answer_is_given_while_nobody_could_be_asked(gateway: RealGateway) -> None:
     rules = gateway.admin.patch("/api/resilience", json={"rules": {"local": {"auth_s": 60, "auth_max_s": 60}}})
     assert rules.status_code == 200, rules.text
-    time.sleep(TAKEN_UP_S)
+    gateway.wait_taken_up()
     assert twice(gateway, "before it rested") == "HIT"
     gateway.fake.plan("status:401", key=NODE_KEY)
     wait_for(lambda: ask(gateway, "something else").status_code == 503, 10)

@@ -13,9 +13,6 @@ from tests.support.real_gateway import FIRST_KEY, KEY, MESSAGES, RealGateway, ru
 
 pytestmark = pytest.mark.process
 
-TAKEN_UP_S = 0.7
-"""News of a change take milliseconds; there is nothing to wait for that would tell when both workers have them."""
-
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
@@ -45,7 +42,7 @@ def clean(gateway: RealGateway) -> Iterator[None]:
 def change(gateway: RealGateway, **body: Any) -> None:
     answer = gateway.admin.patch("/api/resilience", json=body)
     assert (answer.status_code, answer.json().get("published")) == (200, True), answer.text
-    time.sleep(TAKEN_UP_S)
+    gateway.wait_taken_up()
 
 
 def ask(gateway: RealGateway, model: str, **fields: Any) -> httpx.Response:
@@ -232,7 +229,7 @@ def test_default_limits_hold_a_connection_that_has_none_until_they_are_switched_
     assert (api["enabled"], api["maxConcurrency"]) == (True, 2)
     off = gateway.admin.post("/api/rate-limits", json={"connectionId": api["connectionId"], "enabled": False})
     assert off.status_code == 200
-    time.sleep(TAKEN_UP_S)
+    gateway.wait_taken_up()
     assert most_open(gateway, "unconnected/m1") > 2
     gateway.admin.post("/api/rate-limits", json={"connectionId": api["connectionId"], "enabled": True})
     managed = next(one for one in found if one["managed"])

@@ -40,7 +40,7 @@ def switch(gateway: RealGateway, **sharing: Any) -> None:
     """Change the settings, and wait until every worker obeys them."""
     answer = gateway.admin.patch("/api/settings", json={"sharing": sharing})
     assert answer.status_code == 200, answer.text
-    time.sleep(1.0)
+    gateway.wait_taken_up()
 
 
 def body_of(text: str, **fields: Any) -> dict[str, Any]:

@@ -90,9 +90,7 @@ class RealGateway:
 
     def rows(self, *request_ids: str) -> list[dict[str, Any]]:
         """The rows of the ledger with these caller's request ids (all rows when none is given), oldest first."""
-        with closing(
-            sqlite3.connect(f"file:{self.product.data_dir / 'omniroute.db'}?mode=ro", uri=True, timeout=60)
-        ) as db:
+        with self._database() as db:
             db.row_factory = sqlite3.Row
             found = [dict(row) for row in db.execute("SELECT * FROM request_records ORDER BY id")]
         wanted = set(request_ids)
@@ -115,10 +113,20 @@ class RealGateway:
         answer: dict[str, Any] = self.admin.get("/api/monitoring/health").json()
         return answer
 
+    def _database(self) -> closing[sqlite3.Connection]:
+        path = self.product.data_dir / "omniroute.db"
+        return closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60))
+
     def reload(self, text: str) -> None:
         """Write the config file anew and send SIGHUP."""
         self.config.write_text(text)
         self.product.process.send_signal(signal.SIGHUP)
+
+    def wait_taken_up(self) -> None:
+        """Until every worker obeys the configuration as the database has it now."""
+        with self._database() as db:
+            ((wanted,),) = db.execute("SELECT value FROM revision").fetchall()
+        wait_for(lambda: self.product.metrics().get("omniroute_snapshot_revision", 0) >= wanted, 10)
 
     def raw(self) -> socket.socket:
         """A plain connection to the gateway."""

@@ -1,7 +1,6 @@
 """The started product with a provider of vectors, its semantic cache switched on."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +53,7 @@ def switch(gateway: RealGateway, **semantic: Any) -> None:
     }  # fmt: skip
     answer = gateway.admin.patch("/api/settings", json={"cache": {"mode": "on", "semantic": settings | semantic}})
     assert answer.status_code == 200, answer.text
-    time.sleep(1.0)
+    gateway.wait_taken_up()
 
 
 def ask(gateway: RealGateway, text: str, *, system: str = "", **fields: Any) -> httpx.Response:
