@@ -5,7 +5,8 @@ workers a few times a second (`hearsay.py`), so each goes by what all of them sa
 """
 
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -105,8 +106,8 @@ class Standing:
         return not self._rests.resting
 
     @property
-    def known(self) -> Container[str]:
-        return self._rests.subjects
+    def known(self) -> AbstractSet[str]:
+        return self._rests.subjects.keys()
 
     def resting(self, connection: Connection, model: str) -> bool:
         rest = self._rests.is_resting(connection, model)

@@ -26,6 +26,10 @@ class Offer:
         return f"accounts:{self.accounts[0].provider}:{marks:016x}" if self.accounts else ""
 
     @cached_property
+    def ids(self) -> frozenset[str]:
+        return frozenset(account.id for account in self.accounts)
+
+    @cached_property
     def by_cost(self) -> tuple[Connection, ...]:
         return tuple(sorted(self.accounts, key=lambda account: _COST_OF_TIER[account.tier]))
 

@@ -137,6 +137,7 @@ class _Planning:
         self._combo = combo
         self._catalog = catalog
         self._view = view
+        self._known = view.known
         self._settings = settings
         self._is_tiered = resolution.is_tiered
         self._strategy = "priority" if combo is None else combo.strategy
@@ -183,7 +184,7 @@ class _Planning:
         return able
 
     def _has_awake(self, model: ProviderModel, offer: Offer) -> bool:
-        resting, name, known = self._view.resting, model.model, self._view.known
+        resting, name, known = self._view.resting, model.model, self._known
         if "\0" + model.provider not in known and offer.accounts[0].id not in known:
             return True
         return any(not resting(account, name) for account in offer.accounts)
@@ -249,7 +250,7 @@ class _Planning:
 
     def _take(self, model: ProviderModel, accounts: Iterable[Connection], most: int) -> None:
         targets, name, combo = self._targets, model.model, model.combo
-        resting, known = self._view.resting, self._view.known
+        resting, known = self._view.resting, self._known
         all_known = "\0" + model.provider in known
         goal = len(targets) + most
         for account in accounts:
@@ -269,14 +270,17 @@ class _Planning:
         if self._session is not None and self._account_strategy != "fill-first":
             return ranked(offer, self._session)
         if self._account_strategy == "round-robin" and not self._view.is_calm and len(awake) <= MAX_FILTERED:
-            awake = self._without_resting(model, awake)
+            awake = self._without_resting(model, offer)
         order: AccountOrder = ACCOUNT_STRATEGIES[self._account_strategy]
         return order(offer, awake, model.model, offer.cursor if is_first else "", self.case)
 
-    def _without_resting(self, model: ProviderModel, accounts: Sequence[Connection]) -> Sequence[Connection]:
-        resting, name, known = self._view.resting, model.model, self._view.known
+    def _without_resting(self, model: ProviderModel, offer: Offer) -> Sequence[Connection]:
+        resting, name, known = self._view.resting, model.model, self._known
+        accounts: Sequence[Connection] = offer.accounts
         suspects = accounts
         if "\0" + model.provider not in known:
+            if known.isdisjoint(offer.ids):
+                return accounts
             suspects = [account for account in accounts if account.id in known]
         asleep = {account.id: account for account in suspects if resting(account, name)}
         if not asleep:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from gateway.domain.target import Connection
@@ -25,6 +25,8 @@ EXPLORED_SHARE = 1 / 16
 MAX_COMPARED = 32
 """Connections compared for one choice; of more, MAX_DRAWN are drawn and compared."""
 MAX_DRAWN = 12
+MAX_COPIED = 64
+"""So few are turned as a whole, which is quicker than one by one; of more, mostly few are asked for."""
 MEASURED_ACCOUNTS = 4
 """Connections that speak for the speed of a model at a provider."""
 
@@ -76,6 +78,8 @@ def rotated(items: Sequence[_T], ticket: int, sticky_limit: int) -> Iterator[_T]
     """Beginning with the ticket's own: `sticky_limit` tickets in a row begin with the same one."""
     count = len(items)
     start = ticket // max(1, sticky_limit) % count if count else 0
+    if count <= MAX_COPIED:
+        return chain(items[start:], items[:start])
     return (items[index % count] for index in range(start, start + count))
 
 
@@ -177,11 +181,13 @@ def _latency(models: Models, _cursor: str, case: Case) -> Models:
 
 def _model_score(model: ProviderModel, case: Case) -> tuple[float, bool]:
     """The best of the connections that were measured, and whether that was long ago. None measured: their first trial."""
-    view, trial, best, is_old = case.view, 0.0, -1.0, False
-    for account in case.catalog.offers_of.of(model.provider, model.model).accounts[:MEASURED_ACCOUNTS]:
-        speed = view.speed(account, model.model)
+    speed_of, name, trial, best, is_old = case.view.speed, model.model, 0.0, -1.0, False
+    for account in case.catalog.offers_of.of(model.provider, name).accounts[:MEASURED_ACCOUNTS]:
+        speed = speed_of(account, name)
+        if speed is None:
+            continue
         value = score(speed, case.expected_tokens)
-        if speed is None or speed.ttft_ms is None:
+        if speed.ttft_ms is None:
             trial += value
         elif best < 0 or value < best:
             best, is_old = value, is_stale(speed, case.now)

@@ -1,6 +1,7 @@
 """What this worker believes about targets at the moment a plan is made. Data only; others fill it."""
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,7 +18,7 @@ class View(Protocol):
         ...
 
     @property
-    def known(self) -> Container[str]:
+    def known(self) -> AbstractSet[str]:
         """Ids of connections, and a NUL with a provider's, of which something rests; nothing else need be asked for."""
         ...
 
@@ -65,7 +66,7 @@ class Beliefs:
         return not self.rests
 
     @property
-    def known(self) -> Container[str]:
+    def known(self) -> AbstractSet[str]:
         return {name.partition("\0")[0] for name in self.rests}
 
     def resting(self, connection: Connection, model: str) -> bool:

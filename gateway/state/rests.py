@@ -7,7 +7,7 @@ with its own copy (`rest_table.py`), and on return the longer rest of each two w
 
 import asyncio
 import random
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import hiredis
@@ -118,7 +118,7 @@ class Rests:
         return len(self._well)
 
     @property
-    def subjects(self) -> Container[str]:
+    def subjects(self) -> Mapping[str, int]:
         """Ids of connections, and a NUL with a provider's, of which anything is in the table."""
         return self._table.entries.subjects
 

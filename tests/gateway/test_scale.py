@@ -61,9 +61,12 @@ def runtimes() -> tuple[Runtime, Runtime]:
     return asyncio.run(both())
 
 
-class Everything:
+class Everything(frozenset[str]):
     def __contains__(self, name: object) -> bool:
         return True
+
+    def isdisjoint(self, names: object, /) -> bool:
+        return False
 
 
 class Looking(Beliefs):
