@@ -221,16 +221,16 @@ def most_open(gateway: RealGateway, model: str) -> int:
 
 
 def test_default_limits_hold_a_connection_that_has_none_until_they_are_switched_off_there(gateway: RealGateway) -> None:
-    assert most_open(gateway, "unconnected/m1") > 2
+    wait_for(lambda: most_open(gateway, "unconnected/m1") > 2, 5)
     change(gateway, defaults={"concurrentRequests": 2})
-    assert most_open(gateway, "unconnected/m1") == 2
+    assert most_open(gateway, "unconnected/m1") <= 2
     found = gateway.admin.get("/api/rate-limits").json()["connections"]
     api = next(one for one in found if one["name"] == "api")
     assert (api["enabled"], api["maxConcurrency"]) == (True, 2)
     off = gateway.admin.post("/api/rate-limits", json={"connectionId": api["connectionId"], "enabled": False})
     assert off.status_code == 200
     gateway.wait_taken_up()
-    assert most_open(gateway, "unconnected/m1") > 2
+    wait_for(lambda: most_open(gateway, "unconnected/m1") > 2, 5)
     gateway.admin.post("/api/rate-limits", json={"connectionId": api["connectionId"], "enabled": True})
     managed = next(one for one in found if one["managed"])
     refused = gateway.admin.post("/api/rate-limits", json={"connectionId": managed["connectionId"], "enabled": False})
@@ -243,9 +243,9 @@ def test_default_limits_hold_a_connection_that_has_none_until_they_are_switched_
 )
 def test_default_gaps_and_rates_hold_too(gateway: RealGateway, defaults: dict[str, int], reason: str) -> None:
     change(gateway, defaults=defaults)
-    assert ask(gateway, "unconnected/m1").status_code == 200
-    refused = ask(gateway, "unconnected/m1")
-    assert (refused.status_code, f"({reason})" in refused.text) == (429, True)
+    answers = [ask(gateway, "unconnected/m1") for _ in range(3)]  # a new minute may begin once in between
+    assert answers[0].status_code == 200
+    assert (answers[2].status_code, f"({reason})" in answers[2].text) == (429, True)
 
 
 def test_health_shows_a_breaker_and_its_reset_lets_requests_through(gateway: RealGateway) -> None:

@@ -48,15 +48,25 @@ def test_the_same_question_in_other_words_is_answered_without_the_provider(gatew
     assert gateway.seen(mark) == []
 
 
-def test_both_workers_know_of_it_at_once(gateway: RealGateway) -> None:
-    ask(gateway, ONE.format("Spain"))
-    for _ in range(8):  # each on a connection of its own, so both workers are asked
-        with httpx.Client(base_url=gateway.url, headers=gateway.client.headers) as client:
-            messages = [{"role": "user", "content": OTHER.format("Spain")}]
-            answer = client.post(
-                "/v1/chat/completions", json={"model": "local/m1", "temperature": 0, "messages": messages}
-            )
-            assert found(answer) == "SEMANTIC"
+def test_both_workers_know_of_it(gateway: RealGateway) -> None:
+    lands = iter(("Spain", "Portugal", "Austria", "Hungary", "Poland", "Latvia", "Serbia", "Ghana", "Kenya", "Oman"))
+
+    def is_known_to_both() -> bool:
+        land = next(lands)  # a miss is kept as it was asked: the next try needs another question
+        ask(gateway, ONE.format(land))
+        time.sleep(0.5)
+        return {ask_anew(gateway, OTHER.format(land)) for _ in range(8)} == {"SEMANTIC"}
+
+    wait_for(is_known_to_both, 10)
+
+
+def ask_anew(gateway: RealGateway, text: str) -> str:
+    """On a connection of its own, so that both workers get their share."""
+    with httpx.Client(base_url=gateway.url, headers=gateway.client.headers, timeout=60) as client:
+        messages = [{"role": "user", "content": text}]
+        return found(
+            client.post("/v1/chat/completions", json={"model": "local/m1", "temperature": 0, "messages": messages})
+        )
 
 
 def test_a_near_miss_asks_the_provider(gateway: RealGateway) -> None:

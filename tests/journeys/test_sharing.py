@@ -238,7 +238,7 @@ def test_when_the_leader_is_killed_those_that_sent_something_end_honestly(gatewa
 
 
 def test_when_the_leader_is_killed_before_it_answers_another_leads(gateway: RealGateway) -> None:
-    gateway.fake.plan("slow-first:2", model="killed-early")
+    gateway.fake.plan("slow-first:100", "slow-first:2", model="killed-early")
     mark = gateway.mark
 
     async def run() -> list[httpx.Response | BaseException]:
