@@ -4,6 +4,7 @@ They are read once, at the start. The page itself is sent with the way up from t
 dashboard works below any path that a proxy puts before it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ _TYPES = {
 }
 _FOREVER = "public, max-age=31536000, immutable"
 _A_DAY = "public, max-age=86400"
+_REFUSED = re.compile(r";\s*q=0(\.0*)?\s*$")
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 
 
@@ -46,7 +48,8 @@ class BundleFile:
 
     def best(self, accept_encoding: str) -> tuple[str, bytes]:
         """The encoding to send, and the bytes."""
-        accepted = {part.partition(";")[0].strip() for part in accept_encoding.split(",") if "q=0" not in part}
+        parts = [part for part in accept_encoding.split(",") if not _REFUSED.search(part)]
+        accepted = {part.partition(";")[0].strip() for part in parts}
         name = next((name for name, _ in _ENCODINGS if name in accepted and name in self.bodies), "")
         return name, self.bodies[name]
 

@@ -69,10 +69,7 @@ async def confirm_shown(plane: Plane) -> None:
 async def _offer_guide(plane: Plane, connection: AsyncConnection) -> None:
     """Who starts for the first time is led through it by the dashboard, unless a config file says how all is to be."""
     if plane.settings.config_file is None:
-        revision = await raise_revision(connection)
-        await settings_rows.insert(
-            connection, SettingRow("setupComplete", value=False, managed=False, version=revision)
-        )
+        await settings_rows.insert(connection, SettingRow("setupComplete", value=False, managed=False))
 
 
 async def _make_first_key(plane: Plane, connection: AsyncConnection) -> str:

@@ -61,19 +61,12 @@ class Live:
 
     def listen(self, session_holds: SessionHolds) -> AsyncIterator[bytes]:
         """Server-sent events until the listener leaves, its session ends, or everything does. Raises 503 when full."""
-        return self._stream(self._enter(), session_holds)
-
-    def _enter(self) -> asyncio.Queue[bytes | None]:
         if len(self._queues) >= MAX_LISTENERS or self._is_ending():
             raise ApiError(503, "no more live views just now", headers={"retry-after": "10"})
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_EVENTS)
-        self._queues.add(queue)
-        self._plane.live_counts.listeners = len(self._queues)
-        if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._run(), name="live")
-        return queue
+        return self._stream(session_holds)
 
-    async def _stream(self, queue: asyncio.Queue[bytes | None], session_holds: SessionHolds) -> AsyncIterator[bytes]:
+    async def _stream(self, session_holds: SessionHolds) -> AsyncIterator[bytes]:
+        queue = self._enter()
         checked_at = self._plane.now()
         try:
             yield b": live\n\n"
@@ -91,6 +84,14 @@ class Live:
                 yield event
         finally:
             self._leave(queue)
+
+    def _enter(self) -> asyncio.Queue[bytes | None]:
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_EVENTS)
+        self._queues.add(queue)
+        self._plane.live_counts.listeners = len(self._queues)
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._run(), name="live")
+        return queue
 
     def _leave(self, queue: asyncio.Queue[bytes | None]) -> None:
         self._queues.discard(queue)

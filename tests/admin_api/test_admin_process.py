@@ -91,10 +91,22 @@ async def in_thread(function, *arguments):
     return await asyncio.to_thread(function, *arguments)
 
 
+async def test_the_code_for_the_first_browser_logs_the_owner_in_once(start):
+    admin = start()
+    code = (await in_thread(admin.ready))["loginCode"]
+    async with admin.client() as client:
+        wrong = await client.post("/api/auth/login-link", json={"code": "x" + code[1:]})
+        assert wrong.status_code == 401
+        right = await client.post("/api/auth/login-link", json={"code": code})
+        assert (right.status_code, right.json()["role"]) == (200, "owner")
+        assert (await client.get("/api/settings")).json()["setupComplete"] is False
+        assert (await client.post("/api/auth/login-link", json={"code": code})).status_code == 401
+
+
 async def test_ready_comes_once_it_listens_and_has_published(start, redis):
     admin = start()
     line = await in_thread(admin.ready)
-    assert set(line) == {"ready", "password", "key", "configError", "seedDatabase"}
+    assert set(line) == {"ready", "password", "key", "configError", "seedDatabase", "loginCode"}
     assert line["ready"] is True
     assert stat.S_IMODE(admin.socket.stat().st_mode) == 0o600
     assert await redis.exists(redis_keys.key(digest_of(line["key"], b"pepper")))

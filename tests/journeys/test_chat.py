@@ -464,7 +464,7 @@ class TestPaths:
     def test_the_dashboards_paths_reach_the_admin_process(self, gateway):
         assert gateway.admin.get("/api/monitoring/health").status_code == 200
         assert httpx.get(f"{gateway.url}/api/settings", timeout=60).status_code == 401
-        assert httpx.get(f"{gateway.url}/", timeout=60).headers["location"].startswith("/dashboard")
+        assert httpx.get(f"{gateway.url}/", timeout=60).headers["location"].startswith("dashboard/")
 
     @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/monitoring/health", "/"])
     def test_a_foreign_host_is_403_on_loopback(self, gateway, path):

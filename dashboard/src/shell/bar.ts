@@ -42,8 +42,8 @@ class Bar extends Element {
   private status(): TemplateResult {
     const state = liveState();
     const shown = state === 'live' && this.health?.status === 'degraded' ? 'degraded' : state;
-    return html`<a class="live ${shown}" href=${href('health')} role="status">
-      <span class="dot" aria-hidden="true"></span>${t(`live.${shown}`)}
+    return html`<a class="live ${shown}" href=${href('health')}>
+      <span class="dot" aria-hidden="true"></span><span role="status">${t(`live.${shown}`)}</span>
     </a>`;
   }
 
