@@ -16,14 +16,16 @@ from admin_api.services.recovery import create_token, reset_password
 from admin_api.store.faults import DatabaseAway
 from gateway.config.server_secrets import with_server_secrets
 from gateway.config.settings import BadSetting, Settings, load_settings
+from gateway.telemetry.log_tail import LogTail
 from gateway.telemetry.logs import configure_logging
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        settings = _prepared(load_settings(os.environ))
-        return uvloop.run(_run(options, settings))
+        tail = LogTail()
+        settings = _prepared(load_settings(os.environ), tail)
+        return uvloop.run(_run(options, settings, tail))
     except BadSetting as error:
         sys.stderr.write(f"omniroute admin: {error}\n")
         return 2
@@ -56,16 +58,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepared(settings: Settings) -> Settings:
-    configure_logging(settings.log_level, settings.log_format)
+def _prepared(settings: Settings, tail: LogTail) -> Settings:
+    configure_logging(settings.log_level, settings.log_format, tail)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return with_server_secrets(settings, may_create=not settings.database_url)
 
 
-def _run(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+def _run(options: argparse.Namespace, settings: Settings, tail: LogTail) -> Coroutine[Any, Any, int]:
     if options.command == "serve":
         listen = _listen(options.host, options.port, settings.admin_socket, settings.api_port or settings.port)
-        return serve(settings, listen, lifeline_fd=options.lifeline_fd, ready_fd=options.ready_fd)
+        return serve(settings, listen, lifeline_fd=options.lifeline_fd, ready_fd=options.ready_fd, log_tail=tail)
     if options.command == "import":
         return import_seed(settings, options.path, is_dry_run=options.dry_run)
     if options.command == "backup":

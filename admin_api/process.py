@@ -27,6 +27,7 @@ from admin_api.services.first_start import Credentials, confirm_shown, prepare_f
 from admin_api.services.move_in import is_move_offered
 from admin_api.services.plane import Plane
 from gateway.config.settings import BadSetting, Settings
+from gateway.telemetry.log_tail import LogTail
 
 DRAIN_LIMIT_S = 5.0
 _LIFELINE_LIMIT_S = 0.8
@@ -51,7 +52,12 @@ class Listen:
 
 
 async def serve(
-    settings: Settings, listen: Listen, *, lifeline_fd: int | None = None, ready_fd: int | None = None
+    settings: Settings,
+    listen: Listen,
+    *,
+    lifeline_fd: int | None = None,
+    ready_fd: int | None = None,
+    log_tail: LogTail | None = None,
 ) -> int:
     """Run until a signal or the supervisor's death. Gives the exit code. Raises BadSetting."""
     if not settings.redis_url:
@@ -59,6 +65,7 @@ async def serve(
     stop = asyncio.Event()
     _watch_lifeline(lifeline_fd, stop)
     plane = build_plane(settings, connect_redis(settings.redis_url))
+    plane.log_tail = log_tail
     reloads: set[asyncio.Task[None]] = set()
     _handle_signals(stop, lambda: _reload(plane, reloads))
     try:

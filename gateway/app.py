@@ -70,7 +70,9 @@ from gateway.tasks.follow_cache import follow_cache
 from gateway.tasks.local_mode import LocalMode
 from gateway.tasks.replay_spool import replay_spool
 from gateway.tasks.runner import Runner
+from gateway.tasks.tell_log import tell_log
 from gateway.tasks.watch_snapshot import SnapshotWatch
+from gateway.telemetry.log_tail import LogTail
 from gateway.telemetry.logs import configure_logging
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.addresses import Resolver
@@ -91,8 +93,9 @@ REDIS_WAIT_S = 1.0
 class App:
     """One worker. Everything is built when its lifespan starts, inside the loop that will run it."""
 
-    def __init__(self, settings: Settings, *, relays: bool) -> None:
+    def __init__(self, settings: Settings, tail: LogTail, *, relays: bool) -> None:
         self._settings = settings
+        self._tail = tail
         self._relays = relays
         self._worker = uuid.uuid4().hex
         self._health = Health()
@@ -241,6 +244,7 @@ class App:
             "replay_spool", lambda: replay_spool(redis, self._spool, settings.spool_dir, settings.max_waiting_records)
         )
         start("follow_drain", lambda: follow_drain(notice, self._begin_drain, self._open_exchanges))
+        start("tell_log", lambda: tell_log(redis, self._worker, self._tail))
         start("watch_parent", lambda: watch_parent(self._open_exchanges))
 
     def _resilience(self) -> Resilience:
@@ -341,6 +345,7 @@ class App:
             "credential_refreshes": self._refreshes.under_way,
             "waiting_for_slots": self._lines.waiting,
             "untold_targets": self._standing.untold,
+            "untold_log_lines": len(self._tail),
         }
 
     def _caches(self) -> dict[str, int]:
@@ -382,5 +387,6 @@ class App:
 def create_app() -> Any:
     """Factory for granian: settings from the environment that the supervisor gave."""
     settings = load_settings(os.environ)
-    configure_logging(settings.log_level, settings.log_format)
-    return App(settings, relays=settings.role == "serve" and settings.dashboard_port is None)
+    tail = LogTail()
+    configure_logging(settings.log_level, settings.log_format, tail)
+    return App(settings, tail, relays=settings.role == "serve" and settings.dashboard_port is None)

@@ -31,6 +31,9 @@ OWNERS_ONLY: tuple[tuple[str, str], ...] = (
 )
 """Method (`*` = any) and path, with all below it: who else may come in, what they did, and the plane as a whole."""
 
+NOT_FOR_VIEWERS: tuple[tuple[str, str], ...] = (("GET", "/api/logs"),)
+"""Of what is only looked at: it tells more of the machine than a viewer needs."""
+
 OWN_AFFAIRS: frozenset[tuple[str, str]] = frozenset(
     {("POST", "/api/auth/logout"), ("POST", "/api/auth/logout-all"), ("POST", "/api/auth/password")}
 )
@@ -51,6 +54,8 @@ def may(role: Role, method: str, path: str) -> bool:
     if role == "owner" or (method, path) in OWN_AFFAIRS:
         return True
     if any(_covers(rule, method, path) for rule in OWNERS_ONLY):
+        return False
+    if role == "viewer" and any(_covers(rule, method, path) for rule in NOT_FOR_VIEWERS):
         return False
     return role == "operator" or (role == "viewer" and (method in ("GET", "HEAD") or (method, path) in DRY_RUNS))
 

@@ -23,6 +23,7 @@ from gateway.config.envelope import parse_encryption_key, seal
 from gateway.config.settings import Settings
 from gateway.config.snapshot import Price
 from gateway.providers.spec import ProviderSpec
+from gateway.telemetry.log_tail import LogTail
 
 if TYPE_CHECKING:
     from admin_api.services.tariff import Tariff
@@ -78,6 +79,8 @@ class Plane:
         self.shipped_prices = shipped_prices
         self.tariff: Tariff | None = None
         self.jobs: dict[str, JobStatus] = {}
+        self.log_tail: LogTail | None = None
+        """Of this process's log, when it is to be shown."""
         self.backups = Backups(settings, database, now)
         self.provider_calls = ProviderCalls()
         self.login_link = LoginLink(now)

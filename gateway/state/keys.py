@@ -163,6 +163,9 @@ def key_money(digest: str, period: str) -> str:
 MONEY_COMPARED = f"{SCHEMA}:compared:money"
 """string, no expiry: set once counters of money have been compared with the ledger. Missing = the server was emptied."""
 
+LOG_LINES = f"{SCHEMA}:log"
+"""stream, no expiry, about `log_lines.MAX_LINES` long: `p` = worker or `admin`, `l` = JSON of a line of its log."""
+
 STORAGE_CHECK = f"{SCHEMA}:storage:check"
 """string, no expiry: JSON of what the last look at the pages of the control plane's database found."""
 

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 import structlog
 
+from gateway.telemetry.log_tail import LogTail
+
 _SECRET_FIELD = re.compile(r"(?i)(api_?key|secret|token|password|passwd|authorization|cookie|credential|proxy)")
 _SECRET_VALUE = re.compile(
     r"(?i)(bearer\s+|basic\s+|[?&]key=|\bsk-or-|\bsk-)[^\s\"'&@]{4,}|(://[^/\s:@]*:)[^/\s]+(?=@)"  # a URL's port stays
@@ -17,8 +19,11 @@ _HARMLESS_FIELDS = frozenset({"key_id", "key_name", "tokens", "input_tokens", "o
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logging(level: str, format: str) -> None:  # noqa: A002  (the setting's own word)
-    """Set up structlog and the standard library's logging once per process. `format` is `json` or `console`."""
+def configure_logging(level: str, format: str, tail: LogTail | None = None) -> None:  # noqa: A002  (the setting's own word)
+    """Set up structlog and the standard library's logging once per process. `format` is `json` or `console`.
+
+    `tail` is shown each line too.
+    """
     renderer: Any = (
         structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode())
         if format == "json"
@@ -31,6 +36,7 @@ def configure_logging(level: str, format: str) -> None:  # noqa: A002  (the sett
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redact,
+            *([tail.note] if tail is not None else ()),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),

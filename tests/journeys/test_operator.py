@@ -128,3 +128,12 @@ def test_the_way_through_a_proxy_and_a_refused_credential_are_seen(operated: Ope
     wait_for(lambda: state() == "refused", TAKEN_UP_S)
     operated.do("DELETE", f"/api/providers/{far}")
     operated.do("DELETE", "/api/provider-nodes/far")
+
+
+def test_the_log_of_all_processes_can_be_looked_at(operated: Operated) -> None:
+    def seen(field: str) -> set[str]:
+        return {line[field] for line in operated.do("GET", "/api/logs/console?limit=2000")["lines"]}
+
+    wait_for(lambda: len(seen("process")) >= 3, 60)  # admin and two workers, each of which tells it every second
+    wait_for(lambda: {"admin_ready", "configuration_swapped"} <= seen("event"), 60)
+    assert SECOND not in str(operated.do("GET", "/api/logs/console?limit=2000"))
