@@ -409,6 +409,9 @@ def key_entry(row: KeyRow) -> KeyEntry:
         allowed_ips=tuple(row.allowed_ips),
         counted_as=row.counted_as,
         warn_nano_usd=math.ceil(row.budget_nano_usd * row.warn_share),
+        second_budget_nano_usd=row.second_budget_nano_usd,
+        second_budget_period=row.second_budget_period,
+        second_warn_nano_usd=math.ceil(row.second_budget_nano_usd * row.second_warn_share),
     )
 
 

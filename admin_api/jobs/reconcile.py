@@ -57,8 +57,8 @@ class ReconcileJob:
         """How many counters were raised, and by how much. What is too low for the first time goes to `low`."""
         now = self._plane.now()
         raised = amount = 0
-        for kind in {row.budget_period for row in rows}:
-            of_kind = [row for row in rows if row.budget_period == kind]
+        for kind in {budget.period for row in rows for budget in row.budgets}:
+            of_kind = [row for row in rows if any(budget.period == kind for budget in row.budgets)]
             period = period_of(kind, now)
             async with self._plane.database.read() as connection:
                 spent = await load_spent(connection, [row.id for row in of_kind], _days(period, now))

@@ -11,9 +11,9 @@ from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
 from admin_api.http.paging import MAX_PAGE, Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
-from admin_api.services.key_rules import NANO, nano_usd, new_key_row, rotated
+from admin_api.services.key_rules import NANO, nano_usd, new_key_row, rotated, with_budgets
 from admin_api.services.plane import Plane
-from admin_api.store.keys import KeyRow, bury_key, keys, named_like
+from admin_api.store.keys import KeyBudget, KeyRow, bury_key, keys, named_like
 from gateway.config.addresses import network_of
 from gateway.config.file_shape import BudgetPeriod, KeyPriority
 from gateway.config.keys import new_key_secret
@@ -25,6 +25,7 @@ _Model = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 _Models = Annotated[list[_Model], msgspec.Meta(max_length=1000)]
 _Limit = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 _Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Instant = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 
 
@@ -39,7 +40,8 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     """Limits of 0 mean none; `expiresAt` is unix seconds, 0 = never; empty lists of what is allowed = all.
 
     `allowedEndpoints` are paths of the API with `*` (`/v1/chat/*`), `allowedIps` addresses and CIDR ranges.
-    `warningThreshold` is the part of the budget, 0..1, from which callers are told in a header; 0 = never.
+    `warningThreshold` is the part of the budget, 0..1, from which callers are told in a header; 0 = never. A key may have a
+    second budget, of another period.
     """
 
     name: _Name | msgspec.UnsetType = msgspec.UNSET
@@ -62,7 +64,10 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     allowed_providers: _Models | msgspec.UnsetType | None = msgspec.UNSET
     allowed_endpoints: _Paths | msgspec.UnsetType | None = msgspec.UNSET
     allowed_ips: _Addresses | msgspec.UnsetType | None = msgspec.UNSET
-    warning_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] | msgspec.UnsetType = msgspec.UNSET
+    warning_threshold: _Share | msgspec.UnsetType = msgspec.UNSET
+    second_budget_usd: _Money | msgspec.UnsetType = msgspec.UNSET
+    second_budget_period: BudgetPeriod | Literal[""] | msgspec.UnsetType = msgspec.UNSET
+    second_warning_threshold: _Share | msgspec.UnsetType = msgspec.UNSET
     version: Version | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -184,6 +189,9 @@ def key_view(row: KeyRow) -> dict[str, Any]:
         "allowedEndpoints": row.allowed_endpoints,
         "allowedIps": row.allowed_ips,
         "warningThreshold": row.warn_share,
+        "secondBudgetUsd": row.second_budget_nano_usd / NANO,
+        "secondBudgetPeriod": row.second_budget_period,
+        "secondWarningThreshold": row.second_warn_share,
         "oldSecretUntil": row.old_until if row.old_digest else None,
         "managed": row.managed,
         "version": row.version,
@@ -209,10 +217,22 @@ def _changed(row: KeyRow, data: KeyBody) -> KeyRow:
         _check_addresses(data.allowed_ips)
     if data.budget_usd is not msgspec.UNSET:
         given["budget_nano_usd"] = nano_usd(data.budget_usd)
+    if data.second_budget_usd is not msgspec.UNSET:
+        given["second_budget_nano_usd"] = nano_usd(data.second_budget_usd)
     row = msgspec.structs.replace(row, **given)
     if row.budget_nano_usd and not row.budget_period:
         row = msgspec.structs.replace(row, budget_period="monthly")
-    return row
+    return with_budgets(row, _checked(row.budgets)) if row.second_budget_nano_usd else row
+
+
+def _checked(budgets: tuple[KeyBudget, ...]) -> tuple[KeyBudget, ...]:
+    """Two budgets of one period would be one; a period has to be said."""
+    periods = [budget.period for budget in budgets]
+    if not all(periods):
+        raise bad_request(("secondBudgetPeriod", "is missing"))
+    if len(set(periods)) < len(periods):
+        raise bad_request(("secondBudgetPeriod", "is that of the first budget"))
+    return budgets
 
 
 _COLUMNS = {
@@ -236,6 +256,8 @@ _COLUMNS = {
     "allowed_endpoints": "allowed_endpoints",
     "allowed_ips": "allowed_ips",
     "warning_threshold": "warn_share",
+    "second_budget_period": "second_budget_period",
+    "second_warning_threshold": "second_warn_share",
 }
 
 

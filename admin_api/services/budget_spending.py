@@ -11,14 +11,15 @@ from gateway.domain.budget import TOTAL, Period, period_of
 _BATCH = 500
 
 
-async def spent_by_key(connection: AsyncConnection, rows: Sequence[KeyRow], now: float) -> dict[str, int]:
-    """Nano-dollars by key id, each in the period of its budget that holds `now`; those with usage only."""
-    spent: dict[str, int] = {}
-    for kind in sorted({row.budget_period for row in rows}):
-        ids = [row.id for row in rows if row.budget_period == kind]
+async def spent_by_key(connection: AsyncConnection, rows: Sequence[KeyRow], now: float) -> dict[tuple[str, str], int]:
+    """Nano-dollars by key id and period of a budget (`daily` …), each in the one that holds `now`; those with usage only."""
+    spent: dict[tuple[str, str], int] = {}
+    for kind in sorted({budget.period for row in rows for budget in row.budgets}):
+        ids = [row.id for row in rows if any(budget.period == kind for budget in row.budgets)]
         days = _days(period_of(kind, now), now)
         for start in range(0, len(ids), _BATCH):
-            spent |= await load_spent(connection, ids[start : start + _BATCH], days)
+            found = await load_spent(connection, ids[start : start + _BATCH], days)
+            spent |= {(key_id, kind): nano_usd for key_id, nano_usd in found.items()}
     return spent
 
 

@@ -228,12 +228,13 @@ def _key(row: KeyRow, variables: _Variables) -> Document:
         "cache_scope": row.cache_scope, "cache": row.cache, "single_flight": row.single_flight, "unshaped": row.unshaped,
         "expires": _moment(row.expires_at),
     }  # fmt: skip
-    budget: Document = {}
-    if row.budget_period:
-        budget = {"usd": row.budget_nano_usd / NANO, "period": row.budget_period}
-        if row.budget_nano_usd:
-            budget["warn"] = row.warn_share
-    return {**_said(document), "secret": variables.reference("KEY", row.name), **({"budget": budget} if budget else {})}
+    budgets: list[Document] = [
+        {"usd": one.nano_usd / NANO, "period": one.period, "warn": one.warn_share} for one in row.budgets
+    ]
+    if not budgets and row.budget_period:
+        budgets = [{"usd": 0.0, "period": row.budget_period}]
+    budget = {"budget": budgets[0] if len(budgets) == 1 else budgets} if budgets else {}
+    return {**_said(document), "secret": variables.reference("KEY", row.name), **budget}
 
 
 def _price(row: PriceRow) -> Document:

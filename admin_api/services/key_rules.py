@@ -1,11 +1,12 @@
 """How a gateway key's row begins, and how much of a secret may be shown. Pure."""
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
 from admin_api.services.plane import Plane
-from admin_api.store.keys import KeyRow
+from admin_api.store.keys import KeyBudget, KeyRow
 from gateway.config.keys import digest_of
 
 NANO = 1_000_000_000
@@ -40,6 +41,21 @@ def new_key_row(plane: Plane, secret: str, name: str, revision: int) -> KeyRow:
         managed=False,
         created_at=now,
         updated_at=now,
+    )
+
+
+def with_budgets(row: KeyRow, budgets: Sequence[KeyBudget]) -> KeyRow:
+    """The key with these budgets, at most two, in place of its own. Shares to warn from stay where there is no budget."""
+    first = budgets[0] if budgets else KeyBudget(0, "", row.warn_share)
+    second = budgets[1] if len(budgets) > 1 else KeyBudget(0, "", row.second_warn_share)
+    return msgspec.structs.replace(
+        row,
+        budget_nano_usd=first.nano_usd,
+        budget_period=first.period,
+        warn_share=first.warn_share,
+        second_budget_nano_usd=second.nano_usd,
+        second_budget_period=second.period,
+        second_warn_share=second.warn_share,
     )
 
 

@@ -81,9 +81,10 @@ async def key_quotas(connection: AsyncConnection, rows: Sequence[KeyRow], now: f
             "apiKeyName": row.name,
             "quotas": [
                 {
-                    **_money_bar(spent.get(row.id, 0), row.budget_nano_usd, row.budget_period or "monthly", now),
-                    "warningThreshold": row.warn_share,
+                    **_money_bar(spent.get((row.id, budget.period), 0), budget.nano_usd, budget.period, now),
+                    "warningThreshold": budget.warn_share,
                 }
+                for budget in row.budgets
             ],
         }
         for row in rows

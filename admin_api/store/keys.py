@@ -11,11 +11,19 @@ from admin_api.store.collection import Collection
 from gateway.domain.caching import CacheSwitch
 
 
+class KeyBudget(msgspec.Struct, frozen=True):
+    """What a key may spend in a period; `warn_share` of it spent is told, 0 = never."""
+
+    nano_usd: int
+    period: str
+    warn_share: float = 0.8
+
+
 class KeyRow(msgspec.Struct, frozen=True):
     """`revision` is the one that changed this row last; `hint` is what may be shown of the secret.
 
     A key that was rotated has its secret of before (`old_digest`) until `old_until`, unix seconds; `counted_as` is its
-    first digest, under which its limits go on counting. `warn_share` of the budget spent is told; 0 = never.
+    first digest, under which its limits go on counting. There is a second budget only beside a first one.
     """
 
     id: str
@@ -47,6 +55,9 @@ class KeyRow(msgspec.Struct, frozen=True):
     allowed_endpoints: list[str] = []
     allowed_ips: list[str] = []
     warn_share: float = 0.8
+    second_budget_nano_usd: int = 0
+    second_budget_period: str = ""
+    second_warn_share: float = 0.8
     counted_as: str = ""
     old_digest: str = ""
     old_until: float = 0.0
@@ -55,6 +66,15 @@ class KeyRow(msgspec.Struct, frozen=True):
     def counter(self) -> str:
         """The digest under which workers count what it uses."""
         return self.counted_as or self.digest
+
+    @property
+    def budgets(self) -> tuple[KeyBudget, ...]:
+        """None, one, or two of different periods."""
+        both = (
+            KeyBudget(self.budget_nano_usd, self.budget_period or "monthly", self.warn_share),
+            KeyBudget(self.second_budget_nano_usd, self.second_budget_period, self.second_warn_share),
+        )
+        return tuple(one for one in both if one.nano_usd)
 
     @property
     def digests(self) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ async def _selecting(driver: asyncpg.Connection, table: str, columns: str) -> st
 def _open_for_filling(path: Path) -> sqlite3.Connection:
     # The file is thrown away unless all went well, so it needs no journal. It goes from thread to thread, one at a time.
     copy = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    for pragma in ("journal_mode=DELETE", "journal_mode=OFF", "synchronous=OFF", "cache_size=-65536"):
+    for pragma in ("journal_mode=DELETE", "journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
         copy.execute(f"PRAGMA {pragma}")
     copy.execute("BEGIN")
     return copy

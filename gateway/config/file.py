@@ -27,6 +27,7 @@ from gateway.config.file_rules import (
 from gateway.config.file_shape import (
     AliasShape,
     BackupPlan,
+    Budget,
     ChainShape,
     ComboEntry,
     ComboShape,
@@ -107,6 +108,9 @@ class FileKey(msgspec.Struct, frozen=True):
     concurrency: int = 0
     budget_usd: float = 0.0
     budget_period: str = ""
+    second_budget_usd: float = 0.0
+    second_budget_period: str = ""
+    second_warn_share: float = 0.8
     priority: str = "interactive"
     strict: bool = False
     no_log: bool = False
@@ -337,7 +341,16 @@ def _combo(shape: ComboShape) -> FileCombo:
     return FileCombo(shape.name, shape.strategy, models, shape.config, shape.is_active)
 
 
+def _budgets(shape: KeyShape) -> tuple[Budget, Budget]:
+    """Those of some money come first: there is a second only beside a first."""
+    none = Budget(0.0, "monthly")
+    given = shape.budget if isinstance(shape.budget, tuple) else (shape.budget,) if shape.budget else ()
+    first, second, *_ = (*sorted(given, key=lambda one: not one.usd), none, none)
+    return first, second
+
+
 def _key(shape: KeyShape) -> FileKey:
+    budget, second = _budgets(shape)
     return FileKey(
         name=shape.name,
         secret=shape.secret,
@@ -345,12 +358,15 @@ def _key(shape: KeyShape) -> FileKey:
         allowed_providers=shape.allowed_providers,
         allowed_endpoints=shape.allowed_endpoints,
         allowed_ips=shape.allowed_ips,
-        warn_share=shape.budget.warn if shape.budget else 0.8,
+        warn_share=budget.warn,
         rpm=shape.rpm,
         tpm=shape.tpm,
         concurrency=shape.concurrency,
-        budget_usd=shape.budget.usd if shape.budget else 0.0,
-        budget_period=shape.budget.period if shape.budget else "",
+        budget_usd=budget.usd,
+        budget_period=budget.period if shape.budget else "",
+        second_budget_usd=second.usd,
+        second_budget_period=second.period if second.usd else "",
+        second_warn_share=second.warn,
         priority=shape.priority,
         strict=shape.strict,
         no_log=shape.no_log,

@@ -164,6 +164,10 @@ def check_keys(items: Sequence[Item[KeyShape]], problems: Problems) -> None:
         for text in item.value.allowed_ips:
             if network_of(text) is None:
                 item.note(problems, "allowed_ips", f"{text!r} is no address, no CIDR range, and not like 10.0.*.*")
+        if isinstance(item.value.budget, tuple) and len({one.period for one in item.value.budget}) < len(
+            item.value.budget
+        ):
+            item.note(problems, "budget", "two budgets must have different periods")
         try:
             expiry_seconds(item.value.expires)
         except ValueError:

@@ -110,7 +110,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
-    """A gateway key. 0 = no limit; no `allowed_models` = all. `expires`: an ISO date or date and time, UTC if unsaid."""
+    """A gateway key. 0 = no limit; no `allowed_models` = all. `budget`: one, or two of different periods. `expires`: an ISO date or date and time, UTC if unsaid."""
 
     name: Name
     secret: KeySecret
@@ -121,7 +121,7 @@ class KeyShape(Struct, frozen=True, forbid_unknown_fields=True):
     rpm: Count = 0
     tpm: Count = 0
     concurrency: Count = 0
-    budget: Budget | None = None
+    budget: Budget | Annotated[tuple[Budget, ...], Meta(min_length=1, max_length=2)] | None = None
     priority: KeyPriority = "interactive"
     strict: bool = False
     no_log: bool = False

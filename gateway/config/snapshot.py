@@ -198,6 +198,10 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     counted_as: str = ""
     """The digest under which its limits are counted; empty = its own. All secrets of one key count as one."""
     warn_nano_usd: int = 0
+    second_budget_nano_usd: int = 0
+    """Of a key with two budgets, of different periods; only beside a first one."""
+    second_budget_period: str = ""
+    second_warn_nano_usd: int = 0
 
 
 def proxy_owner(level: str) -> str:

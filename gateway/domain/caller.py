@@ -58,6 +58,10 @@ class Caller(msgspec.Struct, frozen=True):
     """The digest under which its limits are counted, when that is another: a key that was rotated goes on counting."""
     warn_nano_usd: int = 0
     """From so much spent of its budget on it is told in a header; 0 = never."""
+    second_budget_nano_usd: int = 0
+    """Of a key with two budgets, of different periods; only beside a first one. 0 = it has none."""
+    second_budget_period: str = ""
+    second_warn_nano_usd: int = 0
 
     @property
     def counter(self) -> str:

@@ -64,6 +64,8 @@ class _Limited(msgspec.Struct, frozen=True):
     settle_limits: bytes
     money: str
     money_ends_at: float
+    second_money: str = ""
+    second_money_ends_at: float = 0.0
 
     def is_fresh(self, now: float) -> bool:
         """False too when the clock was set back, perhaps into the period before."""
@@ -90,6 +92,9 @@ class Hold(msgspec.Struct, frozen=True):
     local: Slot | None = None
     is_owed: bool = False
     packed: _Limited | None = None
+    second_money: str = ""
+    """The counter of its key's second budget, of which `nano_usd` is held too."""
+    second_money_ends_at: float = 0.0
     budget_warning: bytes = b""
     """What is spent and held of the key's budget, in words, once its operator wants it told."""
 
@@ -279,8 +284,7 @@ class Holds:
         if answer[0] == 1:
             if len(answer) > 1:
                 self._metrics.budget_warnings.add(())
-                told = told_spent(answer[1], caller.budget_nano_usd, caller.budget_period)
-                return msgspec.structs.replace(hold, budget_warning=told.encode())
+                return msgspec.structs.replace(hold, budget_warning=_told(caller, answer[1:]))
             return hold
         if answer[0] == 3:
             raise self._over_limit(caller, answer[1].decode(), float(answer[2]))
@@ -303,6 +307,8 @@ class Holds:
             packed.money,
             packed.money_ends_at,
             packed=packed,
+            second_money=packed.second_money,
+            second_money_ends_at=packed.second_money_ends_at,
         )
 
     def _pack_limited(self, caller: Caller) -> _Limited:
@@ -312,27 +318,48 @@ class Holds:
             period = self._period(caller.budget_period)
             money, ends_at = keys.key_money(digest, period.name), period.ends_at
         window = keys.key_tokens(digest)
-        names = (
+        names: tuple[str, ...] = (
             keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight, keys.key_minute(digest), keys.key_open(digest), window,
             money or window, self._held,
         )  # fmt: skip
-        settle_names = (keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, money or window)
-        warns = ("", caller.warn_nano_usd) if money and caller.warn_nano_usd else ()
+        settle_names: tuple[str, ...] = (
+            keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, money or window,
+        )  # fmt: skip
+        warns: tuple[int | str, ...] = ("", caller.warn_nano_usd) if money and caller.warn_nano_usd else ()
+        second, second_ends_at = "", 0.0
+        fresh_until = min(now + PACKED_S, ends_at) if ends_at else now + PACKED_S
+        if caller.second_budget_nano_usd:
+            period = self._period(caller.second_budget_period)
+            second, second_ends_at = keys.key_money(digest, period.name), period.ends_at
+            fresh_until = min(fresh_until, second_ends_at) if second_ends_at else fresh_until
+            names, settle_names = (*names, second), (*settle_names, second)
+            lifetime = self._lifetime(second, second_ends_at)
+            warns = (
+                "",
+                caller.warn_nano_usd or "",
+                caller.second_budget_nano_usd,
+                lifetime,
+                caller.second_warn_nano_usd or "",
+            )
         limits = (self._worker, keys.OPEN_TTL_S, caller.rpm, caller.concurrency, caller.tpm)
         if len(self._limited) >= MAX_PACKED:
             del self._limited[next(iter(self._limited))]
         packed = self._limited[caller.digest] = _Limited(
             version=caller.version,
             made_at=now,
-            fresh_until=min(now + PACKED_S, ends_at) if ends_at else now + PACKED_S,
-            start=packed_run(_TAKE, 1 + len(names) + (15 if warns else 13), len(names), *names, caller.version),
+            fresh_until=fresh_until,
+            start=packed_run(_TAKE, 1 + len(names) + 13 + len(warns), len(names), *names, caller.version),
             limits=_packed_parts(*limits),
             budget=_packed_parts(caller.budget_nano_usd),
             end=_packed_parts(self._lifetime(money, ends_at), keys.HELD_TTL_S, *warns),
-            settle_start=packed_run(_SETTLE, 1 + len(settle_names) + 8, len(settle_names), *settle_names),
+            settle_start=packed_run(
+                _SETTLE, 1 + len(settle_names) + (10 if second else 8), len(settle_names), *settle_names
+            ),
             settle_limits=_packed_parts(self._max_stream_entries, self._worker),
             money=money,
             money_ends_at=ends_at,
+            second_money=second,
+            second_money_ends_at=second_ends_at,
         )
         return packed
 
@@ -356,18 +383,34 @@ class Holds:
         most = {"rpm": caller.rpm, "tpm": caller.tpm, "concurrency": caller.concurrency}.get(limit)
         if most is not None:
             return OverLimit(limit, most, retry_after_s)
-        ends_at = self._period(caller.budget_period).ends_at
+        most, kind = caller.budget_nano_usd, caller.budget_period
+        if limit == "second_budget":
+            most, kind = caller.second_budget_nano_usd, caller.second_budget_period
+        ends_at = self._period(kind).ends_at
         waits = retry_after_s if retry_after_s > 0 else (max(1.0, ends_at - self._wall()) if ends_at else None)
-        return OverLimit(limit, caller.budget_nano_usd, waits, period=caller.budget_period)
+        return OverLimit("budget", most, waits, period=kind)
 
     def _count(self, hold: Hold) -> None:
         """Remember what is open, to renew it."""
         if hold.money:
-            held = self.held_money.setdefault(hold.money, HeldMoney(hold.money_ends_at))
-            held.requests += 1
-            held.nano_usd += hold.nano_usd
+            self._count_money(hold.money, hold.money_ends_at, hold.nano_usd)
+        if hold.second_money:
+            self._count_money(hold.second_money, hold.second_money_ends_at, hold.nano_usd)
         if hold.is_counted:
             self.open_by_key[hold.digest] = self.open_by_key.get(hold.digest, 0) + 1
+
+    def _count_money(self, name: str, ends_at: float, nano_usd: int) -> None:
+        held = self.held_money.setdefault(name, HeldMoney(ends_at))
+        held.requests += 1
+        held.nano_usd += nano_usd
+
+    def _uncount_money(self, name: str, nano_usd: int) -> None:
+        held = self.held_money.get(name)
+        if held is not None:
+            held.requests -= 1
+            held.nano_usd -= nano_usd
+            if held.requests <= 0:
+                del self.held_money[name]
 
     def _uncount(self, hold: Hold) -> None:
         if hold.is_counted:
@@ -376,12 +419,10 @@ class Holds:
                 self.open_by_key[hold.digest] = left
             else:
                 self.open_by_key.pop(hold.digest, None)
-        held = self.held_money.get(hold.money) if hold.money else None
-        if held is not None:
-            held.requests -= 1
-            held.nano_usd -= hold.nano_usd
-            if held.requests <= 0:
-                del self.held_money[hold.money]
+        if hold.money:
+            self._uncount_money(hold.money, hold.nano_usd)
+        if hold.second_money:
+            self._uncount_money(hold.second_money, hold.nano_usd)
 
     def _take_locally(
         self, caller: Caller, hold: Hold, if_unseen: Literal["noted", "always"], *, is_away: bool = True
@@ -465,10 +506,13 @@ class Holds:
         assert packed is not None, "a hold that names a worker was made from one"
         used, cost = b"%d" % tokens, b"%d" % record.cost_nano_usd
         lifetime_s = b"%d" % self._lifetime(hold.money, hold.money_ends_at)
-        return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+        command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
             packed.settle_start, len(record.id), record.id.encode(), len(blob), blob, packed.settle_limits,
             len(used), used, len(cost), cost, len(lifetime_s), lifetime_s, len(hold.if_unseen), hold.if_unseen.encode(),
         )  # fmt: skip
+        if not hold.second_money:
+            return command
+        return command + _packed_parts("", self._lifetime(hold.second_money, hold.second_money_ends_at))
 
     def _settling(
         self, request_id: str, hold: Hold, tokens: int, nano_usd: int
@@ -478,7 +522,11 @@ class Holds:
         window = keys.key_tokens(digest)
         names = (keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, hold.money or window)
         lifetime_s = self._lifetime(hold.money, hold.money_ends_at)
-        return names, (request_id, b"", 0, hold.slot_worker, tokens, nano_usd, lifetime_s, hold.if_unseen)
+        arguments = (request_id, b"", 0, hold.slot_worker, tokens, nano_usd, lifetime_s, hold.if_unseen)
+        if not hold.second_money:
+            return names, arguments
+        second_s = self._lifetime(hold.second_money, hold.second_money_ends_at)
+        return (*names, hold.second_money), (*arguments, "", second_s)
 
     def _counted_tokens(self, usage: Usage) -> int:
         uncounted = 0 if self.cached_share >= 1 else int(usage.cache_read * (1 - self.cached_share))
@@ -507,7 +555,9 @@ class Holds:
             left = int(ends_at + keys.PERIOD_SLACK_S - self._wall()) if ends_at else 0
             if left > 0 or not ends_at:
                 held = self.held_money.get(name)
-                asked = [request_id for request_id, hold in self._asked.items() if hold.money == name]
+                asked = [
+                    request_id for request_id, hold in self._asked.items() if name in (hold.money, hold.second_money)
+                ]
                 amount = (held.nano_usd if held else 0) - sum(self._asked[one].nano_usd for one in asked)
                 await self._renew(name, amount, left, "money", asked)
         if self._told_open or self._told_money:
@@ -623,6 +673,16 @@ class Holds:
             _log.error("record_lost", cause=type(error).__name__, record=blob.decode())
             return "lost"
         return "spool"
+
+
+def _told(caller: Caller, amounts: list[int]) -> bytes:
+    """What is used of the budgets of a key that are to be told; -1 = that one is not."""
+    budgets = (
+        (caller.budget_nano_usd, caller.budget_period),
+        (caller.second_budget_nano_usd, caller.second_budget_period),
+    )
+    told = (told_spent(used, *budget) for used, budget in zip(amounts, budgets, strict=False) if used >= 0)
+    return ", ".join(told).encode()
 
 
 def _packed_parts(*values: int | str) -> bytes:

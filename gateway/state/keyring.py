@@ -146,6 +146,9 @@ def caller_of(digest: str, entry: KeyEntry, *, stores_bodies: bool = False) -> C
         door=_door(entry),
         counted_as=entry.counted_as,
         warn_nano_usd=entry.warn_nano_usd,
+        second_budget_nano_usd=entry.second_budget_nano_usd,
+        second_budget_period=entry.second_budget_period,
+        second_warn_nano_usd=entry.second_warn_nano_usd,
     )
 
 

@@ -76,7 +76,8 @@ async def fill(plane, wanted):
         for name, rpm, nano, allowed, expires in wanted["keys"]:
             row = new_key_row(plane, f"sk-or-secret-of-{name}", name, change.revision)
             await keys.insert(database, msgspec.structs.replace(
-                row, rpm=rpm, budget_nano_usd=nano, budget_period="daily", allowed_models=allowed, expires_at=float(expires)))  # fmt: skip
+                row, rpm=rpm, budget_nano_usd=nano, budget_period="daily", second_budget_nano_usd=nano * 2,
+                second_budget_period="total" if nano else "", second_warn_share=0.25 if nano else 0.8, allowed_models=allowed, expires_at=float(expires)))  # fmt: skip
         for model, (one, two) in wanted["prices"].items():
             await prices.insert(
                 database, PriceRow(price_id(model, 0), model, 0.0, one, two, None, None, None, False, now, 1)

@@ -108,6 +108,21 @@ def test_a_key_is_told_when_its_budget_goes_to_its_end(gateway):
     assert "x-omniroute-budget" not in gateway.chat("local/priced", key=wide, max_tokens=10).headers
 
 
+def test_of_two_budgets_the_one_that_is_spent_refuses_and_says_which(gateway):
+    price = {"local": {"priced": {"input": 1000, "output": 1000}}}
+    assert gateway.admin.patch("/api/pricing", json=price).status_code == 200
+    wide = {"budgetUsd": 1000, "budgetPeriod": "daily", "warningThreshold": 0.000001}
+    key = make_key(gateway, **wide, secondBudgetUsd=0.0001, secondBudgetPeriod="total")["key"]
+
+    def said():
+        return gateway.chat("local/priced", key=key, max_tokens=10).text
+
+    wait_for(lambda: "$0.0001 in all" in said(), 10, lambda: f"the price is not known yet: {said()}")
+    both = make_key(gateway, **wide, secondBudgetUsd=500, secondBudgetPeriod="total", secondWarningThreshold=0.000001)
+    told = gateway.chat("local/priced", key=both["key"], max_tokens=10).headers["x-omniroute-budget"]
+    assert re.fullmatch(r"[0-9.]+ of 1000\.0000 USD daily, [0-9.]+ of 500\.0000 USD total", told)
+
+
 class TestAddresses:
     @pytest.fixture(autouse=True)
     def _open_again(self, gateway):

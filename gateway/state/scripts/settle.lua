@@ -8,7 +8,8 @@
 -- ARGV[4] worker   ARGV[5] tokens used   ARGV[6] nano-dollars it cost   ARGV[7] lifetime of KEYS[6], s, 0 = for ever,
 -- -1 = its period is over   ARGV[8] when nothing is held: "" = charge nothing (it was settled before), noted = charge
 -- the money if the request is noted in flight (the server may not have seen its take), always = charge it
--- ARGV[9] now, unix seconds (tests only)
+-- ARGV[9] now, unix seconds (tests only, else empty or left out)
+-- For a key with a second budget: KEYS[7] its money in that, ARGV[10] lifetime of KEYS[7], as ARGV[7]
 -- Returns 1 when appended, 0 when the stream is full (the worker spools to disk; nothing is trimmed here, since
 -- only what SQL has acknowledged may go, and the note stays until the record is safe). Settling twice appends twice,
 -- and the ledger keeps one row per id; all else happens once, for whoever finds what the request holds.
@@ -26,7 +27,7 @@ local function set_right(name, second, reserved, used)
     call("HSET", name, second, there + change, "n", state[2] + change)
     return
   end
-  local now = tonumber(ARGV[9] or call("TIME")[1])
+  local now = tonumber(ARGV[9]) or tonumber(call("TIME")[1])
   if second > now and used > reserved and call("EXISTS", name) == 1 then
     -- The clock was set back and `take` has moved the second: the debt counts from now, a refund is not made.
     call("HINCRBY", name, now, used - reserved)
@@ -41,10 +42,16 @@ local function let_go(name, amount)
   if call("HINCRBY", name, field, "-" .. amount) < 0 then call("HDEL", name, field) end
 end
 
+local function spend_of(name, lifetime)
+  if lifetime == "-1" then return end
+  local spent = call("HINCRBY", name, "spent", ARGV[6])
+  if lifetime ~= "0" and spent == tonumber(ARGV[6]) then call("EXPIRE", name, lifetime) end  -- it may be new
+end
+
 local function spend()
-  if ARGV[7] == "-1" or ARGV[6] == "0" then return end
-  local spent = call("HINCRBY", KEYS[6], "spent", ARGV[6])
-  if ARGV[7] ~= "0" and spent == tonumber(ARGV[6]) then call("EXPIRE", KEYS[6], ARGV[7]) end  -- it may be new
+  if ARGV[6] == "0" then return end
+  spend_of(KEYS[6], ARGV[7])
+  if KEYS[7] then spend_of(KEYS[7], ARGV[10]) end
 end
 
 if ARGV[4] then
@@ -56,6 +63,7 @@ if ARGV[4] then
     if tokens ~= "-" then set_right(KEYS[5], tonumber(second), tonumber(tokens), tonumber(ARGV[5])) end
     if money ~= "-" then
       let_go(KEYS[6], money)
+      if KEYS[7] then let_go(KEYS[7], money) end
       spend()
     end
   elseif ARGV[8] == "always" or (ARGV[8] == "noted" and is_noted) then

@@ -11,8 +11,11 @@
 -- ARGV[8] tokens a minute   ARGV[9] tokens to reserve   ARGV[10] nano-dollars a period   ARGV[11] nano-dollars to hold
 -- ARGV[12] lifetime of KEYS[7], s, 0 = for ever   ARGV[13] lifetime of KEYS[8], s   ARGV[14] now (tests only, else empty or left out)
 -- ARGV[15] nano-dollars spent from which on it is told, for keys with a budget; may be left out
--- Returns {1} admitted, {1, nano-dollars} with what is spent and held now, once that is ARGV[15]; {2, entry} the key has changed, nothing taken; {0} no such key; {-1} keys are not loaded here;
---         {3, which, seconds} over the limit "rpm", "tpm", "concurrency" or "budget", nothing taken; capacity may be
+-- For a key with a second budget, of another period: KEYS[9] its money in that (as KEYS[7]), ARGV[16] nano-dollars a period,
+-- ARGV[17] lifetime of KEYS[9], s, 0 = for ever, ARGV[18] nano-dollars from which on it is told; ARGV[15] and ARGV[18] may be empty
+-- Returns {1} admitted, {1, nano-dollars} with what is spent and held now, once that is ARGV[15] (of a key with two budgets {1, of the first,
+--         of the second}, -1 = not to be told); {2, entry} the key has changed, nothing taken; {0} no such key; {-1} keys are not loaded here;
+--         {3, which, seconds} over the limit "rpm", "tpm", "concurrency", "budget" or "second_budget", nothing taken; capacity may be
 --         back then, -1 = only when the period ends.
 -- Taking twice with one id is the same as taking once. A second counts until it is wholly outside the last 60 s, so
 -- there are never more than the limit in any rolling minute, and capacity comes back at most 1 s late. A reservation
@@ -177,15 +180,31 @@ if budget > 0 then
   if spent + held + math.max(money, 1) > budget then return refuse("budget", 1) end
 end
 
+local second_held, second_spent, second_own, second_till
+if ARGV[16] then
+  local most_money, asked = tonumber(ARGV[16]), math.max(money, 1)
+  second_held, second_spent, second_own, second_till = held_by_all(KEYS[9], tonumber(ARGV[13]))
+  if second_spent + asked > most_money then return refuse("second_budget", -1) end
+  if second_spent + second_held + asked > most_money then return refuse("second_budget", 1) end
+end
+
 if rpm > 0 then count(KEYS[4], 1, requests, requests_since, requests_now) end
 if tpm > 0 then count(KEYS[6], reserve, tokens, tokens_since, tokens_now) end
 if most > 0 then hold(KEYS[5], 1, own_open, open_till, ARGV[5]) end
 if budget > 0 then hold(KEYS[7], money, own_held, held_till, ARGV[12]) end
+if ARGV[16] then hold(KEYS[9], money, second_own, second_till, ARGV[17]) end
 if most > 0 or tpm > 0 or budget > 0 then
   local holds = now .. " " .. (tpm > 0 and ARGV[9] or "-") .. " " .. (budget > 0 and ARGV[11] or "-")
     .. (most > 0 and " 1" or " 0")
   call("HSET", KEYS[8], ARGV[2], holds)
   if is_renewing then call("EXPIRE", KEYS[8], ARGV[13]) end
+end
+if ARGV[16] then
+  local first, second = spent + held + money, second_spent + second_held + money
+  local told_from, second_from = tonumber(ARGV[15]), tonumber(ARGV[18])
+  local is_first, is_second = told_from and first >= told_from, second_from and second >= second_from
+  if is_first or is_second then return {1, is_first and first or -1, is_second and second or -1} end
+  return {1}
 end
 if ARGV[15] and spent + held + money >= tonumber(ARGV[15]) then return {1, spent + held + money} end
 return {1}

@@ -24,15 +24,28 @@ START = 1_700_000_000
 class Key:
     """One key with its limits; `take` and `settle` as a worker would, at a time of the test's choice."""
 
-    def __init__(self, client: RespClient, *, rpm: int = 0, most: int = 0, tpm: int = 0, budget: int = 0) -> None:
-        self.client, self.rpm, self.most, self.tpm, self.budget = client, rpm, most, tpm, budget
+    def __init__(
+        self, client: RespClient, *, rpm: int = 0, most: int = 0, tpm: int = 0, budget: int = 0, second: int = 0
+    ) -> None:
+        self.client, self.rpm, self.most, self.tpm, self.budget, self.second = client, rpm, most, tpm, budget, second
 
     async def take(
         self, name: str, worker: str = "w", at: int | None = START, *, tokens: int = 0, money: int = 0
     ) -> Any:
-        names = ("key", "epoch", f"inflight-{worker}", "minute", "open", "tokens", "money", f"held-{worker}")
+        names: tuple[str, ...] = (
+            "key",
+            "epoch",
+            f"inflight-{worker}",
+            "minute",
+            "open",
+            "tokens",
+            "money",
+            f"held-{worker}",
+        )
         limits = (self.rpm, self.most, self.tpm, tokens, self.budget, money, 5_000, 3_600)
-        times = () if at is None else (at,)
+        times: tuple[Any, ...] = () if at is None else (at,)
+        if self.second:
+            names, times = (*names, "second-money"), (at or "", "", self.second, 5_000, "")
         return await self.client.run(TAKE, names, (1, name, "note", worker, LIFETIME_S, *limits, *times))
 
     async def settle(
@@ -47,8 +60,10 @@ class Key:
         lifetime_s: int = 5_000,
         at: int | None = START,
     ) -> Any:
-        names = ("records", f"inflight-{worker}", f"held-{worker}", "open", "tokens", "money")
-        times = () if at is None else (at,)
+        names: tuple[str, ...] = ("records", f"inflight-{worker}", f"held-{worker}", "open", "tokens", "money")
+        times: tuple[Any, ...] = () if at is None else (at,)
+        if self.second:
+            names, times = (*names, "second-money"), (at or "", lifetime_s)
         return await self.client.run(
             SETTLE, names, (name, record, 1_000, worker, tokens, money, lifetime_s, if_unseen, *times)
         )

@@ -17,7 +17,7 @@ from gateway.edge.rescue import rescue
 from gateway.state import keys
 from gateway.state.holds import NO_HOLD, Hold
 from gateway.state.local_limits import MAX_KEYS, LocalLimits
-from gateway.state.resp import RespClient
+from gateway.state.resp import RespClient, Script
 from tests.gateway.state.conftest import until
 from tests.gateway.state.test_holds import Bench, record
 from tests.gateway.state.test_keyring import DIGEST, SECRET, publish
@@ -99,6 +99,49 @@ class TestExact:
             await taken(bench, caller, "r3", money=51)
         assert error.value.retry_after_s == DAY / 2, "when the period ends"
         assert "$0.000001 a day" in error.value.message
+
+    async def test_of_two_budgets_each_has_its_period(self, bench: Bench, sync: Redis) -> None:
+        publish(sync, **BUDGET, second_budget_nano_usd=1500, second_budget_period="monthly")
+        monthly = keys.key_money(DIGEST, period_of("monthly", NOON).name)
+        caller = await bench.keyring.identify(SECRET)
+        hold = await taken(bench, caller, "r1", money=900)
+        assert (sync.hget(MONEY, "c:w"), sync.hget(monthly, "c:w")) == (b"900", b"900")
+        await bench.holds.renew_open()
+        assert (sync.hget(MONEY, "c:w"), sync.hget(monthly, "c:w")) == (b"900", b"900")
+        await bench.holds.settle(used("r1", 1, cost=950), hold)
+        assert (sync.hget(MONEY, "spent"), sync.hget(monthly, "spent")) == (b"950", b"950")
+        assert bench.holds.held_money == {}
+        bench.holds._wall = lambda: NOON + DAY
+        with pytest.raises(OverLimit) as error:
+            await taken(bench, caller, "r2", money=600)
+        assert "a month" in error.value.message, "the day is new, the month is not"
+        assert error.value.retry_after_s == period_of("monthly", NOON).ends_at - NOON - DAY
+        hold = await taken(bench, caller, "r3", money=550)
+        await bench.holds.settle(used("r3", 1, cost=10), hold)
+        assert sync.hget(monthly, "spent") == b"960"
+        assert 0 < sync.ttl(keys.key_money(DIGEST, period_of("daily", NOON + DAY).name)) < sync.ttl(monthly)
+
+    async def test_each_of_two_budgets_is_told_from_where_its_operator_wants_it(
+        self, bench: Bench, sync: Redis
+    ) -> None:
+        second = {
+            "second_budget_nano_usd": 10**10,
+            "second_budget_period": "monthly",
+            "second_warn_nano_usd": 5 * 10**9,
+        }
+        publish(sync, budget_nano_usd=10**10, budget_period="daily", warn_nano_usd=2 * 10**9, **second)
+        caller = await bench.keyring.identify(SECRET)
+        told = [(await taken(bench, caller, f"r{n}", money=10**9 + n)).budget_warning for n in range(6)]
+        assert told[0] == b""
+        assert told[1] == b"2.0000 of 10.0000 USD daily"
+        assert told[5] == b"6.0000 of 10.0000 USD daily, 6.0000 of 10.0000 USD monthly"
+
+    async def test_a_settlement_that_did_not_arrive_is_charged_to_both_budgets(self, bench: Bench, sync: Redis) -> None:
+        publish(sync, **BUDGET, second_budget_nano_usd=1500, second_budget_period="total")
+        hold = await taken(bench, await bench.keyring.identify(SECRET), "r1", money=900)
+        names, arguments = bench.holds._settling("r1", hold, 0, 5)
+        await bench.redis.run(Script("settle"), names, arguments)
+        assert [sync.hget(name, "spent") for name in (MONEY, keys.key_money(DIGEST, "total"))] == [b"5", b"5"]
 
     async def test_a_budget_for_all_time_has_no_lifetime_and_no_hour_to_come_back(
         self, bench: Bench, sync: Redis

@@ -171,6 +171,48 @@ class TestMoney:
             assert int(sync.hget("money", "spent") or 0) == spent <= 1000
             assert int(sync.hget("money", "c:w") or 0) == sum(held.values())
 
+    @pytest.mark.parametrize("seed", range(4))
+    async def test_of_two_budgets_neither_is_passed_and_both_count_the_same(
+        self, client: RespClient, sync: Redis, seed: int
+    ) -> None:
+        """The second begins with something spent, as a longer period does; each in turn is the tighter one."""
+        chance = random.Random(seed)
+        before = chance.choice((0, 700))
+        sync.hset("second-money", "spent", before)
+        key, spent, held = Key(client, budget=1000, second=1500), 0, dict[str, int]()
+        for number in range(300):
+            name, money = f"r{number}", chance.choice((0, 1, 10, 300, 900, 1001))
+            answer = await key.take(name, money=money)
+            need, open_money = max(money, 1), sum(held.values())
+            if spent + need > 1000:
+                assert answer == [3, b"budget", -1]
+            elif spent + open_money + need > 1000:
+                assert answer == [3, b"budget", 1]
+            elif before + spent + need > 1500:
+                assert answer == [3, b"second_budget", -1]
+            elif before + spent + open_money + need > 1500:
+                assert answer == [3, b"second_budget", 1]
+            else:
+                assert answer == [1]
+                held[name] = money
+            if held and chance.random() < 0.6:
+                name = chance.choice(list(held))
+                cost = chance.randint(0, min(held.pop(name), 40))
+                for _ in range(chance.choice((1, 2))):
+                    await key.settle(name, money=cost)
+                spent += cost
+            assert int(sync.hget("money", "spent") or 0) == spent
+            assert int(sync.hget("second-money", "spent") or 0) == before + spent
+            for counter in ("money", "second-money"):
+                assert int(sync.hget(counter, "c:w") or 0) == sum(held.values())
+
+    async def test_what_a_killed_worker_held_counts_in_both_budgets(self, client: RespClient, sync: Redis) -> None:
+        key = Key(client, budget=100, second=100)
+        await key.take("a", "dead", money=60)
+        assert await key.take("b", "alive", START + 3_700, money=50) == [3, b"budget", -1]
+        assert await key.take("c", "alive", START + 3_700, money=40) == [1]
+        assert (sync.hget("money", "spent"), sync.hget("second-money", "spent")) == (b"60", b"60")
+
     async def test_many_clients_hold_the_budget_together(
         self, client: RespClient, valkey: RealValkey, connect: Any
     ) -> None:
