@@ -37,7 +37,7 @@ log = structlog.get_logger()
 _records, _sums = tables.request_records, tables.usage_sums
 _SUMS = ("requests", "errors", "input_tokens", "output_tokens", "cost_nano_usd", "cached")
 _ROW = (
-    "id", "at", "model", "requested_model", "provider", "status", "state", "duration_ms", "input_tokens",
+    "id", "at", "model", "requested_model", "provider", "combo", "status", "state", "duration_ms", "input_tokens",
     "output_tokens", "cost_nano_usd", "cache",
 )  # fmt: skip
 _HOURS = sa.select(_sums.c.at, *(_sums.c[name] for name in _SUMS)).where(
@@ -209,6 +209,7 @@ def _row_view(row: dict[str, Any]) -> dict[str, Any]:
         "model": row["model"],
         "requestedModel": row["requested_model"],
         "provider": row["provider"],
+        "combo": row["combo"],
         "status": row["status"],
         "state": row["state"],
         "durationMs": row["duration_ms"],

@@ -34,6 +34,8 @@ export interface LiveRequest {
   model: string;
   requestedModel: string;
   provider: string;
+  /** The combo that it was asked of; '' = none. */
+  combo: string;
   status: number;
   state: string;
   durationMs: number;

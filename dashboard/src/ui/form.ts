@@ -44,6 +44,8 @@ export interface Field {
   readonly unit?: string;
   readonly disabled?: boolean;
   readonly autofocus?: boolean;
+  /** Values to choose from; others may be typed. */
+  readonly suggestions?: readonly string[];
   readonly onChange?: (value: Value) => void;
 }
 
@@ -154,8 +156,9 @@ export class Form implements ReactiveController {
       spellcheck="false"
       aria-describedby=${shared.describedBy}
       aria-invalid=${shared.invalid}
+      list=${ifDefined(it.suggestions ? `${id}-list` : undefined)}
       @input=${shared.touched}
-    />`;
+    />${it.suggestions ? html`<datalist id="${id}-list">${it.suggestions.map((one) => html`<option value=${one}></option>`)}</datalist>` : nothing}`;
   }
 
   private touched(it: Field, input: HTMLInputElement): void {
