@@ -58,18 +58,18 @@ class Toasts extends Element {
   }
 
   protected override render(): TemplateResult {
-    return html`<ul class="toasts" role="status">
+    return html`<div class="toasts" role="status">
       ${repeat(
         shown,
         (one) => one.id,
-        (one) => html`<li class="toast ${one.kind ?? 'good'}">
+        (one) => html`<div class="toast ${one.kind ?? 'good'}">
           ${icon(one.kind === 'bad' ? 'error' : one.kind === 'info' ? 'info' : 'check')}
           <span>${one.text}</span>
           ${one.undo ? html`<button class="button quiet" @click=${() => void undo(one)}>${t('action.undo')}</button>` : nothing}
           <button class="button quiet icon-only" aria-label=${t('action.close')} @click=${() => drop(one.id)}>${icon('close')}</button>
-        </li>`,
+        </div>`,
       )}
-    </ul>`;
+    </div>`;
   }
 
   protected override updated(): void {
