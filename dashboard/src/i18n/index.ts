@@ -77,6 +77,7 @@ export const money = (nanoUsd: number) => format.money(nanoUsd, current);
 export const duration = (ms: number) => format.duration(ms, current);
 export const bytes = (size: number) => format.bytes(size, current);
 export const instant = (at: number) => format.instant(at, current);
+export const moment = (at: number) => format.moment(at, Date.now() / 1000, current);
 export const day = (at: number, timeZone?: string) => format.day(at, current, timeZone);
 export const clock = (at: number) => format.clock(at, current);
 export const relative = (at: number) => format.relative(at, Date.now() / 1000, current);

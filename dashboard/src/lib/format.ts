@@ -60,6 +60,13 @@ export function instant(at: number, language: string): string {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(at * 1000);
 }
 
+/** An instant of a list (unix seconds): the time to the second, with the day when that is not today. */
+export function moment(at: number, now: number, language: string): string {
+  const isToday = new Date(at * 1000).toDateString() === new Date(now * 1000).toDateString();
+  const date: Intl.DateTimeFormatOptions = isToday ? {} : { day: '2-digit', month: 'short' };
+  return new Intl.DateTimeFormat(language, { ...date, hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(at * 1000);
+}
+
 export function day(at: number, language: string, timeZone?: string): string {
   return new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', ...(timeZone ? { timeZone } : {}) }).format(at * 1000);
 }

@@ -29,6 +29,7 @@ const SHAPES = {
   grip: svg`<path d="M9 6h.01M15 6h.01M9 12h.01M15 12h.01M9 18h.01M15 18h.01" stroke-width="2.6"/>`,
   refresh: svg`<path d="M20 11a8 8 0 0 0-14.500-3.500L4 9M4 4v5h5M4 13a8 8 0 0 0 14.500 3.500L20 15M20 20v-5h-5"/>`,
   play: svg`<path d="M7 5l12 7-12 7z"/>`,
+  pause: svg`<path d="M8 5v14M16 5v14" stroke-width="3"/>`,
   user: svg`<circle cx="12" cy="8" r="4"/><path d="M4 20c1.500-4 4.500-5 8-5s6.500 1 8 5"/>`,
   logout: svg`<path d="M14 4H6v16h8M10 12h11M17 8l4 4-4 4"/>`,
   more: svg`<path d="M6 12h.01M12 12h.01M18 12h.01" stroke-width="2.8"/>`,
