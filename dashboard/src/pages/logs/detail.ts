@@ -67,7 +67,7 @@ function summary(row: LoggedRequest): TemplateResult {
     ${row.state === 'lost' ? notice('warn', t('logs.lostText')) : nothing}
     <dl class="facts">
       ${fact('logs.when', instant(row.timestamp))}
-      ${fact('logs.id', html`<code>${row.requestId || row.id}</code>${copyButton(row.requestId || row.id)}`)}
+      ${fact('logs.id', html`<span class="id-line"><code>${row.requestId || row.id}</code>${copyButton(row.requestId || row.id)}</span>`)}
       ${fact('logs.path', html`<code>${row.endpoint}</code> <span class="muted">${row.dialect}${row.stream ? ` · ${t('logs.streamed')}` : ''}</span>`)}
       ${fact('logs.key', row.apiKeyName ? only('key', row.apiKeyName) : nothing)} ${fact('logs.combo', row.combo ? only('combo', row.combo) : nothing)}
       ${fact('logs.answeredBy', row.provider ? html`${only('provider', row.provider)} ${only('model', row.model)}` : nothing)}
