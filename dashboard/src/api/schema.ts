@@ -24,6 +24,7 @@ export interface Bodies {
     '/api/keys': undefined;
     '/api/keys/{key_id}': undefined;
     '/api/live': undefined;
+    '/api/logs/console': undefined;
     '/api/models': undefined;
     '/api/models/alias': undefined;
     '/api/models/availability': undefined;
@@ -180,6 +181,7 @@ export interface BudgetBody {
   monthlyLimitUsd?: number | null;
   totalLimitUsd?: number | null;
   warningThreshold?: number;
+  secondWarningThreshold?: number;
   version?: number;
 }
 
@@ -300,6 +302,9 @@ export interface KeyBody {
   allowedEndpoints?: readonly (string)[] | null;
   allowedIps?: readonly (string)[] | null;
   warningThreshold?: number;
+  secondBudgetUsd?: number;
+  secondBudgetPeriod?: "daily" | "weekly" | "monthly" | "total" | string;
+  secondWarningThreshold?: number;
   version?: number;
 }
 
