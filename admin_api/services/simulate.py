@@ -1,7 +1,7 @@
 """Where a request would go now: the data plane's own planning, on the configuration and the shared state of this moment.
 
-Nothing is sent to a provider, nothing is counted, and no turn moves: turns are read, not drawn. What only workers know
-(how fast targets were, how much they were used) is unknown here, unless the question says it.
+Nothing is sent to a provider, nothing is counted, and no turn moves: turns are read, not drawn. How fast targets are and
+how much they are used is known as far as workers told each other in the last seconds; the question may say otherwise.
 """
 
 import asyncio
@@ -24,12 +24,14 @@ from gateway.domain.target import Target, target_id
 from gateway.routing.eligible import Needs
 from gateway.routing.plan import make_plan
 from gateway.routing.speed import Speed
+from gateway.routing.told import Overheard, overheard
 from gateway.routing.view import Beliefs
 from gateway.runtime import Runtime, compile_runtime
 from gateway.state import keys as redis_keys
 from gateway.state.keyring import caller_of
 from gateway.state.rest_table import RestState
 from gateway.state.rests_admin import read_rests
+from gateway.state.views_admin import read_told
 
 SHARED_STATE_LIMIT_S = 1.0
 MAX_CURSORS = 16
@@ -86,7 +88,8 @@ class Simulator:
         runtime = await self._current()
         resting, is_known = await _rests(self._plane.redis, question.states)
         spent = await _spent_tiers(self._plane.redis, runtime, question.states, self._plane.now())
-        view = _beliefs(runtime, resting, spent, question.states)
+        told = await _told(self._plane.redis)
+        view = _beliefs(runtime, resting, spent, told, question.states)
         turns: dict[str, int] = {}
         for _ in range(2):  # the first run finds which turns the plan asks for, the second has them
             wanted: dict[str, int] = {}
@@ -153,6 +156,14 @@ async def _rests(redis: Redis, states: States) -> tuple[list[RestState], bool]:
         return [], False
 
 
+async def _told(redis: Redis) -> Overheard:
+    try:
+        async with asyncio.timeout(SHARED_STATE_LIMIT_S):
+            return overheard(await read_told(redis), time.monotonic())
+    except (RedisError, OSError, TimeoutError):
+        return overheard((), 0.0)
+
+
 async def _spent_tiers(redis: Redis, runtime: Runtime, states: States, now: float) -> set[str]:
     """Those whose budget is used up now, and those of the question."""
     budgets = runtime.settings.tier_budgets.by_tier()
@@ -180,7 +191,9 @@ async def _turns(redis: Redis, names: Sequence[str], states: States) -> dict[str
     return found | {name: int(text) for name, text in zip(asked, held, strict=True) if text is not None}
 
 
-def _beliefs(runtime: Runtime, resting: Sequence[RestState], spent: set[str], states: States) -> Beliefs:
+def _beliefs(
+    runtime: Runtime, resting: Sequence[RestState], spent: set[str], told: Overheard, states: States
+) -> Beliefs:
     """What workers believe: what is due for a probe, or ramps, is asked again and counts as awake."""
     rests: dict[str, float] = {}
     for state in resting:
@@ -192,11 +205,11 @@ def _beliefs(runtime: Runtime, resting: Sequence[RestState], spent: set[str], st
         _add_rest(rests, runtime, name, left_s)
     return Beliefs(
         rests=rests,
-        speeds={_target(name): Speed(ttft_ms=ms, at=time.monotonic()) for name, ms in states.speeds.items()},
-        used=states.uses,
-        models_used={
-            (head, rest): uses for name, uses in states.uses.items() for head, _, rest in [name.partition("/")]
-        },
+        speeds=told.speeds
+        | {_target(name): Speed(ttft_ms=ms, at=time.monotonic()) for name, ms in states.speeds.items()},
+        used=told.uses | dict(states.uses),
+        models_used=told.model_uses
+        | {(head, rest): uses for name, uses in states.uses.items() for head, _, rest in [name.partition("/")]},
         spent_tiers=spent,
     )
 

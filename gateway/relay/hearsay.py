@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.relay.standing import Standing, Told
+from gateway.relay.standing import Standing
+from gateway.routing.told import Telling, decode_telling, encode_telling
 from gateway.state.resp import StateAway
 from gateway.state.views import Heard, Views
 
@@ -24,17 +25,6 @@ SLICE = 200
 """Targets heard of before the loop gets its turn: under a millisecond."""
 QUIET_S = 60.0
 """After so long without a choice between targets, a worker neither tells nor listens."""
-
-
-class Telling(msgspec.Struct, array_like=True, frozen=True):
-    """One message. `number` counts those of the worker; a gap means that some were lost."""
-
-    number: int
-    targets: list[Told]
-
-
-_encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.Decoder(Telling).decode
 
 
 class Hearsay:
@@ -79,12 +69,12 @@ class Hearsay:
             return b""
         self._told_at = now
         self._number += 1
-        return _encode(Telling(self._number, told))
+        return encode_telling(Telling(self._number, told))
 
     def _take_in(self, heard: Heard) -> int:
         """One message; how many targets it tells of."""
         try:
-            telling = _decode(heard.message)
+            telling = decode_telling(heard.message)
         except msgspec.DecodeError:
             return 0  # of another version, which tells it in another way
         last = self._last_number.get(heard.worker, telling.number - 1)

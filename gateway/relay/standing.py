@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.domain.target import Connection, Target, target_id
 from gateway.routing.speed import Speed, measured, with_open
+from gateway.routing.told import Told
 from gateway.state.rests import Rests
 
 MAX_SPEEDS = 20_000
@@ -23,23 +24,6 @@ USES_S = 60.0
 """Uses are counted over one to two such spans."""
 LEAST_TOKENS = 8
 """An answer with fewer says nothing of the time a token takes."""
-
-
-class Told(msgspec.Struct, array_like=True, frozen=True):
-    """News of one target: `open` requests of the teller now, `uses` since it told last, the slowest since (None: none).
-
-    Ages in ms, when it is told.
-    """
-
-    connection_id: str
-    provider: str
-    model: str
-    open: int
-    uses: int
-    ttft_ms: float | None
-    ttft_age_ms: int
-    per_token_ms: float | None
-    per_token_age_ms: int
 
 
 class _News(msgspec.Struct):

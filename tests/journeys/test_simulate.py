@@ -22,6 +22,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
         config["settings"]["resilience"] = {"cooldown_s": 30}
         config["combos"] += [
             {"name": "heavy", "strategy": "weighted", "models": [{"model": "local/m1", "weight": 1}, {"model": "local/m2", "weight": 1}]},
+            {"name": "quick", "strategy": "latency", "models": ["one/shared-model", "two/shared-model"]},
             {"name": "turns", "strategy": "round-robin", "models": ["one/shared-model", "two/shared-model"]},
         ]  # fmt: skip
         running.reload(json.dumps(config))
@@ -73,6 +74,17 @@ def test_what_rests_for_the_workers_is_dropped_in_the_dry_run(gateway: RealGatew
     calm = simulate(gateway, model="pair/m5", states={"isCalm": True})["routing"]
     assert [one["name"] for one in calm["candidates"]] == ["pair/m5 @first", "pair/m5 @second"]
     gateway.admin.post("/api/resilience/reset", json={})
+
+
+def test_it_knows_how_fast_targets_were_just_now(gateway: RealGateway) -> None:
+    """Nothing but what workers tell each other says it, and only while there is traffic."""
+
+    def scores() -> dict[str, float]:
+        assert gateway.chat("quick", stream=True).status_code == 200
+        found: dict[str, float] = simulate(gateway, model="quick")["routing"]["scores"]
+        return found
+
+    wait_for(lambda: sum(score > 0 for score in scores().values()) == 2, 30, lambda: "two targets with a speed")
 
 
 def test_no_turn_is_taken(gateway: RealGateway) -> None:

@@ -10,7 +10,8 @@ from gateway.domain.rest import Resilience
 from gateway.domain.target import Target
 from gateway.relay import hearsay as hearsay_module
 from gateway.relay.hearsay import SILENT_S, Hearsay
-from gateway.relay.standing import MAX_UNTOLD, Standing, Told
+from gateway.relay.standing import MAX_UNTOLD, Standing
+from gateway.routing.told import Told
 from gateway.state.resp import RespClient
 from gateway.state.rests import Rests
 from gateway.state.views import Views
