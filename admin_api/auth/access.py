@@ -24,8 +24,6 @@ OWNERS_ONLY: tuple[tuple[str, str], ...] = (
     ("*", "/api/auth/sessions"),
     ("*", "/api/policies"),
     ("GET", "/api/compliance/audit-log"),
-    ("POST", "/api/restart"),
-    ("POST", "/api/shutdown"),
     ("*", "/api/db-backups"),
     ("*", "/api/settings/ip-filter"),
 )

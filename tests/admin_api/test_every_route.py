@@ -35,7 +35,7 @@ HOSTILE = [
 ]  # fmt: skip
 NOT_OFFERED = 501
 """Said of backups where the database is not a file of ours."""
-NOT_WITHIN = ("/api/restart", "/api/shutdown", "/api/live")
+NOT_WITHIN = ("/api/live",)
 """They end the process, or do not end."""
 
 

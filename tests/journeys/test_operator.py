@@ -137,3 +137,31 @@ def test_the_log_of_all_processes_can_be_looked_at(operated: Operated) -> None:
     wait_for(lambda: len(seen("process")) >= 3, 60)  # admin and two workers, each of which tells it every second
     wait_for(lambda: {"admin_ready", "configuration_swapped"} <= seen("event"), 60)
     assert SECOND not in str(operated.do("GET", "/api/logs/console?limit=2000"))
+
+
+def test_the_ledger_tells_what_was_used_saved_and_how_long_it_took(operated: Operated) -> None:
+    usage = '{"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, "prompt_tokens_details": {"cached_tokens": 40}, "completion_tokens_details": {"reasoning_tokens": 5}}'
+    operated.do("PATCH", "/api/pricing", {"pair": {"*": {"input": 1, "output": 2}}})
+    asked = [{"role": "user", "content": "What does the ledger say?"}]
+    wait_for(
+        lambda: (
+            operated.chat(f"pair/usage:{usage}", messages=asked, temperature=0).headers.get("x-omniroute-cache")
+            == "HIT"
+        ),
+        TAKEN_UP_S,
+    )
+
+    def of_model() -> dict[str, Any]:
+        models = operated.do("GET", "/api/usage/analytics?range=1d")["byModel"]
+        return next((one for one in models if one["name"].startswith("pair/usage:")), {})
+
+    wait_for(lambda: of_model().get("cached"), TAKEN_UP_S)
+    found = of_model()
+    misses = found["requests"] - found["cached"]
+    assert found["tokens"] == {
+        "input": 100 * misses, "output": 20 * misses, "cacheRead": 40 * misses, "cacheWrite": 0, "reasoning": 5 * misses,
+    }  # fmt: skip
+    assert (found["saved"]["input"], found["saved"]["output"]) == (100 * found["cached"], 20 * found["cached"])
+    times = operated.do("GET", "/api/provider-metrics")["metrics"]["pair"]
+    for measure in ("durationMs", "firstByteMs"):
+        assert 0 < times[measure]["p50"] <= times[measure]["p95"] <= times[measure]["p99"]
