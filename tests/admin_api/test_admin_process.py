@@ -60,7 +60,7 @@ class Admin:
     def client(self):
         transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
         headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers, timeout=60)
 
     def cut_lifeline(self):
         if self.life_write is not None:
@@ -251,7 +251,7 @@ async def test_it_listens_on_tcp_when_told(start):
         port = probe.getsockname()[1]
     admin = start("--host", "127.0.0.1", "--port", str(port))
     await in_thread(admin.ready)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/healthz", headers={"host": "evil.example"})).status_code == 403
         assert (await client.get("/api/keys")).status_code == 401
@@ -262,7 +262,7 @@ def run_command(data_dir, *arguments):
         [sys.executable, "-m", "admin_api", *arguments],
         env=environment_of(data_dir, ""),
         capture_output=True,
-        timeout=30,
+        timeout=100,
         text=True,
         check=True,
     ).stdout.strip()
@@ -276,7 +276,7 @@ async def test_alone_it_lets_in_whom_the_ip_filter_lets_in(start):
     admin = start("--host", "127.0.0.1", "--port", str(port), OMNIROUTE_TRUSTED_PROXIES="127.0.0.1/32")
     await in_thread(admin.ready)
     headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "x-forwarded-for": "198.51.100.1"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=100) as client:
 
         async def status(address, path="/api/keys"):
             return (await client.get(path, headers={"x-forwarded-for": address})).status_code
@@ -354,7 +354,7 @@ def test_a_setting_that_cannot_be_used_is_told_without_a_traceback(tmp_path):
         ended = subprocess.run(
             [sys.executable, "-m", "admin_api", "serve"],
             env={**environment_of(tmp_path, "unix:///nowhere"), **more},
-            capture_output=True, timeout=30, text=True,
+            capture_output=True, timeout=100, text=True,
         )  # fmt: skip
         assert ended.returncode == 2
         assert next(iter(more)) in ended.stderr

@@ -27,7 +27,7 @@ from tests.support.product import REPOSITORY, free_port, wait_for
 
 TIMES = float(os.environ.get("OMNIROUTE_FUZZ", "1"))
 SEED = int(os.environ.get("OMNIROUTE_FUZZ_SEED", "1"))
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120 + 60 * TIMES)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600 + 300 * TIMES)]
 
 HOSTILE = [
     "", "\0", "a\0b", "x" * 1_000_000, "'; DROP TABLE settings; --", "\U0001f600", "../../etc/passwd", "%s%n", "\r\nX: y", "NaN",
@@ -56,7 +56,7 @@ class AdminProcess:
                 env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         wait_for(self._answers, 30, self.log.read_text)
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=60)
         self.owner = {"authorization": f"Bearer {ADMIN_TOKEN}"}
         self.headers = {
             "owner": self.owner,
@@ -77,7 +77,7 @@ class AdminProcess:
             return self.client.send(request)
         except httpx.TransportError:
             try:
-                with httpx.Client(timeout=30) as fresh:
+                with httpx.Client(timeout=60) as fresh:
                     return fresh.send(request)
             except httpx.TransportError as error:
                 asked = f"{request.method} {request.url} {dict(request.headers)} {request.content[:2000]!r}"
@@ -88,7 +88,7 @@ class AdminProcess:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(self.url + "/healthz", timeout=2).is_success
+            return httpx.get(self.url + "/healthz", timeout=30).is_success
         except httpx.HTTPError:
             return False
 

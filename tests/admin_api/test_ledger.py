@@ -428,7 +428,7 @@ async def test_a_kill_between_commit_and_acknowledgement_doubles_nothing(plane, 
     await emit(redis, *(record(n) for n in range(100)))
     command = [sys.executable, "-c", CUT_AFTER_COMMIT, str(plane.settings.data_dir), plane.settings.redis_url,
                plane.settings.database_url]  # fmt: skip
-    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, timeout=30)
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, timeout=100)
     assert ended.returncode == -signal.SIGKILL
     assert totals(plane)[0] == 100
     assert await redis.xlen(redis_keys.RECORDS) == 100

@@ -200,5 +200,5 @@ def stored_again(gateway: RealGateway) -> bool:
 
 
 def metrics_of(gateway: RealGateway) -> list[str]:
-    text = httpx.get(f"http://127.0.0.1:{gateway.product.metrics_port}/metrics").text
+    text = httpx.get(f"http://127.0.0.1:{gateway.product.metrics_port}/metrics", timeout=60).text
     return [line for line in text.splitlines() if line.startswith("omniroute_stored_bodies")]

@@ -105,7 +105,7 @@ def test_a_store_killed_under_load_is_missed_by_nobody_and_found_again(tmp_path:
             answers = [one.result() for one in asked]
         assert {answer.status_code for answer in answers} == {200}
         assert {answer.headers["x-omniroute-cache"] for answer in answers} <= {"HIT", "MISS"}
-        assert httpx.get(f"{gateway.url}/readyz").status_code == 200
+        assert httpx.get(f"{gateway.url}/readyz", timeout=60).status_code == 200
         wait_for(lambda: gateway.product.child("cache") not in (0, dead), 10)
         wait_for(lambda: found(gateway, "embedded") == "HIT", 15)
         wait_for(lambda: len(gateway.rows(*ids)) == len(ids), 10)

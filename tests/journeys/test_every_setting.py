@@ -20,7 +20,7 @@ from admin_api.resources.settings import SettingsBody
 from tests.support.operated import FIRST, SECOND, TAKEN_UP_S, Operated, becomes, running_operated
 from tests.support.product import wait_for
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 TESTS = Path(__file__).parents[1]
 SOON_S = 60.0

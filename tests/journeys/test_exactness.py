@@ -29,7 +29,7 @@ from tests.support.real_gateway import MESSAGES, RealGateway, running_gateway
 
 LASTS_S = float(os.environ.get("OMNIROUTE_EXACTNESS_S", "16"))
 SEED = int(os.environ.get("OMNIROUTE_EXACTNESS_SEED", "1"))
-pytestmark = [pytest.mark.process, pytest.mark.timeout(LASTS_S + 200)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(LASTS_S + 600)]
 
 WORKERS, CALLERS = 4, 10
 REDIS_BUDGET_MS = "15000"

@@ -27,7 +27,7 @@ from tests.support.real_gateway import KEY, MESSAGES, RealGateway, running_gatew
 
 LASTS_S = float(os.environ.get("OMNIROUTE_LEDGER_S", "12"))
 SEED = int(os.environ.get("OMNIROUTE_LEDGER_SEED", "1"))
-pytestmark = [pytest.mark.process, pytest.mark.timeout(LASTS_S + 200)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(LASTS_S + 600)]
 
 CALLERS = 8
 KILL_EVERY_S = (0.7, 2.0)

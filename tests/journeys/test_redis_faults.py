@@ -48,7 +48,9 @@ def limited_gateway(folder: Path, redis_url: str) -> Iterator[RealGateway]:
 
 def is_known(gateway: RealGateway, key: str) -> bool:
     """In both workers, as far as some connections can tell; takes nothing."""
-    answers = [httpx.get(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {key}"}) for _ in range(8)]
+    answers = [
+        httpx.get(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {key}"}, timeout=60) for _ in range(8)
+    ]
     return all(answer.status_code == 200 for answer in answers)
 
 
@@ -179,7 +181,7 @@ async def test_a_script_cache_that_is_flushed_again_and_again_costs_no_request_a
     await all_is_well_again(gateway, running)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_a_fail_over_through_sentinel_costs_no_request_and_no_row(tmp_path: Path) -> None:
     with RealSentinel() as sentinel, limited_gateway(tmp_path, sentinel.url) as gateway:
         missed_before = missed(gateway)

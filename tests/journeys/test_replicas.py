@@ -24,7 +24,7 @@ from tests.support.real_gateway import ADMIN_TOKEN, KEY, MESSAGES, config_text, 
 from tests.support.real_postgres import RealPostgres
 from tests.support.real_valkey import RealValkey
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 LEASE_S = 6.0
 ON_A_BUSY_MACHINE_S = 10.0

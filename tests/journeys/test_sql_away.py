@@ -25,7 +25,7 @@ from tests.support.product import REAL, Product, products, wait_for
 from tests.support.real_gateway import ADMIN_TOKEN, KEY, MESSAGES, config_text, running_fake, running_proxy
 from tests.support.real_postgres import RealPostgres
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 MAX_WAITING = 150
 BACK_WITHIN_S = 90.0

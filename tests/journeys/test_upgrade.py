@@ -21,7 +21,7 @@ from tests.support.real_gateway import ADMIN_TOKEN, KEY, MESSAGES, config_text, 
 from tests.support.real_postgres import RealPostgres
 from tests.support.real_valkey import RealValkey
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 AS_ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 OF_ADMIN = {"OMNIROUTE_ADMIN_TOKEN": ADMIN_TOKEN, "INITIAL_PASSWORD": "correct horse battery"}

@@ -42,7 +42,7 @@ def url_of(server: MetricsServer) -> str:
 def test_counters_of_the_dead_stay_and_their_gauges_drop(server: MetricsServer, tmp_path: Path) -> None:
     for expected in (2.0, 4.0, 6.0):
         write_figures(tmp_path)
-        text = httpx.get(f"{url_of(server)}/metrics").text
+        text = httpx.get(f"{url_of(server)}/metrics", timeout=60).text
         assert f'calls_total{{kind="a"}} {expected}' in text
         assert f"seconds_count {expected / 2}" in text
         assert f'seconds_bucket{{le="2.0"}} {expected / 2}' in text
@@ -65,24 +65,24 @@ def test_files_of_the_living_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_what_the_supervisor_knows_is_served(server: MetricsServer) -> None:
-    text = httpx.get(f"{url_of(server)}/metrics").text
+    text = httpx.get(f"{url_of(server)}/metrics", timeout=60).text
     assert 'omniroute_up{process="valkey"} 1.0' in text
     assert 'omniroute_process_restarts_total{process="valkey"} 3.0' in text
 
 
 def test_a_broken_file_is_a_500_and_not_the_end(server: MetricsServer, tmp_path: Path) -> None:
     (tmp_path / "counter_retired.db").write_bytes(struct.pack("iii", 64, 0, 9_999) + bytes(52))
-    assert httpx.get(f"{url_of(server)}/metrics").status_code == 500
+    assert httpx.get(f"{url_of(server)}/metrics", timeout=60).status_code == 500
     (tmp_path / "counter_retired.db").unlink()
-    assert httpx.get(f"{url_of(server)}/metrics").status_code == 200
+    assert httpx.get(f"{url_of(server)}/metrics", timeout=60).status_code == 200
 
 
 def test_other_paths_are_not_found(server: MetricsServer) -> None:
-    assert httpx.get(f"{url_of(server)}/").status_code == 404
+    assert httpx.get(f"{url_of(server)}/", timeout=60).status_code == 404
 
 
 def test_silent_connections_do_not_keep_a_scraper_out_for_ever(server: MetricsServer) -> None:
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(7)]
-    assert httpx.get(f"{url_of(server)}/metrics").status_code == 200
+    assert httpx.get(f"{url_of(server)}/metrics", timeout=60).status_code == 200
     for connection in silent:
         connection.close()

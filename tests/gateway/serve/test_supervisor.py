@@ -282,7 +282,7 @@ def test_valkey_sees_no_secret_and_no_other_child_holds_the_lock(product: Produc
 def test_api_port_takes_the_callers(make: Make, tmp_path: Path) -> None:
     api_port = free_port()
     product = make(tmp_path, API_PORT=str(api_port)).wait_ready()
-    assert httpx.get(f"http://127.0.0.1:{api_port}/readyz").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{api_port}/readyz", timeout=60).status_code == 200
     with pytest.raises(httpx.ConnectError):
         product.get("/readyz")
 
