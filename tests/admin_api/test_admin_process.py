@@ -132,8 +132,9 @@ async def test_a_running_request_is_finished_after_sigterm(start):
     admin = start()
     line = await in_thread(admin.ready)
     async with admin.client() as client:
+        await client.get("/healthz")  # so that its connection is there when the signal comes
         log_in = asyncio.create_task(client.post("/api/auth/login", json={"password": line["password"]}))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         admin.process.send_signal(signal.SIGTERM)
         assert (await log_in).status_code == 200
     assert await in_thread(admin.process.wait, 60) == 0
