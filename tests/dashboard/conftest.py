@@ -1,4 +1,4 @@
-"""One product and one browser for all tests of the dashboard that a process runs; a tab of its own for each test."""
+"""One product for all tests of the dashboard that a process runs, a browser for each module, a tab of its own for each test."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,8 +32,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
         yield gateway
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Of one module: while it is there a loop runs in this thread, and tests that are coroutines cannot."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         yield browser

@@ -75,7 +75,7 @@ def test_files_are_sent_compressed_as_asked_and_for_ever(tmp_path):
     assert Bundle(tmp_path).get("assets/a-1.js.br") is None
 
 
-async def test_a_path_that_leads_out_of_the_bundle_finds_nothing(gateway):
+def test_a_path_that_leads_out_of_the_bundle_finds_nothing(gateway):
     for path in ("assets/../../app.py", "assets/%2e%2e/%2e%2e/app.py", "assets/a.js", "%2e%2e/secrets.json"):
         answer = httpx.get(f"{gateway.url}/dashboard/{path}", timeout=60)
         assert "import" not in answer.text.replace("important", "")

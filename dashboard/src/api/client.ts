@@ -77,7 +77,8 @@ async function readAnswer<Answer>(answer: Response): Promise<Answer> {
   const text = await answer.text();
   if (answer.ok) return (text ? JSON.parse(text) : undefined) as Answer;
   const problem = readProblem(answer.status, text, answer.headers.get('retry-after'));
-  if (problem.status === 401 && session()) setSession(null);
+  // Without this header it is a password that was wrong, not a session that has ended.
+  if (problem.status === 401 && answer.headers.has('www-authenticate') && session()) setSession(null);
   if (problem.status === 503 && text.includes('admin_away')) throw new Offline(problem);
   throw problem;
 }

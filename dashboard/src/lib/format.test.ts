@@ -13,7 +13,7 @@ test('99.99 % is not told as 100 %', () => {
 });
 
 test('a duration takes the unit that is read at a glance', () => {
-  assert.deepEqual([12.4, 1530, 61_000, 7_200_000].map((ms) => duration(ms, 'en')), ['12 ms', '1.53 sec', '1 min', '2 hr']);
+  assert.deepEqual([12.4, 1530, 61_000, 7_200_000].map((ms) => duration(ms, 'en')), ['12ms', '1.53s', '1m', '2h']);
 });
 
 test('sizes count by 1024', () => {

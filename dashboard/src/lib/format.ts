@@ -47,10 +47,11 @@ export function bytes(size: number, language: string): string {
 }
 
 function unit(value: number, name: string, language: string, digits: number): string {
+  const isSize = name.endsWith('byte');
   return new Intl.NumberFormat(language, {
     style: 'unit',
     unit: name,
-    unitDisplay: 'short',
+    unitDisplay: isSize ? 'short' : 'narrow', // in tables there is little room for times
     maximumFractionDigits: digits,
   }).format(value);
 }

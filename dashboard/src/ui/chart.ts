@@ -26,6 +26,7 @@ export class Chart extends Element {
     kind: {},
     label: {},
     height: { type: Number },
+    least: { type: Number },
   };
   /** Unix seconds, rising. Steps of a day or more are days in UTC. */
   declare at: readonly number[];
@@ -35,6 +36,8 @@ export class Chart extends Element {
   declare kind: 'line' | 'bars' | 'stacked';
   declare label: string;
   declare height: number;
+  /** The axis reaches up to this at least, so that next to nothing does not look like much. */
+  declare least: number;
 
   private plot: UPlot | undefined;
   private shape = '';
@@ -50,6 +53,7 @@ export class Chart extends Element {
     this.kind = 'line';
     this.label = '';
     this.height = 220;
+    this.least = 1;
   }
 
   protected override begin(): void {
@@ -171,7 +175,7 @@ export class Chart extends Element {
       padding: [12, 8, 0, 4],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { show: !isBars } },
-      scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, this.least)] } },
       tzDate: (at) => (this.isByDay ? Plot.tzDate(new Date(at * 1000), 'Etc/UTC') : new Date(at * 1000)),
       axes: [
         { ...axis, space: 70, values: (_plot, splits) => splits.map((at) => (this.isByDay ? day(at, 'UTC') : clock(at))) },

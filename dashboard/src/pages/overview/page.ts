@@ -27,6 +27,7 @@ export default class Overview extends Page<Data> {
   readonly name = 'overview';
   protected override readonly followsConfig = false;
   private rate = 0;
+  private tokenRate = 0;
   private settling = 0;
 
   protected override begin(): void {
@@ -74,7 +75,8 @@ export default class Overview extends Page<Data> {
     const ms = (value: number | null) => (value === null ? '–' : duration(value));
     const rests = ({ p50, p99 }: Percentiles) => t('overview.percentiles', { p50: ms(p50), p99: ms(p99) });
     return html`<dl class="stats">
-      ${stat({ label: t('overview.requests'), value: compact(sums.requests), hint: t('overview.rate', { rate: number(this.rate, 1) }) })}
+      ${stat({ label: t('overview.now'), value: t('overview.rate', { rate: number(this.rate, 1) }), hint: t('overview.tokenRate', { tokens: compact(this.tokenRate) }) })}
+      ${stat({ label: t('overview.requests'), value: compact(sums.requests), hint: t(`range.${range()}`) })}
       ${stat({
         label: t('overview.success'),
         value: share === null ? '–' : percent(share),
@@ -109,6 +111,7 @@ export default class Overview extends Page<Data> {
           label=${t('overview.traffic')}
           .at=${at}
           .format=${(value: number) => compact(value)}
+          .least=${5}
           .series=${[
             { label: t('overview.fine'), values: of((sums) => sums.requests - sums.errors), color: 1 },
             { label: t('overview.failed'), values: of((sums) => sums.errors), color: 2 },
@@ -122,6 +125,7 @@ export default class Overview extends Page<Data> {
           label=${t('overview.cost')}
           .at=${at}
           .format=${(value: number) => money(value)}
+          .least=${1e7}
           .series=${[{ label: t('overview.cost'), values: of((sums) => sums.costNanoUsd), color: 3 }]}
         ></omni-chart>`,
       })}
@@ -180,6 +184,7 @@ export default class Overview extends Page<Data> {
   /** Sums go up as requests are recorded; times, which do not add up, are read anew once it is quiet. */
   private count(traffic: LiveEvents['traffic']): void {
     this.rate = traffic.seconds ? traffic.requests / traffic.seconds : 0;
+    this.tokenRate = traffic.seconds ? (traffic.inputTokens + traffic.outputTokens) / traffic.seconds : 0;
     if (traffic.requests && this.data) {
       this.data = { ...this.data, analytics: withTraffic(this.data.analytics, traffic) };
       if (!this.settling) {

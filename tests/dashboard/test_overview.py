@@ -1,0 +1,52 @@
+"""The overview: what was asked a moment ago is on it, and it goes on by itself."""
+
+import re
+
+from playwright.sync_api import expect
+
+expect.set_options(timeout=30_000)
+
+
+def requests_of(page):
+    tile = page.locator(".stat", has_text="Requests").locator(".stat-value")
+    tile.wait_for()
+    return tile
+
+
+def test_a_request_just_made_is_shown_and_the_next_comes_by_itself(dashboard, gateway):
+    assert gateway.chat("local/seen-on-the-overview").status_code == 200
+    page = dashboard.open()
+    row = page.locator("omni-table tr", has_text="local/seen-on-the-overview")
+    row.first.wait_for()
+    before = row.count()
+    page.get_by_text("Live", exact=True).wait_for()
+    gateway.chat("local/seen-on-the-overview")
+    expect(row).to_have_count(before + 1)
+
+
+def test_figures_charts_and_their_tables_are_there_and_accessible(dashboard, gateway):
+    gateway.chat()
+    page = dashboard.open("?range=7d")
+    expect(requests_of(page)).to_have_text(re.compile(r"\d"))
+    page.get_by_text("Show as a table").first.click()
+    page.get_by_role("columnheader", name="Answered").wait_for()
+    page.get_by_role("img", name=re.compile("^Traffic")).focus()
+    page.keyboard.press("End")
+    expect(page.locator(".legend-value").first).to_have_text(re.compile(r"\d"))
+    assert dashboard.axe() == []
+
+
+def test_a_name_that_is_markup_stays_text(dashboard, gateway):
+    name = "local/<img src=x onerror=alert(1)>"
+    assert gateway.chat(name).status_code == 200
+    page = dashboard.open()
+    page.locator("omni-table").get_by_text("<img src=x onerror=alert(1)>").first.wait_for()
+    assert page.locator("main img").count() == 0
+
+
+def test_the_time_range_is_in_the_address_and_goes_along(dashboard):
+    page = dashboard.open()
+    page.get_by_label("Time range").select_option("30d")
+    expect(page).to_have_url(re.compile(r"range=30d"))
+    page.get_by_role("link", name="Health").first.click()
+    expect(page).to_have_url(re.compile(r"/health\?range=30d"))
