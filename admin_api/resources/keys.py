@@ -5,14 +5,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import bad_request, conflict, not_found
 from admin_api.http.paging import MAX_PAGE, Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.key_rules import NANO, nano_usd, new_key_row, rotated, with_budgets
+from admin_api.services.key_usage import course_of_key, usage_of_keys
 from admin_api.services.plane import Plane
+from admin_api.services.usage_views import Range
 from admin_api.store.keys import KeyBudget, KeyRow, bury_key, keys, named_like
 from gateway.config.addresses import network_of
 from gateway.config.file_shape import BudgetPeriod, KeyPriority
@@ -29,6 +31,10 @@ _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Instant = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 
 
+_Range = Annotated[
+    Range | None,
+    QueryParameter(name="range", required=False, description="Also what was used in it (whole UTC days), as `usage`."),
+]
 _Paths = Annotated[
     list[Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9_/.:{}*?-]*$", max_length=200)]],
     msgspec.Meta(max_length=100),
@@ -84,12 +90,14 @@ async def list_keys(
     limit: Limit = None,
     cursor: Cursor = "",
     search: FromQuery[Annotated[str, Parameter(max_length=200)]] = "",
+    wanted: _Range = None,
 ) -> dict[str, Any]:
     """Newest first; `search` is a part of the name. 500 of them without a limit, since there may be very many."""
     where = named_like(search)
     async with plane.database.read() as connection:
         rows, after = await load_page(connection, keys, limit or MAX_PAGE, cursor, *where, is_reversed=True)
-    return {"keys": [key_view(row) for row in rows], "nextCursor": after}
+        used = await usage_of_keys(connection, rows, wanted, plane.now()) if wanted else [{} for _ in rows]
+    return {"keys": [key_view(row) | one for row, one in zip(rows, used, strict=True)], "nextCursor": after}
 
 
 @post("/api/keys")
@@ -104,12 +112,16 @@ async def create_key(data: JSONBody[KeyBody], plane: NamedDependency[Plane]) -> 
 
 
 @get("/api/keys/{key_id:str}")
-async def get_key(key_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
+async def get_key(key_id: FromPath[str], plane: NamedDependency[Plane], wanted: _Range = None) -> dict[str, Any]:
+    """With `range` also the course of what was used, by day, as `trend`."""
     async with plane.database.read() as connection:
         row = await keys.get(connection, key_id)
-    if row is None:
-        raise not_found("key", key_id)
-    return key_view(row)
+        if row is None:
+            raise not_found("key", key_id)
+        if wanted is None:
+            return key_view(row)
+        used = (await usage_of_keys(connection, [row], wanted, plane.now()))[0]
+        return key_view(row) | used | {"trend": await course_of_key(connection, key_id, wanted, plane.now())}
 
 
 @patch("/api/keys/{key_id:str}")

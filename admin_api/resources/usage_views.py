@@ -1,6 +1,6 @@
 """What was used, in sums: `/api/usage/analytics`, a connection's, a provider's times, `/api/telemetry/summary`. From roll-ups."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 
 from admin_api.http.errors import not_found
 from admin_api.services.plane import Plane
-from admin_api.services.usage_views import Range, analytics, begin_of, provider_metrics, sums_view, telemetry
+from admin_api.services.usage_views import Range, analytics, begin_of, courses, provider_metrics, sums_view, telemetry
 from admin_api.store.connections import connections
 from admin_api.store.usage_sums import DAY, HOUR, load_series, load_sums
 
@@ -23,6 +23,17 @@ async def usage_analytics(
     """Sums, their course by hour or day, and the dearest providers, models, accounts, combos and keys."""
     async with plane.database.read() as connection:
         return await analytics(connection, wanted, plane.now())
+
+
+@get("/api/usage/courses")
+async def usage_courses(
+    plane: NamedDependency[Plane],
+    by: FromQuery[Literal["provider", "model", "connection", "combo", "key"]] = "provider",
+    wanted: Annotated[Range, QueryParameter(name="range")] = "7d",
+) -> dict[str, Any]:
+    """The course of the seven dearest of a kind, by hour of the last day, else by UTC day; of keys always by day."""
+    async with plane.database.read() as connection:
+        return await courses(connection, by, wanted, plane.now())
 
 
 @get("/api/usage/{connection_id:str}")
@@ -61,4 +72,4 @@ async def telemetry_summary(plane: NamedDependency[Plane], hours: FromQuery[_Hou
         return {**await telemetry(connection, plane.now() - hours * HOUR), "hours": hours}
 
 
-handlers = (usage_analytics, usage_of_connection, metrics_of_providers, telemetry_summary)
+handlers = (usage_analytics, usage_courses, usage_of_connection, metrics_of_providers, telemetry_summary)

@@ -6,12 +6,16 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.services.key_rules import NANO
+from admin_api.store import tables
+from admin_api.store.connections import connections
+from admin_api.store.keys import keys as all_keys
 from admin_api.store.usage_sums import (
     DAY,
     HOUR,
     Kind,
     Sums,
     load_by_name,
+    load_courses,
     load_latencies,
     load_series,
     load_sums,
@@ -22,6 +26,8 @@ from admin_api.store.usage_tops import load_top_keys
 Range = Literal["1d", "7d", "30d", "90d", "ytd", "all"]
 MOST_NAMES = 50
 """Names of a list, the dearest first."""
+MOST_COURSES = 7
+"""Names whose course is shown one by one; a chart has eight colours, and one is for the rest."""
 _DAYS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
 _LISTS: dict[str, Kind] = {"byProvider": "provider", "byModel": "model", "byAccount": "connection", "byCombo": "combo"}
 
@@ -53,11 +59,42 @@ async def analytics(connection: AsyncConnection, wanted: Range, now: float) -> d
     }
     for name, kind in _LISTS.items():
         rows = await load_by_name(connection, kind, since, MOST_NAMES)
-        shown[name] = [{"name": label, **sums_view(sums)} for label, sums in rows]
+        shown[name] = await _named(connection, kind, rows)
     keys, as_of = await load_top_keys(connection, since, now, MOST_NAMES)
-    shown["byApiKey"] = [{"name": label, **sums_view(sums)} for label, sums in keys]
+    shown["byApiKey"] = await _named(connection, "key", keys)
     shown["byApiKeyAsOf"] = as_of
     return shown
+
+
+async def courses(connection: AsyncConnection, kind: Kind, wanted: Range, now: float) -> dict[str, Any]:
+    """The course of the dearest names of a kind, by hour or day; keys by UTC day always."""
+    since, step = begin_of(wanted, now), HOUR if wanted == "1d" else DAY
+    if kind == "key":
+        since, step = since // DAY * DAY, DAY
+        rows, _ = await load_top_keys(connection, since, now, MOST_COURSES)
+    else:
+        rows = await load_by_name(connection, kind, since, MOST_COURSES)
+    found = await load_courses(connection, since, step, kind, [name for name, _ in rows])
+    named = await _named(connection, kind, rows)
+    for one in named:
+        one["trend"] = [{"at": at, **sums_view(sums)} for at, sums in found.get(one["name"], [])]
+    return {"by": kind, "range": wanted, "since": since, "step": step, "courses": named}
+
+
+async def _named(connection: AsyncConnection, kind: Kind, rows: list[tuple[str, Sums]]) -> list[dict[str, Any]]:
+    """Rows with the name that people gave: what is summed by is an id where names change. A `label` of null is gone."""
+    ids = [name for name, _ in rows]
+    labels: dict[str, dict[str, Any]] = {}
+    if kind == "connection":
+        found = await connections.load_all(connection, tables.provider_connections.c.id.in_(ids))
+        labels = {row.id: {"label": row.name, "provider": row.provider} for row in found}
+    elif kind == "key":
+        labels = {
+            row.id: {"label": row.name} for row in await all_keys.load_all(connection, tables.api_keys.c.id.in_(ids))
+        }
+    has_labels = kind in ("connection", "key")
+    gone: dict[str, Any] = {"label": None} if has_labels else {}
+    return [{"name": name, **labels.get(name, gone), **sums_view(sums)} for name, sums in rows]
 
 
 async def provider_metrics(connection: AsyncConnection, since: float) -> dict[str, Any]:

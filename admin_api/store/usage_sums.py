@@ -227,10 +227,15 @@ async def load_by_name(
         (await connection.execute(first.order_by(cost.desc(), requests.desc(), chosen.c.name).limit(limit))).scalars()
     )
     # All sums of those alone: fourteen of them for every name would take four times as long.
+    found = await load_named(connection, kind, since, names)
+    return [(name, found[name]) for name in names]
+
+
+async def load_named(connection: AsyncConnection, kind: Kind, since: float, names: Sequence[str]) -> dict[str, Sums]:
+    """Of the given names those that were used since an instant (unix seconds); keys since its day."""
     shown = _since(kind, since, ("name", *SUMS), (_sums.c.name.in_(names),))
     statement = sa.select(shown.c.name, *_summed(shown)).group_by(shown.c.name)
-    found = {row[0]: _read(row) for row in await connection.execute(statement)}
-    return [(name, found[name]) for name in names]
+    return {row[0]: _read(row) for row in await connection.execute(statement)}
 
 
 async def load_prompt_cached(
@@ -253,11 +258,21 @@ async def load_series(
     connection: AsyncConnection, since: float, step_s: int, kind: Kind = "all", name: str = ""
 ) -> list[tuple[int, Sums]]:
     """Sums of each hour or day (`step_s`) that had any, oldest first. Hours are there for the newest days only."""
+    return (await load_courses(connection, since, step_s, kind, [name])).get(name, [])
+
+
+async def load_courses(
+    connection: AsyncConnection, since: float, step_s: int, kind: Kind, names: Sequence[str]
+) -> dict[str, list[tuple[int, Sums]]]:
+    """By name what `load_series` gives of one; those that were used only. Keys have days alone: `since` is the first of one."""
     stretches = _hours(since) if step_s == HOUR else _days(since)
-    chosen = _union(_sums, stretches, ("at", *SUMS), (_sums.c.kind == kind, _sums.c.name == name))
+    chosen = _union(_sums, stretches, ("at", "name", *SUMS), (_sums.c.kind == kind, _sums.c.name.in_(names)))
     at = _begin(chosen.c.at, step_s)
-    statement = sa.select(at, *_summed(chosen)).group_by(at).order_by(at)
-    return [(int(row[0]), _read(row)) for row in await connection.execute(statement)]
+    statement = sa.select(chosen.c.name, at, *_summed(chosen)).group_by(chosen.c.name, at).order_by(at)
+    found: dict[str, list[tuple[int, Sums]]] = {}
+    for row in await connection.execute(statement):
+        found.setdefault(str(row[0]), []).append((int(row[1]), _read(row)))
+    return found
 
 
 async def load_ever(connection: AsyncConnection, names: Sequence[str]) -> dict[str, Sums]:

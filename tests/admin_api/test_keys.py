@@ -6,6 +6,8 @@ from admin_api.services.old_secrets import end_old_secrets
 from gateway.config.keys import digest_of
 from gateway.config.snapshot import decode_key_entry
 from gateway.state import keys as redis_keys
+from tests.admin_api.test_ledger import record
+from tests.admin_api.test_usage_sums import BEGAN, keep, price
 
 
 async def entry_of(redis, plane, secret):
@@ -142,3 +144,22 @@ async def test_keys_are_listed_in_pages_newest_first_and_found_by_name(admin, pl
     assert len({key["id"] for key in seen}) == len(seen) == 5
     assert [key["createdAt"] for key in seen] == sorted((key["createdAt"] for key in seen), reverse=True)
     assert (await admin.get("/api/keys", params={"cursor": "nonsense:x"})).status_code == 400
+
+
+async def test_keys_come_with_what_they_used_and_spent(admin, plane):
+    plane.now = lambda: BEGAN + 1000
+    key = await make_key(
+        admin, budgetUsd=2, budgetPeriod="daily", secondBudgetUsd=9, secondBudgetPeriod="total", warningThreshold=0.5
+    )
+    idle = await make_key(admin)
+    await price(plane, "local/m1", 1.0)
+    await keep(plane, *(record(number, key_id=key["id"]) for number in range(3)))
+    shown = {one["id"]: one for one in (await admin.get("/api/keys?range=7d")).json()["keys"]}
+    assert (shown[key["id"]]["usage"]["requests"], shown[key["id"]]["usage"]["costUsd"]) == (3, 0.00045)
+    assert [(one["period"], one["spentUsd"], one["limitUsd"]) for one in shown[key["id"]]["budgets"]] == [
+        ("daily", 0.00045, 2.0), ("total", 0.00045, 9.0),
+    ]  # fmt: skip
+    assert (shown[idle["id"]]["usage"]["requests"], shown[idle["id"]]["budgets"]) == (0, [])
+    one = (await admin.get(f"/api/keys/{key['id']}?range=all")).json()
+    assert [point["requests"] for point in one["trend"]] == [3]
+    assert "usage" not in (await admin.get(f"/api/keys/{key['id']}")).json()

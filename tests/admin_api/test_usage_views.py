@@ -58,6 +58,23 @@ async def test_a_connection_has_its_own_sums(admin, used):
     assert (await admin.get("/api/usage/nobody")).status_code == 404
 
 
+async def test_the_dearest_of_each_kind_have_courses_of_their_own(admin, used):
+    for kind, name in (
+        ("provider", "local"),
+        ("model", "local/m1"),
+        ("connection", "c1"),
+        ("combo", "house"),
+        ("key", "k1"),
+    ):
+        shown = (await admin.get("/api/usage/courses", params={"by": kind, "range": "30d"})).json()
+        of_one = {one["name"]: one for one in shown["courses"]}[name]
+        assert sum(point["requests"] for point in of_one["trend"]) == of_one["requests"] >= 11, kind
+        assert shown["step"] == DAY
+        assert ("label" in of_one) == (kind in ("connection", "key")), "an id has a label, null once it is gone"
+    assert (await admin.get("/api/usage/courses?by=provider&range=1d")).json()["step"] == 3600
+    assert (await admin.get("/api/usage/courses?by=weather")).status_code == 400
+
+
 async def test_times_of_providers_are_percentiles(admin, used):
     shown = (await admin.get("/api/provider-metrics?hours=720")).json()["metrics"]
     assert shown["local"]["successRate"] == 1.0

@@ -61,6 +61,7 @@ export interface Bodies {
     '/api/usage/budget': undefined;
     '/api/usage/call-logs': undefined;
     '/api/usage/call-logs/{record_id}': undefined;
+    '/api/usage/courses': undefined;
     '/api/usage/history': undefined;
     '/api/usage/logs': undefined;
     '/api/usage/logs/{record_id}': undefined;

@@ -206,8 +206,10 @@ export class Form implements ReactiveController {
     }
     const others: string[] = [];
     for (const detail of problem.details) {
-      const name = [detail.field, detail.field.split('.').pop()!].find((one) => this.fields.has(one));
-      if (name) this.problems.set(name, detail.message);
+      const whole = detail.field.replace(/\[(\d+)\].*$/, ''); // of a list, `allowedIps[2]`: the field that has it, and its line
+      const line = /\[(\d+)\]/.exec(detail.field);
+      const name = [detail.field, detail.field.split('.').pop()!, whole].find((one) => this.fields.has(one));
+      if (name) this.problems.set(name, line && name === whole ? t('form.line', { line: Number(line[1]) + 1, problem: detail.message }) : detail.message);
       else others.push(`${detail.field}: ${detail.message}`);
     }
     if (others.length) this.general = new Error(others.join('; '));

@@ -2,10 +2,11 @@
 import { get } from '../../api/client.ts';
 import { onLive, type LiveEvents, type LiveRequest } from '../../api/live.ts';
 import { compact, duration, money, number, percent, relative, t } from '../../i18n/index.ts';
+import { DAY_S, HOUR_S, pointsOf, type Sums } from '../../lib/course.ts';
 import { href } from '../../shell/router.ts';
 import { range, rangeHours } from '../../shell/range.ts';
 import { badge, card, emptyState, html, linkButton, nothing, Page, stat, type Column, type TemplateResult } from '../../ui/index.ts';
-import { pointsOf, withTraffic, type Analytics, type Sums } from './figures.ts';
+import { withTraffic, type Analytics } from './figures.ts';
 
 interface Percentiles {
   readonly count: number;
@@ -100,7 +101,7 @@ export default class Overview extends Page<Data> {
   }
 
   private charts(analytics: Analytics): TemplateResult {
-    const points = pointsOf(analytics.trend, analytics.since, Date.now() / 1000, range() === '1d' ? 3600 : 86_400);
+    const points = pointsOf(analytics.trend, analytics.since, Date.now() / 1000, range() === '1d' ? HOUR_S : DAY_S);
     const at = points.map((point) => point.at);
     const of = (pick: (sums: Sums) => number) => points.map((point) => (point.sums ? pick(point.sums) : 0));
     return html`<div class="grid two">

@@ -1,0 +1,108 @@
+/** A key as the API has it, as a form shows it, and back. Pure. */
+import type { KeyBody } from '../../api/schema.ts';
+import type { Course, Sums } from '../../lib/course.ts';
+
+export interface Key {
+  readonly id: string;
+  readonly name: string;
+  /** Enough of the secret to tell two apart. */
+  readonly key: string;
+  readonly allowedModels: readonly string[];
+  readonly allowedProviders: readonly string[];
+  readonly allowedEndpoints: readonly string[];
+  readonly allowedIps: readonly string[];
+  readonly noLog: boolean;
+  readonly rpm: number;
+  readonly tpm: number;
+  readonly concurrency: number;
+  readonly budgetUsd: number;
+  readonly budgetPeriod: string;
+  readonly warningThreshold: number;
+  readonly priority: string;
+  readonly strict: boolean;
+  readonly cache: string;
+  readonly cacheScope: string;
+  readonly singleFlight: string;
+  readonly storeBodies: string;
+  readonly unshaped: readonly string[];
+  /** Unix seconds; 0 = never. */
+  readonly expiresAt: number;
+  readonly isActive: boolean;
+  /** Unix seconds until which the secret of before is valid too. */
+  readonly oldSecretUntil: number | null;
+  readonly managed: boolean;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly usage: Sums;
+  readonly budget: { readonly spentUsd: number; readonly limitUsd: number; readonly resetsAt: number | null } | null;
+}
+
+export interface KeyDetail extends Key {
+  readonly trend: Course;
+}
+
+export type KeyState = 'active' | 'off' | 'expired' | 'spent';
+
+type Values = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+export const STEPS = ['system_prompt', 'thinking', 'guard', 'pii', 'defaults'] as const;
+export const PERIODS = ['daily', 'weekly', 'monthly', 'total'] as const;
+export const PRIORITIES = ['interactive', 'agent', 'batch'] as const;
+export const SWITCHES = ['', 'on', 'off'] as const;
+/** Shares of a budget from which callers are told. */
+const WARNINGS = [0, 0.5, 0.75, 0.8, 0.9];
+
+export function stateOf(key: Key, now: number): KeyState {
+  if (!key.isActive) return 'off';
+  if (key.expiresAt && key.expiresAt <= now) return 'expired';
+  return key.budget && key.budget.spentUsd >= key.budget.limitUsd ? 'spent' : 'active';
+}
+
+/** The choices of the warning, with one that is set and not among them. */
+export function warnings(current: number): number[] {
+  return [...new Set([...WARNINGS, current])].sort((one, other) => one - other);
+}
+
+/** The last day on which a key works, as a date field has it: `2027-03-31`, in the reader's time. */
+export function dateOf(expiresAt: number): string {
+  if (!expiresAt) return '';
+  const day = new Date(expiresAt * 1000 - 1);
+  const two = (part: number) => String(part).padStart(2, '0');
+  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
+}
+
+/** The end of that day, unix seconds. A day that was not changed keeps its instant. */
+export function expiryOf(date: string, before: number): number {
+  if (!date) return 0;
+  if (date === dateOf(before)) return before;
+  const [year, month, day] = date.split('-').map(Number) as [number, number, number];
+  return new Date(year, month - 1, day + 1).getTime() / 1000;
+}
+
+/** What is sent. An empty limit is 0: none. */
+export function bodyOf(values: Values, before: Key | null): KeyBody {
+  const lines = (name: string) => [...((values[name] as readonly string[] | undefined) ?? [])];
+  const limit = (name: string) => (values[name] as number | undefined) ?? 0;
+  return {
+    name: String(values['name'] ?? ''),
+    expiresAt: expiryOf(String(values['expiresAt'] ?? ''), before?.expiresAt ?? 0),
+    rpm: limit('rpm'),
+    tpm: limit('tpm'),
+    concurrency: limit('concurrency'),
+    budgetUsd: limit('budgetUsd'),
+    budgetPeriod: limit('budgetUsd') ? String(values['budgetPeriod'] ?? '') : '',
+    warningThreshold: Number(values['warningThreshold'] ?? 0),
+    allowedModels: lines('allowedModels'),
+    allowedProviders: lines('allowedProviders'),
+    allowedEndpoints: lines('allowedEndpoints'),
+    allowedIps: lines('allowedIps'),
+    priority: values['priority'] as NonNullable<KeyBody['priority']>,
+    strict: Boolean(values['strict']),
+    noLog: Boolean(values['noLog']),
+    storeBodies: values['storeBodies'] as NonNullable<KeyBody['storeBodies']>,
+    cache: values['cache'] as NonNullable<KeyBody['cache']>,
+    cacheScope: String(values['cacheScope'] ?? ''),
+    singleFlight: values['singleFlight'] as NonNullable<KeyBody['singleFlight']>,
+    unshaped: STEPS.filter((step) => values[`unshaped.${step}`]),
+  };
+}
