@@ -49,6 +49,19 @@ def session(gateway: RealGateway) -> str:
     return answer.cookies["auth_token"]
 
 
+@pytest.fixture(scope="session")
+def viewer(gateway: RealGateway) -> str:
+    """The cookie of a viewer's session."""
+    user = {"username": "looks-only", "password": PASSWORD, "role": "viewer"}
+    made = gateway.admin.post("/api/users", json=user)
+    assert made.status_code == 201, made.text
+    answer = httpx.post(
+        f"{gateway.url}/api/auth/login", json={"username": user["username"], "password": PASSWORD}, timeout=60
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.cookies["auth_token"]
+
+
 @pytest.fixture
 def visit(gateway: RealGateway, chromium: Browser) -> Iterator[Callable[..., Dashboard]]:
     """Makes tabs: `visit(session)`, or `visit()` where nobody is logged in; options are those of a browser context."""
