@@ -52,11 +52,11 @@ def session(gateway: RealGateway) -> str:
 @pytest.fixture(scope="session")
 def viewer(gateway: RealGateway) -> str:
     """The cookie of a viewer's session."""
-    user = {"username": "looks-only", "password": PASSWORD, "role": "viewer"}
+    user = {"name": "looks-only", "password": PASSWORD, "role": "viewer"}
     made = gateway.admin.post("/api/users", json=user)
     assert made.status_code == 201, made.text
     answer = httpx.post(
-        f"{gateway.url}/api/auth/login", json={"username": user["username"], "password": PASSWORD}, timeout=60
+        f"{gateway.url}/api/auth/login", json={"username": user["name"], "password": PASSWORD}, timeout=60
     )
     assert answer.status_code == 200, answer.text
     return answer.cookies["auth_token"]

@@ -30,7 +30,7 @@ def test_a_key_is_made_shown_once_and_what_it_used_is_there(dashboard, gateway):
     name = gateway.new_id()
     page = dashboard.open("keys")
     page.get_by_role("button", name="New key").first.click()
-    page.get_by_label("Name").fill(name)
+    page.get_by_role("textbox", name="Name").fill(name)
     page.get_by_label("Models").fill("local/*")
     page.get_by_role("button", name="Create key").click()
     dialog = page.get_by_role("dialog", name="Copy this secret now")
@@ -41,6 +41,8 @@ def test_a_key_is_made_shown_once_and_what_it_used_is_there(dashboard, gateway):
     assert secret not in page.content()
     assert gateway.chat(key=secret).status_code == 200
     assert gateway.chat("pair/ok", key=secret).status_code == 403
+    key = page.url.split("id=")[1].split("&")[0]
+    wait_for(lambda: gateway.admin.get(f"/api/keys/{key}?range=1d").json()["usage"]["requests"] > 0, 30)
     page.reload()
     requests = page.get_by_role("dialog", name=name).locator(".stat", has_text="Requests").locator(".stat-value")
     expect(requests).not_to_have_text("0")
@@ -52,7 +54,7 @@ def test_what_the_api_refuses_stands_at_its_field_and_what_was_typed_stays(dashb
     page = dashboard.open("keys?add=1")
     page.get_by_role("button", name="Create key").click()
     expect(page.get_by_text("This is needed.")).to_be_visible()
-    page.get_by_label("Name").fill(gateway.new_id())
+    page.get_by_role("textbox", name="Name").fill(gateway.new_id())
     page.get_by_label("Addresses").fill("10.0.0.0/8\nexample.org")
     page.get_by_role("button", name="Create key").click()
     expect(page.get_by_text("Line 2: must be an address")).to_be_visible()
@@ -71,7 +73,7 @@ def test_a_key_is_changed_and_of_two_who_change_it_the_second_is_told(dashboard,
     page.get_by_role("button", name="Read anew").click()
     expect(page.get_by_role("group", name="Limits").get_by_label("Tokens")).to_have_value("777")
     page.get_by_role("group", name="Limits").get_by_label("Requests", exact=False).first.fill("60")
-    page.get_by_label("Budget (optional)").fill("2.5")
+    page.get_by_label("Budget (optional)", exact=True).fill("2.5")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("$0.00 of $2.50").first).to_be_visible()
     now = gateway.admin.get(f"/api/keys/{key['id']}").json()

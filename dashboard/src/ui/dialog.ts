@@ -8,6 +8,7 @@ import { html, nothing, render, type PropertyValues, type TemplateResult } from 
 import { t } from '../i18n/index.ts';
 import { button, type Content } from './controls.ts';
 import { Element } from './element.ts';
+import { placeToasts } from './toast.ts';
 
 let count = 0;
 
@@ -56,6 +57,7 @@ export class Dialog extends Element {
     const dialog = this.querySelector('dialog')!;
     if (this.open && !dialog.open) {
       dialog.showModal();
+      placeToasts();
       this.querySelector<HTMLElement>('[autofocus]')?.focus();
     } else if (!this.open && dialog.open) dialog.close();
   }
@@ -67,6 +69,7 @@ export class Dialog extends Element {
   private onClose(event: Event): void {
     event.stopPropagation();
     this.open = false;
+    placeToasts();
     this.dispatchEvent(new CustomEvent('closed'));
   }
 

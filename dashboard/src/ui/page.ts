@@ -12,6 +12,7 @@ import { Element } from './element.ts';
 import { errorState, loadingState, offlineNotice } from './states.ts';
 
 const RETRY_MS = 5_000;
+const SETTLE_MS = 15_000;
 
 export abstract class Page<Data> extends Element {
   /** Name of the page; its heading is `nav.<name>`. */
@@ -24,6 +25,7 @@ export abstract class Page<Data> extends Element {
   private asked = '';
   private running: AbortController | undefined;
   private retry = 0;
+  private settling = 0;
 
   /** Ask the API; three requests at most. */
   protected abstract load(signal: AbortSignal): Promise<Data>;
@@ -46,8 +48,18 @@ export abstract class Page<Data> extends Element {
     this.during(() => {
       this.running?.abort();
       window.clearTimeout(this.retry);
+      window.clearTimeout(this.settling);
+      this.settling = 0;
     });
     this.askIfOther();
+  }
+
+  /** Ask anew in a while, once, for figures that move with the traffic. */
+  protected reloadLater(): void {
+    this.settling ||= window.setTimeout(() => {
+      this.settling = 0;
+      void this.reload();
+    }, SETTLE_MS);
   }
 
   /** Ask anew; what is there stays shown meanwhile. */

@@ -23,6 +23,8 @@ const WITH_UNDO_MS = 12_000;
 let shown: readonly Shown[] = [];
 let next = 1;
 let host: Toasts | undefined;
+/** Where the frame has put it. */
+let home: HTMLElement | null = null;
 
 export function toast(text: string, options: ToastOptions = {}): void {
   const one = { ...options, id: next++, text };
@@ -51,9 +53,20 @@ async function undo(one: Shown): Promise<void> {
   }
 }
 
+/** Into the open dialog on top, if there is one: what is outside of it cannot be pressed. Called when dialogs open and close. */
+export function placeToasts(): void {
+  if (!host) return;
+  const place = [...document.querySelectorAll('dialog[open]')].at(-1) ?? home;
+  if (!place?.isConnected || host.parentElement === place) return;
+  place.append(host);
+  host.requestUpdate();
+}
+
 class Toasts extends Element {
   protected override begin(): void {
+    if (host !== this) home = this.parentElement;
     host = this;
+    this.during(() => queueMicrotask(placeToasts)); // a page went, and the dialog that it was in
     this.popover = 'manual'; // in the top layer: above an open dialog
   }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bodyOf, dateOf, expiryOf, stateOf, warnings, type Key } from './convert.ts';
+import { bodyOf, dateOf, expiryOf, stateOf, tightest, toneOf, warnings, type Key } from './convert.ts';
 
 const NOW = 1_800_000_000;
-const key = (more: Partial<Key>) => ({ isActive: true, expiresAt: 0, budget: null, ...more }) as Key;
+const key = (more: Partial<Key>) => ({ isActive: true, expiresAt: 0, budgets: [], ...more }) as Key;
 
 test('a key ends with the day that was chosen', () => {
   const end = expiryOf('2027-03-31', 0);
@@ -18,11 +18,11 @@ test('an instant in the middle of a day stays when its day is not changed', () =
 });
 
 test('the state of a key is the first thing that keeps it from working', () => {
-  const spent = { spentUsd: 2, limitUsd: 2, resetsAt: null };
+  const spent = { period: 'daily', spentUsd: 2, limitUsd: 2, warningThreshold: 0.8, resetsAt: null };
   assert.equal(stateOf(key({}), NOW), 'active');
   assert.equal(stateOf(key({ isActive: false, expiresAt: 1 }), NOW), 'off');
-  assert.equal(stateOf(key({ expiresAt: NOW - 1, budget: spent }), NOW), 'expired');
-  assert.equal(stateOf(key({ budget: spent }), NOW), 'spent');
+  assert.equal(stateOf(key({ expiresAt: NOW - 1, budgets: [spent] }), NOW), 'expired');
+  assert.equal(stateOf(key({ budgets: [spent] }), NOW), 'spent');
 });
 
 test('a field that was left empty is no limit', () => {
@@ -35,4 +35,12 @@ test('a field that was left empty is no limit', () => {
 test('a warning that somebody set elsewhere is among the choices', () => {
   assert.deepEqual(warnings(0.6), [0, 0.5, 0.6, 0.75, 0.8, 0.9]);
   assert.deepEqual(warnings(0.8), [0, 0.5, 0.75, 0.8, 0.9]);
+});
+
+test('of two budgets the one that ends first is shown, in the colour of its warning', () => {
+  const month = { period: 'monthly', spentUsd: 85, limitUsd: 100, warningThreshold: 0.8, resetsAt: null };
+  const day = { period: 'daily', spentUsd: 1, limitUsd: 10, warningThreshold: 0, resetsAt: null };
+  assert.equal(tightest([day, month]), month);
+  assert.equal(tightest([]), undefined);
+  assert.deepEqual([toneOf(month), toneOf(day), toneOf({ ...day, spentUsd: 10 })], ['warn', 'info', 'bad']);
 });

@@ -2,6 +2,16 @@
 import type { KeyBody } from '../../api/schema.ts';
 import type { Course, Sums } from '../../lib/course.ts';
 
+export interface Budget {
+  readonly period: string;
+  readonly limitUsd: number;
+  readonly spentUsd: number;
+  /** A part of the limit, 0..1; 0 = callers are never told. */
+  readonly warningThreshold: number;
+  /** Unix seconds; null = it never begins anew. */
+  readonly resetsAt: number | null;
+}
+
 export interface Key {
   readonly id: string;
   readonly name: string;
@@ -18,6 +28,9 @@ export interface Key {
   readonly budgetUsd: number;
   readonly budgetPeriod: string;
   readonly warningThreshold: number;
+  readonly secondBudgetUsd: number;
+  readonly secondBudgetPeriod: string;
+  readonly secondWarningThreshold: number;
   readonly priority: string;
   readonly strict: boolean;
   readonly cache: string;
@@ -34,7 +47,8 @@ export interface Key {
   readonly version: number;
   readonly createdAt: number;
   readonly usage: Sums;
-  readonly budget: { readonly spentUsd: number; readonly limitUsd: number; readonly resetsAt: number | null } | null;
+  /** None to two, with what is spent of each in the period that runs. */
+  readonly budgets: readonly Budget[];
 }
 
 export interface KeyDetail extends Key {
@@ -55,7 +69,22 @@ const WARNINGS = [0, 0.5, 0.75, 0.8, 0.9];
 export function stateOf(key: Key, now: number): KeyState {
   if (!key.isActive) return 'off';
   if (key.expiresAt && key.expiresAt <= now) return 'expired';
-  return key.budget && key.budget.spentUsd >= key.budget.limitUsd ? 'spent' : 'active';
+  return key.budgets.some((budget) => shareOf(budget) >= 1) ? 'spent' : 'active';
+}
+
+export function shareOf(budget: Budget): number {
+  return budget.limitUsd ? budget.spentUsd / budget.limitUsd : 0;
+}
+
+/** The budget that ends first: the one that is worth showing where there is room for one. */
+export function tightest(budgets: readonly Budget[]): Budget | undefined {
+  return budgets.toSorted((one, other) => shareOf(other) - shareOf(one))[0];
+}
+
+/** How urgent it is, as a colour of its bar. */
+export function toneOf(budget: Budget): 'bad' | 'warn' | 'info' {
+  const share = shareOf(budget);
+  return share >= 1 ? 'bad' : share >= (budget.warningThreshold || 0.9) ? 'warn' : 'info';
 }
 
 /** The choices of the warning, with one that is set and not among them. */
@@ -92,6 +121,9 @@ export function bodyOf(values: Values, before: Key | null): KeyBody {
     budgetUsd: limit('budgetUsd'),
     budgetPeriod: limit('budgetUsd') ? String(values['budgetPeriod'] ?? '') : '',
     warningThreshold: Number(values['warningThreshold'] ?? 0),
+    secondBudgetUsd: limit('secondBudgetUsd'),
+    secondBudgetPeriod: limit('secondBudgetUsd') ? String(values['secondBudgetPeriod'] ?? '') : '',
+    secondWarningThreshold: Number(values['secondWarningThreshold'] ?? 0),
     allowedModels: lines('allowedModels'),
     allowedProviders: lines('allowedProviders'),
     allowedEndpoints: lines('allowedEndpoints'),

@@ -1,10 +1,10 @@
 /** What is shown of one key: what it used, and what it may. */
-import { compact, day, instant, money, percent, t } from '../../i18n/index.ts';
+import { compact, instant, money, relative, t } from '../../i18n/index.ts';
 import { DAY_S, pointsOf } from '../../lib/course.ts';
 import { range, rangeSince } from '../../shell/range.ts';
 import { href } from '../../shell/router.ts';
 import { bar, html, linkButton, nothing, stat, type Content, type TemplateResult } from '../../ui/index.ts';
-import type { KeyDetail } from './convert.ts';
+import { shareOf, toneOf, type Budget, type KeyDetail } from './convert.ts';
 import { limitWords } from './fields.ts';
 
 const NANO = 1e9;
@@ -45,7 +45,7 @@ function may(key: KeyDetail): TemplateResult {
     [t('keys.created'), instant(key.createdAt)],
     [t('keys.expires'), key.expiresAt ? instant(key.expiresAt) : t('keys.never')],
     [t('keys.limits'), limitWords(key) || t('keys.noLimit')],
-    [t('keys.budget'), budget(key)],
+    [t('keys.budget'), budgets(key)],
     [t('keys.priority'), t(`keys.priority.${key.priority}`)],
     [t('keys.allowedModels'), list(key.allowedModels)],
     [t('keys.allowedProviders'), list(key.allowedProviders)],
@@ -59,14 +59,14 @@ function may(key: KeyDetail): TemplateResult {
   </section>`;
 }
 
-function budget(key: KeyDetail): Content {
-  if (!key.budget) return t('keys.noLimit');
-  const { spentUsd, limitUsd, resetsAt } = key.budget;
-  const share = limitUsd ? spentUsd / limitUsd : 0;
-  const words = t('keys.spentOf', { spent: money(spentUsd * NANO), limit: money(limitUsd * NANO) });
-  const ends = resetsAt ? ` · ${t('keys.resets', { when: day(resetsAt) })}` : '';
-  const warns = key.warningThreshold ? ` · ${t('keys.warningAt', { share: percent(key.warningThreshold) })}` : '';
-  return html`${words} · ${t(`keys.period.${key.budgetPeriod || 'monthly'}`)}${ends}${warns}${bar(share, words, share >= 1 ? 'bad' : 'info')}`;
+function budgets(key: KeyDetail): Content {
+  return key.budgets.length ? html`<div class="stack tight">${key.budgets.map(budget)}</div>` : t('keys.noLimit');
+}
+
+function budget(it: Budget): TemplateResult {
+  const words = t('keys.spentOf', { spent: money(it.spentUsd * NANO), limit: money(it.limitUsd * NANO) });
+  const ends = it.resetsAt ? ` · ${t('keys.resets', { when: relative(it.resetsAt) })}` : '';
+  return html`<div>${words}${ends}${bar(shareOf(it), words, toneOf(it))}</div>`;
 }
 
 /** Patterns one under the other; a very long list shows its first and how many more. */

@@ -3,6 +3,9 @@ import { compact, percent, t } from '../../i18n/index.ts';
 import { html, type Choice, type Form, type TemplateResult } from '../../ui/index.ts';
 import { dateOf, PERIODS, PRIORITIES, STEPS, SWITCHES, warnings, type Key } from './convert.ts';
 
+/** What the API takes for a key that says nothing. */
+const WARNS_FROM = 0.8;
+
 export function keyFields(form: Form, key: Key | null): TemplateResult {
   return html`
     <div class="fields two">
@@ -33,19 +36,26 @@ function limits(form: Form, key: Key | null): TemplateResult {
       ${limit('rpm', t('keys.perMinute'))} ${limit('tpm', t('keys.perMinute'))} ${limit('concurrency')}
       ${form.field({ name: 'priority', label: t('keys.priority'), type: 'select', required: true, value: key?.priority ?? 'interactive', choices: choices(PRIORITIES, 'keys.priority'), hint: t('keys.priorityHint') })}
     </div>
-    <div class="fields two">
-      ${form.field({ name: 'budgetUsd', label: t('keys.budget'), type: 'number', min: 0, value: key?.budgetUsd || undefined, placeholder: t('keys.noLimit'), unit: 'USD' })}
-      ${form.field({ name: 'budgetPeriod', label: t('keys.period'), type: 'select', required: true, value: key?.budgetPeriod || 'monthly', choices: choices(PERIODS, 'keys.period') })}
-      ${form.field({
-        name: 'warningThreshold',
-        label: t('keys.warning'),
-        type: 'select',
-        required: true,
-        value: String(key?.warningThreshold ?? 0),
-        choices: warnings(key?.warningThreshold ?? 0).map((share) => ({ value: String(share), label: share ? t('keys.warningAt', { share: percent(share) }) : t('keys.never') })),
-      })}
-    </div>
+    ${budget(form, '', key?.budgetUsd ?? 0, key?.budgetPeriod || 'monthly', key?.warningThreshold ?? WARNS_FROM)}
+    ${budget(form, 'second', key?.secondBudgetUsd ?? 0, key?.secondBudgetPeriod || 'daily', key?.secondWarningThreshold ?? WARNS_FROM)}
     ${form.field({ name: 'strict', label: t('keys.strict'), type: 'checkbox', value: key?.strict ?? false, hint: t('keys.strictHint') })}`;
+}
+
+/** One of two budgets. The second one's names begin with `second`. */
+function budget(form: Form, prefix: '' | 'second', usd: number, period: string, warning: number): TemplateResult {
+  const name = (field: string) => (prefix ? prefix + field : field[0]!.toLowerCase() + field.slice(1));
+  return html`<div class="fields three">
+    ${form.field({ name: name('BudgetUsd'), label: t(prefix ? 'keys.secondBudget' : 'keys.budget'), type: 'number', min: 0, value: usd || undefined, placeholder: t('keys.noLimit'), unit: 'USD' })}
+    ${form.field({ name: name('BudgetPeriod'), label: t('keys.period'), type: 'select', required: true, value: period, choices: choices(PERIODS, 'keys.period') })}
+    ${form.field({
+      name: name('WarningThreshold'),
+      label: t('keys.warning'),
+      type: 'select',
+      required: true,
+      value: String(warning),
+      choices: warnings(warning).map((share) => ({ value: String(share), label: share ? t('keys.warningAt', { share: percent(share) }) : t('keys.never') })),
+    })}
+  </div>`;
 }
 
 function access(form: Form, key: Key | null): TemplateResult {
@@ -60,7 +70,7 @@ function access(form: Form, key: Key | null): TemplateResult {
 
 function treatment(form: Form, key: Key | null): TemplateResult {
   const choice = (name: 'cache' | 'singleFlight' | 'storeBodies', hint: string) =>
-    form.field({ name, label: t(`keys.${name}`), type: 'select', required: true, value: key?.[name] ?? '', choices: choices(SWITCHES, 'keys.switch'), hint });
+    form.field({ name, label: t(`keys.${name}`), type: 'select', value: key?.[name] ?? '', choices: choices(SWITCHES, 'keys.switch'), hint });
   return html`<div class="fields two">
       ${choice('cache', t('keys.cacheHint'))}
       ${form.field({ name: 'cacheScope', label: t('keys.cacheScope'), value: key?.cacheScope, hint: t('keys.cacheScopeHint') })}

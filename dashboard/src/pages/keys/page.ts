@@ -1,12 +1,13 @@
 /** Keys: who may ask for what, how much, and what each has used. A secret is shown once, where it was made. */
 import { keyed } from 'lit/directives/keyed.js';
 import { get, path, send } from '../../api/client.ts';
+import { onLive } from '../../api/live.ts';
 import { mayChange } from '../../api/session.ts';
 import { compact, instant, money, relative, t } from '../../i18n/index.ts';
 import { range } from '../../shell/range.ts';
 import { route, setQuery } from '../../shell/router.ts';
 import { ask, badge, bar, button, card, copyLine, emptyState, Form, html, nothing, notice, Page, toast, toastProblem, type Column, type Content, type TemplateResult, type Tone, type Values } from '../../ui/index.ts';
-import { bodyOf, stateOf, type Key, type KeyDetail, type KeyState } from './convert.ts';
+import { bodyOf, shareOf, stateOf, tightest, toneOf, type Key, type KeyDetail, type KeyState } from './convert.ts';
 import { keyDetail } from './detail.ts';
 import { keyFields, limitWords } from './fields.ts';
 
@@ -44,6 +45,7 @@ export default class Keys extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
+    this.during(onLive('traffic', (traffic) => traffic.requests && this.reloadLater()));
     this.during(() => window.clearTimeout(this.typing));
   }
 
@@ -306,9 +308,8 @@ function stateBadge(state: KeyState): TemplateResult {
 }
 
 function budgetCell(key: Key): Content {
-  if (!key.budget) return html`<span class="muted">${t('keys.noLimit')}</span>`;
-  const { spentUsd, limitUsd } = key.budget;
-  const share = limitUsd ? spentUsd / limitUsd : 0;
-  const words = t('keys.spentOf', { spent: money(spentUsd * NANO), limit: money(limitUsd * NANO) });
-  return html`<span class="bar-cell">${words}${bar(share, words, share >= 1 ? 'bad' : share >= (key.warningThreshold || 0.9) ? 'warn' : 'info')}</span>`;
+  const budget = tightest(key.budgets);
+  if (!budget) return html`<span class="muted">${t('keys.noLimit')}</span>`;
+  const words = t('keys.spentOf', { spent: money(budget.spentUsd * NANO), limit: money(budget.limitUsd * NANO) });
+  return html`<span class="bar-cell">${words}${bar(shareOf(budget), words, toneOf(budget))}</span>`;
 }

@@ -22,20 +22,17 @@ interface Data {
 }
 
 const RECENT = 8;
-const SETTLE_MS = 15_000;
 
 export default class Overview extends Page<Data> {
   readonly name = 'overview';
   protected override readonly followsConfig = false;
   private rate = 0;
   private tokenRate = 0;
-  private settling = 0;
 
   protected override begin(): void {
     super.begin();
     this.during(onLive('traffic', (traffic) => this.count(traffic)));
     this.during(onLive('requests', ({ rows }) => this.add(rows)));
-    this.during(() => window.clearTimeout(this.settling));
   }
 
   protected override question(): string {
@@ -188,12 +185,7 @@ export default class Overview extends Page<Data> {
     this.tokenRate = traffic.seconds ? (traffic.inputTokens + traffic.outputTokens) / traffic.seconds : 0;
     if (traffic.requests && this.data) {
       this.data = { ...this.data, analytics: withTraffic(this.data.analytics, traffic) };
-      if (!this.settling) {
-        this.settling = window.setTimeout(() => {
-          this.settling = 0;
-          void this.reload();
-        }, SETTLE_MS);
-      }
+      this.reloadLater();
     }
     this.requestUpdate();
   }
