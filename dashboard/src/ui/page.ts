@@ -25,7 +25,7 @@ export abstract class Page<Data> extends Element {
   private asked = '';
   private running: AbortController | undefined;
   private retry = 0;
-  private settling = 0;
+  private reloadTimer = 0;
 
   /** Ask the API; three requests at most. */
   protected abstract load(signal: AbortSignal): Promise<Data>;
@@ -48,16 +48,16 @@ export abstract class Page<Data> extends Element {
     this.during(() => {
       this.running?.abort();
       window.clearTimeout(this.retry);
-      window.clearTimeout(this.settling);
-      this.settling = 0;
+      window.clearTimeout(this.reloadTimer);
+      this.reloadTimer = 0;
     });
     this.askIfOther();
   }
 
   /** Ask anew in a while, once, for figures that move with the traffic. */
   protected reloadLater(): void {
-    this.settling ||= window.setTimeout(() => {
-      this.settling = 0;
+    this.reloadTimer ||= window.setTimeout(() => {
+      this.reloadTimer = 0;
       void this.reload();
     }, SETTLE_MS);
   }
