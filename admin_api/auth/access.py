@@ -15,7 +15,9 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 )
 """Method and path. HEAD follows GET. Open for a reason each: pages without data, a probe, the door itself."""
 
-DRY_RUNS: frozenset[tuple[str, str]] = frozenset({("POST", "/api/routing/simulate")})
+DRY_RUNS: frozenset[tuple[str, str]] = frozenset(
+    {("POST", "/api/routing/simulate"), ("POST", "/api/translator/detect"), ("POST", "/api/translator/translate")}
+)
 """They look, though they need a body to say at what."""
 
 OWNERS_ONLY: tuple[tuple[str, str], ...] = (

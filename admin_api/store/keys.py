@@ -170,6 +170,14 @@ async def find_key_id(connection: AsyncConnection, name: str) -> str:
     return name if found is None else str(found)
 
 
+async def load_expired_keys(connection: AsyncConnection, prefix: str, before: float, limit: int) -> list[KeyRow]:
+    """Of the keys whose names begin with a prefix those that expired before an instant, by id."""
+    columns = tables.api_keys.c
+    where = (columns.name.startswith(prefix, autoescape=True), columns.expires_at > 0, columns.expires_at < before)
+    statement = sa.select(tables.api_keys).where(*where).order_by(columns.id).limit(limit)
+    return [KeyRow(**row._mapping) for row in await connection.execute(statement)]
+
+
 async def load_budget_keys(connection: AsyncConnection, after: str, limit: int) -> list[KeyRow]:
     """A page of the keys that have a budget and are in use, by id."""
     columns = tables.api_keys.c

@@ -104,6 +104,9 @@ export interface Bodies {
     '/api/routing/simulate': SimulateBody;
     '/api/settings/proxy/test': ProxyTestBody;
     '/api/settings/require-login': seed_settings_LoginBody;
+    '/api/translator/detect': DetectBody;
+    '/api/translator/key': undefined;
+    '/api/translator/translate': TranslateBody;
     '/api/usage/budget': BudgetBody;
     '/api/users': UserBody;
   };
@@ -253,6 +256,10 @@ export interface DefaultsBody {
   requestsPerMinute?: number;
   minTimeBetweenRequests?: number;
   concurrentRequests?: number;
+}
+
+export interface DetectBody {
+  text: string;
 }
 
 export interface EnableBody {
@@ -473,6 +480,15 @@ export interface TokenBody {
   role?: "owner" | "operator" | "viewer";
   scopes?: readonly (string)[];
   expiresAt?: number;
+}
+
+export interface TranslateBody {
+  source: "openai_chat" | "openai_responses" | "anthropic_messages" | "gemini" | "ollama";
+  target: "openai_chat" | "openai_responses" | "anthropic_messages" | "gemini" | "ollama";
+  text: string;
+  kind?: "request" | "answer";
+  model?: string;
+  stream?: boolean;
 }
 
 export interface UserBody {
