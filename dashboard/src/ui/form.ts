@@ -98,7 +98,7 @@ export class Form implements ReactiveController {
       </div>`;
     }
     return html`<div class="field ${problem ? 'wrong' : ''}">
-      <label for=${id}>${it.label}${it.required || it.type === 'select' ? nothing : html` <span class="optional">${t('form.optional')}</span>`}</label>
+      <label for=${id}>${it.label}${it.required || it.type === 'select' || it.type === 'lines' ? nothing : html` <span class="optional">${t('form.optional')}</span>`}</label>
       <div class="control">
         ${this.control(it, id, described, problem)}${it.unit ? html`<span class="unit">${it.unit}</span>` : nothing}
       </div>

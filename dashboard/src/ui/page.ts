@@ -22,7 +22,7 @@ export abstract class Page<Data> extends Element {
 
   protected data: Data | undefined;
   private problem: unknown;
-  private asked = '';
+  private asked: string | undefined;
   private running: AbortController | undefined;
   private retry = 0;
   private reloadTimer = 0;

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { changesOf, GROUPS, valueAt } from './fields.ts';
+
+const NOW = { a: 1, list: ['x'], timeouts: { connect_s: 5, gap_s: 30 }, cache: { mode: 'on', semantic: { mode: 'off', budget_ms: 150 } } };
+
+test('only what has changed is sent', () => {
+  assert.deepEqual(changesOf(NOW, { a: 1, list: ['x'], 'timeouts.connect_s': 5 }), {});
+  assert.deepEqual(changesOf(NOW, { a: 2, 'timeouts.connect_s': 7, 'timeouts.gap_s': 30 }), { a: 2, timeouts: { connect_s: 7 } });
+});
+
+test('what is replaced as a whole takes its other values along', () => {
+  assert.deepEqual(changesOf(NOW, { 'cache.semantic.mode': 'on' }), { cache: { semantic: { mode: 'on', budget_ms: 150 } } });
+});
+
+test('a number that was taken out changes nothing', () => {
+  assert.deepEqual(changesOf(NOW, { a: undefined }), {});
+});
+
+test('no setting is shown twice', () => {
+  const paths = Object.values(GROUPS).flatMap((groups) => groups.flatMap((group) => group.settings.map((one) => one.path)));
+  assert.equal(new Set(paths).size, paths.length);
+  assert.equal(valueAt(NOW, 'cache.semantic.budget_ms'), 150);
+});
+
+test('every setting that is shown has a label, and every choice a word', () => {
+  const words = JSON.parse(readFileSync(join(process.cwd(), 'src/i18n/en/settings.json'), 'utf8')) as Record<string, string>;
+  for (const group of Object.values(GROUPS).flat()) {
+    assert.ok(words[`settings.group.${group.id}`], group.id);
+    for (const one of group.settings) {
+      assert.ok(words[`settings.f.${one.path}`], one.path);
+      for (const choice of one.choices ?? []) assert.ok(words[`settings.choice.${choice}`], choice);
+    }
+  }
+});

@@ -1,0 +1,134 @@
+"""The settings."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+expect.set_options(timeout=30_000)
+TABS = ("security", "routing", "resilience", "ai", "network", "storage", "appearance")
+
+
+def card_of(page, title):
+    return page.locator(".card", has=page.get_by_role("heading", name=title, exact=True))
+
+
+def test_no_tab_breaks_wcag(dashboard):
+    for tab in TABS:
+        page = dashboard.open(f"settings/{tab}")
+        page.locator(".settings .card").first.wait_for()
+        assert dashboard.axe() == [], tab
+
+
+def test_no_tab_is_wider_than_a_phone(visit, session):
+    it = visit(session, viewport={"width": 390, "height": 844})
+    for tab in TABS:
+        page = it.open(f"settings/{tab}")
+        page.locator(".settings .card").first.wait_for()
+        assert it.has_no_sideways_scroll(), tab
+
+
+def test_what_is_changed_is_sent_and_nothing_else_is(dashboard, gateway):
+    before = gateway.admin.get("/api/settings").json()
+    page = dashboard.open("settings/ai")
+    card = card_of(page, "Thinking budget")
+    card.get_by_label("Thinking", exact=True).select_option("auto")
+    card.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved", exact=True).wait_for()
+    after = gateway.admin.get("/api/settings").json()
+    assert after["shaping"]["thinking"] == {**before["shaping"]["thinking"], "mode": "auto"}
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"shaping", "version"}
+    gateway.admin.patch(
+        "/api/settings", json={"shaping": {"thinking": before["shaping"]["thinking"]}}
+    ).raise_for_status()
+
+
+def test_a_value_that_the_api_refuses_is_told_at_its_field(dashboard, gateway):
+    dashboard.expect(r"status of 400")
+    before = gateway.admin.get("/api/settings").json()
+    page = dashboard.open("settings/ai")
+    card = card_of(page, "Repeated requests")
+    field = card.get_by_label("An idempotency key counts for")
+    field.fill("90000")
+    card.get_by_role("button", name="Save").click()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    assert gateway.admin.get("/api/settings").json() == before
+    assert dashboard.axe() == []
+
+
+def test_a_change_by_somebody_else_is_not_written_over(dashboard, gateway):
+    dashboard.expect(r"status of 409")
+    page = dashboard.open("settings/ai")
+    field = card_of(page, "Repeated requests").get_by_label("An idempotency key counts for")
+    field.wait_for()
+    # Nothing tells this tab of it: what it has read is old when it writes.
+    page.route("**/api/settings", lambda route: route.abort() if route.request.method == "GET" else route.continue_())
+    dashboard.expect(r"Failed to (fetch|load resource)|ERR_FAILED")
+    gateway.admin.patch("/api/settings", json={"sharing": {"idempotency_window_s": 9.0}}).raise_for_status()
+    field.fill("11")
+    card_of(page, "Repeated requests").get_by_role("button", name="Save").click()
+    page.get_by_text("Somebody else has changed this meanwhile").wait_for()
+    assert gateway.admin.get("/api/settings").json()["sharing"]["idempotency_window_s"] == 9.0
+    page.unroute("**/api/settings")
+    page.get_by_role("button", name="Read anew").click()
+    page.get_by_text("Somebody else has changed this meanwhile").wait_for(state="hidden")
+    gateway.admin.patch("/api/settings", json={"sharing": {"idempotency_window_s": 5.0}}).raise_for_status()
+
+
+def test_what_the_config_file_says_cannot_be_changed_here(dashboard, gateway):
+    managed = gateway.admin.get("/api/settings").json()["managed"]
+    assert "resilience" in managed
+    page = dashboard.open("settings/resilience")
+    card = card_of(page, "Breakers")
+    card.get_by_text("set in the config file").wait_for()
+    expect(card.get_by_label("Open for", exact=True)).to_be_disabled()
+    expect(card.get_by_role("button", name="Save")).to_have_count(0)
+
+
+def test_a_backup_is_made_and_deleted_after_a_question(dashboard, gateway):
+    page = dashboard.open("settings/storage")
+    card = card_of(page, "Backups")
+    card.get_by_role("button", name="Make one now").click()
+    page.get_by_text("The backup is made").wait_for()
+    made = gateway.admin.get("/api/db-backups").json()["backups"][0]
+    assert made["reason"] == "manual"
+    card.locator("li", has_text="manual").first.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_text("Deleted", exact=True).wait_for()
+    assert made["id"] not in [one["id"] for one in gateway.admin.get("/api/db-backups").json()["backups"]]
+
+
+def test_an_address_list_that_would_shut_out_its_owner_is_refused(dashboard, gateway):
+    dashboard.expect(r"status of 4\d\d")
+    page = dashboard.open("settings/network")
+    card = card_of(page, "Addresses that may come in")
+    card.get_by_label("Look at addresses").check()
+    card.get_by_label("How").select_option("whitelist")
+    card.get_by_label("Allowed addresses").fill("203.0.113.0/24")
+    card.get_by_role("button", name="Save").click()
+    expect(card.locator(".problem, .notice.bad").first).to_have_text(re.compile(r"\w"))
+    assert gateway.admin.get("/api/settings/ip-filter").json()["enabled"] is False
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_a_role_is_shown_what_it_may_see_and_no_button_that_would_be_refused(visit, gateway, role):
+    gateway.admin.post(
+        "/api/users", json={"name": f"a-{role}", "role": role, "password": "a long password"}
+    ).raise_for_status()
+    it = visit()
+    page = it.open("settings/routing")
+    page.get_by_role("button", name="Log in as another user").click()
+    page.get_by_label("User name").fill(f"a-{role}")
+    page.get_by_label("Password", exact=True).fill("a long password")
+    page.keyboard.press("Enter")
+    card_of(page, "Answers").wait_for()
+    saves = page.get_by_role("button", name="Save")
+    if role == "viewer":
+        expect(saves).to_have_count(0)
+    else:
+        expect(saves.first).to_be_visible()
+    it.open("settings/security")
+    card_of(page, "Your password").wait_for()
+    expect(page.get_by_role("heading", name="Who is logged in")).to_have_count(0)
