@@ -26,7 +26,7 @@ def codes(page) -> list[str]:
 def at(dashboard, query: str):
     """The page with the model and a key in its texts."""
     page = dashboard.open(f"endpoint?model={MODEL}&{query}")
-    page.get_by_label("Gateway key").fill(KEY)
+    page.get_by_label("Secret of the key").fill(KEY)
     expect(page.locator("pre.code, .copy-line").filter(has_text=re.compile("127")).first).to_be_visible()
     return page
 
@@ -36,7 +36,7 @@ def test_the_page_opens_with_an_address_and_a_model_and_another_one_shows_everyw
     expect(page.get_by_label("Address of the gateway")).to_have_value(gateway.url)
     assert page.get_by_label("Model", exact=True).input_value()
     page.get_by_label("Model", exact=True).fill(MODEL)
-    page.get_by_label("Gateway key").fill(KEY)
+    page.get_by_label("Secret of the key").fill(KEY)
     expect(page.locator("pre.code")).to_contain_text(f"export ANTHROPIC_MODEL={MODEL}")
     expect(page.locator("pre.code")).to_contain_text(f"export ANTHROPIC_BASE_URL={gateway.url}\n")
     assert dashboard.axe() == []
@@ -93,7 +93,8 @@ def test_a_key_is_made_here_and_a_request_with_it_is_answered(dashboard, gateway
     page.get_by_role("button", name="Make a key").click()
     page.get_by_role("dialog").get_by_role("button", name="Make key").click()
     expect(page.locator("pre.code").last).not_to_contain_text("…")
-    secret = page.get_by_label("Gateway key").input_value()
+    secret = page.get_by_label("Secret of the key").input_value()
+    expect(page.get_by_label("Key", exact=True).locator("option:checked")).to_contain_text("Codex")
     wait_for(lambda: gateway.chat(MODEL, key=secret).status_code == 200, 20)
     page.get_by_role("button", name="Send a test request").click()
     expect(page.get_by_text("It answers: Hello")).to_be_visible()
@@ -103,6 +104,9 @@ def test_a_key_is_made_here_and_a_request_with_it_is_answered(dashboard, gateway
     expect(page.get_by_text("Refused with 404")).to_be_visible()
     assert dashboard.axe() == []
     assert secret not in json.dumps(page.evaluate("({...localStorage, ...sessionStorage, url: location.href})"))
+    page.reload()
+    expect(page.locator("pre.code").last).to_contain_text("OMNIROUTE_KEY")
+    assert secret not in page.content()
     for one in gateway.admin.get("/api/keys", params={"search": "Codex"}).json()["keys"]:
         gateway.admin.delete(f"/api/keys/{one['id']}").raise_for_status()
 

@@ -16,13 +16,23 @@ interface Provider {
   readonly models: readonly { readonly id: string; readonly contextLength: number | null; readonly maxOutput: number | null; readonly callable: boolean }[];
 }
 
+/** `key` is its secret with the middle left out. */
+interface Key {
+  readonly id: string;
+  readonly name: string;
+  readonly key: string;
+  readonly isActive: boolean;
+}
+
 interface Data {
   /** What can be asked now: combos, then models of connected providers. */
   readonly models: readonly ListedModel[];
+  readonly keys: readonly Key[];
 }
 
 const NO_KEY = 'sk-or-…';
 const MOST_LISTED = 300;
+const KEYS_SHOWN = 200;
 const GROUPS = ['clients', 'code'] as const;
 
 export default class Endpoint extends Page<Data> {
@@ -39,28 +49,30 @@ export default class Endpoint extends Page<Data> {
   }
 
   protected async load(signal: AbortSignal): Promise<Data> {
-    const [{ catalog }, { combos }] = await Promise.all([
+    const [{ catalog }, { combos }, { keys }] = await Promise.all([
       get<{ catalog: Record<string, Provider> }>('/api/models/catalog', { signal }),
       get<{ combos: { name: string; isActive: boolean }[] }>('/api/combos', { query: { limit: 200 }, signal }),
+      get<{ keys: Key[] }>('/api/keys', { query: { limit: KEYS_SHOWN }, signal }),
     ]);
     const named = combos.filter((one) => one.isActive).map((one) => ({ name: one.name, contextLength: null, maxOutput: null }));
     const offered = Object.values(catalog)
       .filter((one) => one.active)
       .flatMap(({ prefix, models }) => models.filter((one) => one.callable).map((one) => ({ ...one, name: `${prefix}/${one.id}` })));
-    return { models: [...named, ...offered] };
+    return { models: [...named, ...offered], keys: keys.filter((one) => one.isActive) };
   }
 
-  protected view({ models }: Data): TemplateResult {
+  protected view({ models, keys }: Data): TemplateResult {
     const { query } = route();
     const base = (query.get('base') ?? productUrl('')).replace(/\/+$/, '');
     const model = query.get('model') ?? models[0]?.name ?? '';
     const known = models.filter((one) => one.name !== model && this.listed.includes(one.name));
     const chosen = models.find((one) => one.name === model) ?? { name: model, contextLength: null, maxOutput: null };
-    const settings: Settings = { base, key: this.key || NO_KEY, model, models: [chosen, ...known] };
+    const picked = keys.find((one) => one.id === query.get('key'));
+    const settings: Settings = { base, key: this.key || picked?.key || NO_KEY, model, models: [chosen, ...known] };
     const dialect = DIALECTS.find((one) => one.id === query.get('sdk'));
     const client = CLIENTS.find((one) => one.id === query.get('client')) ?? CLIENTS[0]!;
     return html`<div class="stack">
-      ${this.chosen(settings, models)}
+      ${this.chosen(settings, models, keys)}
       <div class="endpoint">
         ${this.list(dialect ? dialect.id : client.id)}
         <div class="stack">${dialect ? this.code(dialect, settings) : this.client(client, settings, models)}</div>
@@ -68,21 +80,24 @@ export default class Endpoint extends Page<Data> {
     </div>`;
   }
 
-  private chosen({ base, model }: Settings, models: readonly ListedModel[]): TemplateResult {
+  private chosen({ base, model }: Settings, models: readonly ListedModel[], keys: readonly Key[]): TemplateResult {
+    const picked = route().query.get('key') ?? '';
+    const choices = [{ value: '', label: t('endpoint.noneChosen') }, ...keys.map((one) => ({ value: one.id, label: `${one.name} · ${one.key}` }))];
     return card({
       body: html`<form @submit=${this.form.on(() => this.try(model))} novalidate>
         <div class="fields two">
           ${this.form.field({ name: 'base', label: t('endpoint.base'), type: 'url', required: true, value: base, hint: t('endpoint.baseHint'), onChange: (value) => setQuery({ base: this.asTyped(String(value)) }) })}
           ${this.form.field({ name: 'model', label: t('endpoint.model'), required: true, value: model, suggestions: models.map((one) => one.name), hint: models.length ? t('endpoint.modelHint') : t('endpoint.noModels'), onChange: (value) => setQuery({ model: String(value) }) })}
         </div>
-        <div class="secret">
+        <div class="fields two">
+          ${this.form.field({ name: 'key', label: t('endpoint.whichKey'), type: 'select', choices, value: picked, hint: t('endpoint.whichKeyHint'), onChange: (value) => this.pick(String(value)) })}
           ${this.form.field({ name: 'secret', label: t('endpoint.key'), type: 'password', value: this.key, placeholder: NO_KEY, hint: t('endpoint.keyHint'), onChange: (value) => this.useKey(String(value).trim()) })}
         </div>
         ${this.form.problem()}
         <div class="button-row">
           ${button({ label: t('endpoint.try'), icon: 'play', kind: 'primary', type: 'submit', isBusy: this.isTrying, disabled: !this.key || !model })}
           ${mayChange() ? button({ label: t('endpoint.newKey'), icon: 'keys', onClick: () => void this.makeKey() }) : nothing}
-          ${model ? linkButton({ label: t('endpoint.where'), href: href('combos', { try: '1', model }) }) : nothing}
+          ${model ? linkButton({ label: t('endpoint.where'), href: href('combos', { try: '1', model, key: picked }) }) : nothing}
         </div>
         <div aria-live="polite" class="trial ${this.answer ? '' : 'unseen'}">${this.answer ? notice(this.answer.isFine ? 'good' : 'bad', html`<p class="tried-answer"><bdi>${this.answer.text}</bdi></p>`) : nothing}</div>
       </form>`,
@@ -92,7 +107,7 @@ export default class Endpoint extends Page<Data> {
   private list(selected: string): TemplateResult {
     const entries = { clients: CLIENTS.map((one) => ({ ...one, link: { client: one.id } })), code: DIALECTS.map((one) => ({ ...one, link: { sdk: one.id } })) };
     const { query } = route();
-    const kept = { base: query.get('base') ?? '', model: query.get('model') ?? '' };
+    const kept = { base: query.get('base') ?? '', model: query.get('model') ?? '', key: query.get('key') ?? '' };
     return html`<nav class="client-list" aria-label=${t('endpoint.clients')}>
       ${GROUPS.map(
         (group) => html`<div>
@@ -140,10 +155,10 @@ export default class Endpoint extends Page<Data> {
     const there = LANGUAGES.filter((one) => dialect.code[one]);
     const { query } = route();
     const language = there.find((one) => one === query.get('lang')) ?? there[0]!;
-    const link = (lang: string) => href('endpoint', { base: query.get('base') ?? '', model: query.get('model') ?? '', sdk: dialect.id, lang });
+    const link = (lang: string) => href('endpoint', { base: query.get('base') ?? '', model: query.get('model') ?? '', key: query.get('key') ?? '', sdk: dialect.id, lang });
     return card({
       title: dialect.name,
-      actions: html`<code>${dialect.path}</code>`,
+      actions: html`<code dir="ltr">${dialect.path}</code>`,
       body: html`${tabs(t('endpoint.languages'), there.map((one) => ({ id: one, label: t(`endpoint.language.${one}`), href: link(one) })), language)}
       ${this.piece({ place: '', code: dialect.code[language]!(settings) }, t(`endpoint.language.${language}`))}`,
     });
@@ -152,7 +167,7 @@ export default class Endpoint extends Page<Data> {
   private piece({ place, code }: Piece, title = t('endpoint.terminal')): TemplateResult {
     const label = place || title;
     return html`<div class="piece">
-      <div class="piece-head">${place ? html`<code>${place}</code>` : html`<span class="muted">${title}</span>`}${copyButton(code, t('endpoint.copyOf', { name: label }))}</div>
+      <div class="piece-head">${place ? html`<code dir="ltr">${place}</code>` : html`<span class="muted">${title}</span>`}${copyButton(code, t('endpoint.copyOf', { name: label }))}</div>
       <pre class="code" tabindex="0" role="region" aria-label=${label}>${code}</pre>
     </div>`;
   }
@@ -168,12 +183,20 @@ export default class Endpoint extends Page<Data> {
     this.requestUpdate();
   }
 
+  /** Another key: what was pasted was the secret of the one before. */
+  private pick(id: string): void {
+    this.useKey('');
+    setQuery({ key: id });
+  }
+
   private async makeKey(): Promise<void> {
     if (!(await ask({ title: t('endpoint.newKey'), text: t('endpoint.newKeyText'), action: t('endpoint.makeKey') }))) return;
     const chosen = CLIENTS.find((one) => one.id === route().query.get('client'));
     try {
-      const made = await send<{ key: string }>('POST', '/api/keys', { name: chosen?.name ?? 'Endpoint' });
+      const made = await send<Key>('POST', '/api/keys', { name: chosen?.name ?? 'Endpoint' });
       this.useKey(made.key);
+      setQuery({ key: made.id });
+      await this.reload();
       toast(t('endpoint.keyMade'));
     } catch (problem) {
       toastProblem(problem);
