@@ -132,7 +132,11 @@ async def name_model(
 
 @get("/api/models/catalog")
 async def catalog(plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """By provider, connected or not: its models, where each is known from, and whether somebody can call it now."""
+    """By provider, connected or not: its models, where each is known from, and whether somebody can call it now.
+
+    `price` is what counts now, in USD per 1,000,000 tokens, or null; `blocked` is a provider of `blockedProviders`; `node` is
+    null for providers that come with the product.
+    """
     return {"catalog": await catalog_view(plane)}
 
 

@@ -13,6 +13,7 @@ from admin_api.http.errors import bad_request, conflict, not_found
 from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.node_rules import base_url_problem, prefix_problem
+from admin_api.services.node_view import node_view
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
 from admin_api.store.connection_tests import forget_test
@@ -116,24 +117,6 @@ async def delete_node(
             await custom_models.delete(change.connection, model.id)
         await nodes.delete(change.connection, node_id)
     return saved({"success": True}, await plane.published())
-
-
-def node_view(row: NodeRow) -> dict[str, Any]:
-    is_anthropic = row.dialect == "anthropic_messages"
-    return {
-        "id": row.id,
-        "name": row.name,
-        "prefix": row.prefix,
-        "baseUrl": row.base_url,
-        "dialect": row.dialect,
-        "type": "anthropic-compatible" if is_anthropic else "openai-compatible",
-        "apiType": "responses" if row.dialect == "openai_responses" else "chat",
-        "allowPrivate": row.allow_private,
-        "managed": row.managed,
-        "version": row.version,
-        "createdAt": row.created_at,
-        "updatedAt": row.updated_at,
-    }
 
 
 def _given(data: NodeBody, name: str) -> Any:

@@ -5,16 +5,33 @@ from typing import Any
 
 import msgspec
 
+from admin_api.services.node_view import node_view
 from admin_api.services.plane import Plane
+from admin_api.services.tariff import load_tariff
 from admin_api.store.connections import ConnectionRow, connections
 from admin_api.store.custom_models import CustomModelRow, custom_models
 from admin_api.store.names import aliases
 from admin_api.store.nodes import nodes
-from gateway.providers.spec import ModelSpec
+from admin_api.store.settings import settings_rows
+from gateway.providers.spec import ModelSpec, NoAuth, ProviderSpec
+from gateway.routing.prices import PriceBook, valid_at
+
+_NODE_FACTS = {"needsKey": False, "documentationUrl": ""}
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A provider of the data files, or a node, without what operators made of it."""
+
+    id: str
+    name: str
+    prefix: str
+    kind: str
+    models: tuple[ModelSpec, ...]
+    facts: dict[str, Any]
 
 
 class _Provider(msgspec.Struct, frozen=True):
-    """`models` are entries as the API shows them."""
+    """`models` are entries as the API shows them, `facts` what it tells of the provider beside them."""
 
     id: str
     name: str
@@ -22,19 +39,24 @@ class _Provider(msgspec.Struct, frozen=True):
     kind: str
     is_active: bool
     models: list[dict[str, Any]]
+    facts: dict[str, Any]
 
 
 async def catalog_view(plane: Plane) -> dict[str, Any]:
-    """By provider id."""
+    """By provider id. Of a model `price` is what counts now, USD per 1,000,000 tokens; null where none is known."""
+    providers = await _providers(plane)
+    tariff = await load_tariff(plane)
+    at = plane.now()
     return {
         one.id: {
             "provider": one.name,
             "prefix": one.prefix,
             "type": one.kind,
             "active": one.is_active,
-            "models": one.models,
+            **one.facts,
+            "models": [{**model, "price": _price(tariff.book, one.id, model["id"], at)} for model in one.models],
         }
-        for one in await _providers(plane)
+        for one in providers
     }
 
 
@@ -60,38 +82,72 @@ async def _providers(plane: Plane) -> list[_Provider]:
         node_rows = await nodes.load_all(connection)
         accounts = await connections.load_all(connection)
         customs = await custom_models.load_all(connection)
+        setting = await settings_rows.get(connection, "blockedProviders")
+    blocked = frozenset(setting.value if setting else ())
     by_provider: dict[str, list[ConnectionRow]] = {}
     for row in accounts:
         by_provider.setdefault(row.provider, []).append(row)
     added: dict[str, list[CustomModelRow]] = {}
     for custom in customs:
         added.setdefault(custom.provider, []).append(custom)
-    known: list[tuple[str, str, str, str, tuple[ModelSpec, ...]]] = [
-        (spec.id, spec.name, spec.id, "demo" if spec.transport == "demo" else spec.tier, spec.models)
+    known = [
+        _Known(spec.id, spec.name, spec.id, _kind(spec), spec.models, _facts(spec))
         for spec in plane.specs.values()
         if spec.transport != "demo" or plane.settings.is_demo_enabled
     ]
-    known += [(row.id, row.name, row.prefix, "compatible", ()) for row in node_rows]
-    return [
-        _Provider(
-            provider_id,
-            name,
-            prefix,
-            kind,
-            kind == "demo" or any(row.is_active for row in by_provider.get(provider_id, ())),
-            _models(
-                {model.id: (model.context, model.max_output) for model in models},
-                added.get(provider_id, ()),
-                [row for row in by_provider.get(provider_id, ()) if row.is_active],
-                is_demo=kind == "demo",
-            ),
+    known += [
+        _Known(
+            row.id,
+            row.name,
+            row.prefix,
+            "compatible",
+            (),
+            {**_NODE_FACTS, "dialect": row.dialect, "node": node_view(row)},
         )
-        for provider_id, name, prefix, kind, models in known
+        for row in node_rows
+    ]
+    return [
+        _provider(one, by_provider.get(one.id, []), added.get(one.id, ()), is_blocked=one.id in blocked)
+        for one in known
     ]
 
 
+def _provider(
+    known: _Known, accounts: list[ConnectionRow], added: Iterable[CustomModelRow], *, is_blocked: bool
+) -> _Provider:
+    asked = [] if is_blocked else [row for row in accounts if row.is_active]
+    is_demo = known.kind == "demo" and not is_blocked
+    return _Provider(
+        known.id,
+        known.name,
+        known.prefix,
+        known.kind,
+        is_demo or bool(asked),
+        _models({model.id: model for model in known.models}, added, asked, is_demo=is_demo),
+        {**known.facts, "blocked": is_blocked},
+    )
+
+
+def _kind(spec: ProviderSpec) -> str:
+    return "demo" if spec.transport == "demo" else spec.tier
+
+
+def _facts(spec: ProviderSpec) -> dict[str, Any]:
+    return {
+        "needsKey": not isinstance(spec.auth, NoAuth),
+        "dialect": spec.dialect,
+        "documentationUrl": spec.documentation_url,
+        "node": None,
+    }
+
+
+def _price(book: PriceBook, provider: str, model: str, at: float) -> dict[str, float | None] | None:
+    found = valid_at(book.find(provider, model), at)
+    return {"input": found.input, "output": found.output} if found else None
+
+
 def _models(
-    known: dict[str, tuple[int, int]],
+    known: dict[str, ModelSpec],
     added: Iterable[CustomModelRow],
     accounts: list[ConnectionRow],
     *,
@@ -103,7 +159,7 @@ def _models(
     entries = []
     for model in dict.fromkeys((*known, *customs, *sorted(listed))):
         custom = customs.get(model)
-        context, max_output = known.get(model, (0, 0))
+        spec = known.get(model, ModelSpec(model))
         entries.append(
             {
                 "id": model,
@@ -111,8 +167,10 @@ def _models(
                 "type": "chat",
                 "custom": custom is not None,
                 "source": custom.source if custom else "data file" if model in known else "connection",
-                "contextLength": (custom.context if custom else 0) or context or None,
-                "maxOutput": (custom.max_output if custom else 0) or max_output or None,
+                "contextLength": (custom.context if custom else 0) or spec.context or None,
+                "maxOutput": (custom.max_output if custom else 0) or spec.max_output or None,
+                "capabilities": spec.capabilities,
+                "version": custom.version if custom else None,
                 "callable": is_demo or takes_any or model in listed,
             }
         )

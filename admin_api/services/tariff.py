@@ -13,9 +13,10 @@ from gateway.routing.prices import PriceBook
 class Tariff:
     """All prices, those of the past too, at one revision of the configuration."""
 
-    def __init__(self, revision: int, rates: Rates) -> None:
+    def __init__(self, revision: int, book: PriceBook) -> None:
         self.revision = revision
-        self._rates = rates
+        self.book = book
+        self._rates = Rates(book)
 
     def cost(self, record: RequestRecord) -> int | None:
         """Nano-dollars; None when something was used that has no price."""
@@ -35,5 +36,5 @@ async def load_tariff(plane: Plane) -> Tariff:
         names = {spec.id: (spec.id, *spec.prefixes) for spec in plane.specs.values()}
         names |= {row.id: (row.id, row.prefix) for row in await nodes.load_all(connection)}
         own = [price_entry(row) for row in await prices.load_all(connection)]
-    plane.tariff = Tariff(revision, Rates(PriceBook([*own, *plane.shipped_prices], names)))
+    plane.tariff = Tariff(revision, PriceBook([*own, *plane.shipped_prices], names))
     return plane.tariff

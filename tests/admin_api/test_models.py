@@ -90,6 +90,28 @@ async def test_the_catalog_says_of_each_model_where_it_is_known_from_and_whether
     assert (await admin.get("/api/models/catalog")).json()["catalog"]["local"]["active"] is False
 
 
+async def test_the_catalog_tells_what_is_known_of_a_model_and_what_it_costs_now(admin, node):
+    spec = next(spec for spec in load_specs().values() if any(model.capabilities for model in spec.models))
+    known = next(model for model in spec.models if model.capabilities)
+    await admin.post("/api/provider-models", json=MODEL)
+    await admin.patch("/api/pricing", json={"local": {"vendor/*": {"input": 0.5, "output": 2}}})
+    catalog = (await admin.get("/api/models/catalog")).json()["catalog"]
+    shipped = next(one for one in catalog[spec.id]["models"] if one["id"] == known.id)
+    assert (tuple(shipped["capabilities"]), shipped["version"]) == (known.capabilities, None)
+    [added] = catalog["local"]["models"]
+    assert added["price"] == {"input": 0.5, "output": 2}
+    assert added["version"] == (await admin.get("/api/provider-models")).json()["models"][0]["version"]
+    assert (catalog["local"]["node"]["baseUrl"], catalog[spec.id]["node"]) == (NODE["baseUrl"], None)
+
+
+async def test_a_provider_that_is_blocked_offers_nothing(admin, node):
+    await admin.post("/api/provider-models", json=MODEL)
+    await connect(admin)
+    await admin.patch("/api/settings", json={"blockedProviders": ["local"]})
+    local = (await admin.get("/api/models/catalog")).json()["catalog"]["local"]
+    assert (local["blocked"], local["active"], [one["callable"] for one in local["models"]]) == (True, False, [False])
+
+
 async def test_the_list_of_models_tells_the_alias_and_sets_it(admin, node):
     await admin.post("/api/provider-models", json=MODEL)
     put = await admin.put("/api/models", json={"alias": "short", "model": "local/vendor/new-model"})

@@ -43,6 +43,9 @@ export function onRoute(listener: () => void): () => void {
 
 /** Called once: links to our own pages stay in this page. */
 export function startRouter(): void {
+  // The document names its icon from where it was loaded; a browser reads that anew from wherever we go.
+  const sign = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
+  if (sign) sign.href = sign.href;
   window.addEventListener('popstate', changed);
   document.addEventListener('click', (event) => {
     const link = (event.target as Element).closest?.('a[href]') as HTMLAnchorElement | null;
