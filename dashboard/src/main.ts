@@ -13,6 +13,8 @@ import { applyTheme } from './shell/theme.ts';
 import { startRouter } from './shell/router.ts';
 
 applyTheme();
+// Relative to where the page was opened; a browser asks for it again wherever the reader goes from there.
+for (const icon of document.querySelectorAll<HTMLLinkElement>('link[rel=icon]')) icon.setAttribute('href', icon.href);
 
 async function start(): Promise<void> {
   await Promise.all([loadFirstLanguage(), takeLoginLink().then(refreshSession).catch(() => null)]);
