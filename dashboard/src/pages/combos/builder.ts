@@ -85,7 +85,7 @@ class ComboBuilder extends Element {
           ${this.form.field({ name: 'name', label: t('combos.name'), required: true, value: this.base?.name, hint: t('combos.nameHint'), autofocus: !this.base })}
           ${this.form.field({ name: 'strategy', label: t('combos.strategy'), type: 'select', required: true, value: this.strategy, choices: STRATEGIES.map((one) => ({ value: one, label: t(`combos.strategy.${one}`) })), hint: t(`combos.strategyText.${this.strategy}`), onChange: (value) => this.choose(value as Strategy) })}
           ${this.targets()}
-          <details class="options" ?open=${Object.keys(config).length > 0}>
+          <details class="combo-options" ?open=${Object.keys(config).length > 0}>
             <summary>${t('combos.options')}</summary>
             <div class="fields">${optionFields(this.form, config)}</div>
           </details>
@@ -163,7 +163,7 @@ class ComboBuilder extends Element {
 
   private results({ results, resolvedBy }: TestRun): TemplateResult {
     return html`<p class=${resolvedBy ? 'good-text' : 'problem'}>${resolvedBy ? t('combos.resolvedBy', { name: resolvedBy }) : t('combos.noneAnswered')}</p>
-      <ol class="tried">
+      <ol class="combo-tried">
         ${results.map(
           (one) => html`<li>
             ${one.status === 'ok' ? badge(t('combos.ok'), 'good') : badge(one.statusCode ? String(one.statusCode) : t('combos.failed'), 'bad')}

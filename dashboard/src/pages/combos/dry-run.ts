@@ -90,7 +90,7 @@ class DryRun extends Element {
     return html`${known ? html`<p><strong>${t(`combos.strategy.${known}`)}</strong> <span class="muted">${t(`combos.strategyText.${known}`)}</span></p>` : nothing}
       ${hasAffinity ? html`<p class="muted">${t('combos.affine')}</p>` : nothing}
       ${candidates.length
-        ? html`<ol class="tried" aria-label=${t('combos.order')}>
+        ? html`<ol class="combo-tried" aria-label=${t('combos.order')}>
             ${candidates.map((one, index) => {
               const score = scores[one.name.split(' @')[0]!];
               return html`<li>
@@ -105,7 +105,7 @@ class DryRun extends Element {
       ${dropped.length
         ? html`<div>
             <h3>${t('combos.dropped')}</h3>
-            <ul class="tried">
+            <ul class="combo-tried">
               ${dropped.map((one) => html`<li><span></span><bdi>${one.name}</bdi>${badge(has(`combos.reason.${one.reason}`) ? t(`combos.reason.${one.reason}`) : one.reason, 'warn')}</li>`)}
             </ul>
           </div>`

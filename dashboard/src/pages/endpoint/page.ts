@@ -130,7 +130,7 @@ export default class Endpoint extends Page<Data> {
         ${client.id === 'cursor' && isPrivate(settings.base) ? notice('warn', t('endpoint.cursorPrivate')) : nothing}
         ${client.id === 'copilot' ? this.listing(settings, models) : nothing}
         ${client.pieces?.(settings).map((one) => this.piece(one))}
-        ${client.steps ? html`<dl class="steps">${client.steps(settings).map((one) => html`<div><dt>${one.field}</dt><dd>${copyLine(one.value, one.field)}</dd></div>`)}</dl>` : nothing}
+        ${client.steps ? html`<dl class="client-fields">${client.steps(settings).map((one) => html`<div><dt>${one.field}</dt><dd>${copyLine(one.value, one.field)}</dd></div>`)}</dl>` : nothing}
       </div>`,
     });
   }
