@@ -129,13 +129,23 @@ def test_an_owner_reads_what_was_changed_and_can_send_its_address(dashboard, gat
     gateway.admin.delete(f"/api/combos/{made.json()['id']}")
 
 
+def test_the_newest_lines_of_the_processes_are_read_by_level_and_text(dashboard):
+    page = dashboard.open("logs/console")
+    page.get_by_label("Search anywhere in a line").fill("configuration_swapped")
+    page.get_by_role("row", name="configuration_swapped").first.wait_for()
+    assert dashboard.axe() == []
+    page.get_by_label("Least level").select_option("error")
+    page.get_by_text("No line fits").wait_for()
+    expect(page).to_have_url(re.compile("level=error"))
+
+
 def test_a_viewer_sees_requests_but_neither_texts_nor_the_audit_log(visit, viewer, gateway, key):
     record, _ = asked(gateway, key, "local/ok")
     it = visit(viewer)
     page = it.open(f"logs/audit?id={record}")
     page.get_by_text("Your role may not see texts.").wait_for()
     assert page.locator("pre").count() == 0
-    assert page.get_by_role("link", name="Audit").count() == 0
+    assert page.get_by_role("link", name=re.compile("Audit|Console")).count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,9 +1,10 @@
-/** Logs: requests as they come, each with all that is known of it; the audit log for owners. */
+/** Logs: requests as they come, each with all that is known of it; the audit log for owners; the newest log lines. */
 import { t } from '../../i18n/index.ts';
-import { isOwner } from '../../api/session.ts';
+import { isOwner, mayChange } from '../../api/session.ts';
 import { href, onRoute, route } from '../../shell/router.ts';
 import { Element, html, nothing, tabs } from '../../ui/index.ts';
 import './audit.ts';
+import './console.ts';
 import './requests.ts';
 import './logs.css';
 
@@ -13,12 +14,17 @@ export default class Logs extends Element {
   }
 
   protected override render() {
-    const view = isOwner() && route().rest[0] === 'audit' ? 'audit' : 'requests';
     const views = [
       { id: 'requests', label: t('logs.requests'), href: href('logs') },
-      { id: 'audit', label: t('logs.audit'), href: href('logs/audit') },
+      ...(isOwner() ? [{ id: 'audit', label: t('logs.audit'), href: href('logs/audit') }] : []),
+      ...(mayChange() ? [{ id: 'console', label: t('logs.console'), href: href('logs/console') }] : []),
     ];
-    return html`${isOwner() ? tabs(t('logs.views'), views, view) : nothing}
-    ${view === 'audit' ? html`<logs-audit></logs-audit>` : html`<logs-requests></logs-requests>`}`;
+    const view = views.find((one) => one.id === route().rest[0])?.id ?? 'requests';
+    return html`${views.length > 1 ? tabs(t('logs.views'), views, view) : nothing} ${this.drawn(view)}`;
+  }
+
+  private drawn(view: string) {
+    if (view === 'audit') return html`<logs-audit></logs-audit>`;
+    return view === 'console' ? html`<logs-console></logs-console>` : html`<logs-requests></logs-requests>`;
   }
 }
