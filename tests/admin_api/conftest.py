@@ -79,7 +79,7 @@ async def redis(shared_valkey):
 @pytest.fixture
 async def plane(tmp_path, redis, shared_valkey, database_url):
     plane = await make_plane(make_settings(tmp_path, shared_valkey.url, database_url=database_url))
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
     yield plane
     await close_plane(plane)
 
