@@ -86,6 +86,7 @@ class Toasts extends Element {
   }
 
   protected override updated(): void {
+    if (!this.isConnected) return; // the page is being left
     if (this.matches(':popover-open')) this.hidePopover();
     if (shown.length) this.showPopover();
   }

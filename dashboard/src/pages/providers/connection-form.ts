@@ -105,9 +105,9 @@ export class ConnectionForm {
     const isAccepted = await this.check.run('/api/providers/validate', { provider, apiKey: body.apiKey ?? '', model: body.defaultModel ?? '', proxy: body.proxy ?? '' });
     if (!isAccepted) return;
     const { connection } = await send<{ connection: Connection }>('POST', '/api/providers', body);
+    await this.reload();
     toast(t('providers.added', { name: connection.name }));
     this.closed();
-    await this.reload();
     // So that what was found is kept with the connection.
     await send('POST', path('/api/providers/{connection_id}/test', connection.id), {}, { limitMs: TEST_LIMIT_MS });
     await this.reload();
@@ -115,9 +115,9 @@ export class ConnectionForm {
 
   private async change({ id, version }: Connection, values: Values): Promise<void> {
     await send('PUT', path('/api/providers/{connection_id}', id), bodyOf(values), { version });
+    await this.reload();
     toast(t('toast.saved'));
     this.closed();
-    await this.reload();
   }
 }
 

@@ -84,8 +84,8 @@ export class ModelForm {
     const body = { provider, modelId: model?.id ?? values['modelId'], ...given } as ModelBody;
     // 0: it must not be there yet, so that nobody's model is written over unseen.
     await send('POST', '/api/provider-models', body, { version: model?.version ?? 0 });
+    await this.reload();
     toast(t('toast.saved'));
     this.closed();
-    await this.reload();
   }
 }

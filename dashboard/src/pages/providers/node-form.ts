@@ -104,9 +104,9 @@ export class NodeForm {
 
   private async change({ id, version }: Node, values: Values): Promise<void> {
     await send('PUT', path('/api/provider-nodes/{node_id}', id), bodyOf(values), { version });
+    await this.reload();
     toast(t('toast.saved'));
     this.closed();
-    await this.reload();
   }
 }
 

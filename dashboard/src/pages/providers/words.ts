@@ -72,7 +72,7 @@ export function priceOf(model: Model): string {
 }
 
 export function capabilities(model: Model): TemplateResult {
-  return html`<span class="tags">${model.capabilities.map((one) => badge(t(`models.can.${one}`)))}</span>`;
+  return html`<span class="muted">${model.capabilities.map((one) => (has(`models.can.${one}`) ? t(`models.can.${one}`) : one)).join(' · ')}</span>`;
 }
 
 /** What a provider is called; a node need not have a name. */
