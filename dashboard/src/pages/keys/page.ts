@@ -111,13 +111,12 @@ export default class Keys extends Page<Data> {
   private columns(): Column<Key>[] {
     const now = Date.now() / 1000;
     return [
-      { id: 'name', label: t('keys.name'), cell: (key) => html`<bdi>${key.name}</bdi>` },
+      { id: 'name', label: t('keys.name'), cell: (key) => html`<bdi class="clip" title=${key.name}>${key.name}</bdi>` },
       { id: 'secret', label: t('keys.secret'), cell: (key) => html`<code dir="ltr">${key.key}</code>`, width: '150px', from: 'wide' },
       { id: 'state', label: t('keys.state'), cell: (key) => stateBadge(stateOf(key, now)), width: '110px' },
-      { id: 'limits', label: t('keys.limits'), cell: (key) => limitWords(key) || html`<span class="muted">${t('keys.noLimit')}</span>`, from: 'wide' },
+      { id: 'limits', label: t('keys.limits'), cell: limitCell, from: 'wide' },
       { id: 'budget', label: t('keys.budget'), cell: budgetCell, width: '150px', from: 'medium' },
       { id: 'requests', label: t('keys.requests'), cell: (key) => compact(key.usage.requests), align: 'end', width: '90px', from: 'medium' },
-      { id: 'tokens', label: t('keys.tokens'), cell: (key) => compact(key.usage.tokens.input + key.usage.tokens.output), align: 'end', width: '100px', from: 'wide' },
       { id: 'cost', label: t('keys.cost'), cell: (key) => money(key.usage.costNanoUsd), align: 'end', width: '100px', from: 'medium' },
     ];
   }
@@ -305,6 +304,11 @@ function missing(problem: unknown): null {
 
 function stateBadge(state: KeyState): TemplateResult {
   return badge(t(`keys.state.${state}`), TONES[state]);
+}
+
+function limitCell(key: Key): Content {
+  const words = limitWords(key);
+  return words ? html`<span class="clip" title=${words}>${words}</span>` : html`<span class="muted">${t('keys.noLimit')}</span>`;
 }
 
 function budgetCell(key: Key): Content {
