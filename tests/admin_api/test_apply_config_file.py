@@ -59,7 +59,7 @@ async def apply(plane, text=None):
     if text is not None:
         plane.settings.config_file.write_text(text)
     await apply_config_file(plane)
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ async def plane(tmp_path, redis, shared_valkey, database_url):
     settings = make_settings(tmp_path, shared_valkey.url, database_url=database_url, redis_cache_url=shared_valkey.url)
     plane = await make_plane(settings)
     plane.now = lambda: NOW
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
     yield plane
     await close_plane(plane)
 

@@ -103,7 +103,7 @@ async def test_when_the_overlap_is_over_the_old_secret_leaves_redis_and_the_key(
     now = plane.now()
     plane.now = lambda: now + 61
     await end_old_secrets(plane)
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
     assert await entry_of(redis, plane, key["key"]) is None
     assert (await admin.get(f"/api/keys/{key['id']}")).json()["oldSecretUntil"] is None
 
@@ -112,7 +112,7 @@ async def test_a_republish_of_everything_keeps_the_secret_before(admin, plane, r
     key = await make_key(admin)
     await admin.post(f"/api/keys/{key['id']}/rotate")
     await redis.flushall()
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
     assert await plane.publisher.republish_all()
     assert await entry_of(redis, plane, key["key"]) is not None
 

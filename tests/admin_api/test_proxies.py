@@ -78,7 +78,7 @@ async def test_credentials_of_a_proxy_are_nowhere_to_be_read(admin, redis):
 async def test_the_same_proxies_are_published_once(admin, plane, redis):
     await admin.put("/api/settings/proxy", json={"level": "global", "proxy": "http://all:8080"})
     before = (await published_snapshot(redis)).revision
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
     assert (await published_snapshot(redis)).revision == before
 
 

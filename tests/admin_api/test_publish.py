@@ -88,7 +88,7 @@ async def test_only_the_newest_snapshots_are_kept(admin, redis):
 async def test_an_emptied_redis_is_filled_again(admin, plane, redis):
     made = await make_key(admin)
     await redis.flushall()
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
     assert await redis.exists(name_of(made["key"]))
     assert await redis.exists(redis_keys.KEYRING_EPOCH)
     assert (await published_snapshot(redis)).revision == plane.publisher.published_revision
@@ -98,7 +98,7 @@ async def test_a_lost_epoch_or_current_alone_is_written_again(admin, plane, redi
     made = await make_key(admin)
     for lost in (redis_keys.KEYRING_EPOCH, redis_keys.SNAPSHOT_CURRENT):
         await redis.delete(lost)
-        assert await plane.publisher.publish()
+        assert await plane.publisher.publish(60.0)
         assert await redis.exists(redis_keys.KEYRING_EPOCH, redis_keys.SNAPSHOT_CURRENT, name_of(made["key"])) == 3
 
 
@@ -111,7 +111,7 @@ async def test_while_redis_is_away_changes_succeed_and_reach_it_when_it_is_back(
             assert made["published"] is False
             assert (await admin.get("/api/monitoring/health")).json()["status"] == "degraded"
             own_valkey.start()
-            assert await plane.publisher.publish()
+            assert await plane.publisher.publish(60.0)
             assert await plane.redis.exists(name_of(made["key"]))
             assert (await admin.get("/api/monitoring/health")).json()["redis"]["up"]
     finally:
@@ -125,7 +125,7 @@ async def test_a_new_database_over_an_old_redis_gets_a_higher_revision_and_remov
     old = (await published_snapshot(redis)).revision
     plane = await make_plane(make_settings(tmp_path / "new", shared_valkey.url, initial_key="sk-or-the-new-one-0123"))
     try:
-        assert await plane.publisher.publish()
+        assert await plane.publisher.publish(60.0)
         assert (await published_snapshot(redis)).revision > old
         assert await redis.exists(name_of("sk-or-the-new-one-0123"))
         assert await plane.publisher.republish_all()
@@ -139,7 +139,7 @@ async def test_a_restart_with_the_demo_switched_off_publishes_that(tmp_path, pla
     assert (await published_snapshot(redis)).settings.is_demo_enabled
     again = await make_plane(replace(plane.settings, is_demo_enabled=False))
     try:
-        assert await again.publisher.publish()
+        assert await again.publisher.publish(60.0)
         assert not (await published_snapshot(redis)).settings.is_demo_enabled
     finally:
         await close_plane(again)
@@ -158,5 +158,5 @@ async def test_many_keys_are_published_whole(plane, redis):
     async with plane.change() as change:
         for number in range(2500):
             await keys.insert(change.connection, new_key_row(plane, f"secret {number}", f"k{number}", change.revision))
-    assert await plane.publisher.publish()
+    assert await plane.publisher.publish(60.0)
     assert await redis.exists(*(name_of(f"secret {number}") for number in range(2500))) == 2500
