@@ -6,7 +6,7 @@ export type Kind = (typeof KINDS)[number];
 export const MEASURES = ['cost', 'requests', 'tokens'] as const;
 export type Measure = (typeof MEASURES)[number];
 
-/** A name with its sums. Of what is summed by id `label` is its name now; null = it is gone. */
+/** A name with its sums. Of what is summed by id `label` is its name now; null = it has none, or is gone. */
 export type Named = Sums & { readonly name: string; readonly label?: string | null; readonly provider?: string };
 export type NamedCourse = Named & { readonly trend: Course };
 

@@ -142,6 +142,7 @@ function tiles(sums: AllSums): TemplateResult {
 
 /** For charts, which take plain text. */
 function plainName(row: Named): string {
+  // It may be deleted, or built in, as the demo's is: its id is what is sure.
   if (row.label === null) return t('usage.gone', { id: row.name.slice(0, 8) });
   return row.label ? (row.provider ? `${row.provider} · ${row.label}` : row.label) : row.name || t('usage.unnamed');
 }
