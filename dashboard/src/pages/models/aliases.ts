@@ -45,8 +45,8 @@ export class Aliases {
     const search = route().query.get('q') ?? '';
     const rows = all(list).filter((one) => fits(search, one.pattern, one.target));
     const columns: Column<Alias>[] = [
-      { id: 'pattern', label: t('models.alias'), cell: (one) => html`<bdi><code>${one.pattern}</code></bdi>${one.managed ? html` ${badge(t('providers.fact.managed'))}` : nothing}` },
-      { id: 'target', label: t('models.target'), cell: (one) => html`<bdi><code>${one.target}</code></bdi>` },
+      { id: 'pattern', label: t('models.alias'), cell: (one) => html`<bdi><code>${one.pattern}</code></bdi>${one.managed ? html` ${badge(t('providers.fact.managed'))}` : nothing}<span class="until-medium muted small"><bdi><code>${one.target}</code></bdi></span>` },
+      { id: 'target', label: t('models.target'), cell: (one) => html`<bdi><code>${one.target}</code></bdi>`, from: 'medium' },
     ];
     return html`<div class="toolbar">
         <input class="search-field" type="search" aria-label=${t('models.searchAliases')} placeholder=${t('models.searchAliases')} .value=${search} @input=${(event: Event) => setQuery({ q: (event.target as HTMLInputElement).value })} />

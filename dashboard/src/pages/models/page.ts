@@ -7,7 +7,7 @@ import { href, onRoute, route, setQuery } from '../../shell/router.ts';
 import { badge, button, card, copyButton, emptyState, html, linkButton, nothing, notice, Page, tabs, type Column, type TemplateResult } from '../../ui/index.ts';
 import { capabilities, nameOf, priceOf, tokens } from '../providers/words.ts';
 import { Aliases, type AliasList } from './aliases.ts';
-import { filtered, matches, rowsOf, serving, type Filter, type Row } from './rows.ts';
+import { filtered, rowsOf, serving, type Filter, type Row } from './rows.ts';
 import './models.css';
 
 interface Data {
@@ -60,7 +60,7 @@ export default class Models extends Page<Data> {
     const shown = filtered(data.rows, filter);
     const columns: Column<Row>[] = [
       { id: 'name', label: t('models.model'), cell: (row) => html`<bdi><code>${row.name}</code></bdi>${row.model.custom ? html` ${badge(t('models.custom'), 'info')}` : nothing}` },
-      { id: 'provider', label: t('models.provider'), cell: (row) => html`<bdi>${nameOf(row.providerId, row.provider)}</bdi>`, from: 'medium' },
+      { id: 'provider', label: t('models.provider'), cell: (row) => html`<bdi class="name short">${nameOf(row.providerId, row.provider)}</bdi>`, from: 'medium' },
       { id: 'callable', label: t('models.state'), cell: (row) => stateBadge(row), width: '130px' },
       { id: 'context', label: t('models.context'), cell: (row) => tokens(row.model.contextLength), align: 'end', width: '100px', from: 'medium' },
       { id: 'price', label: t('models.price'), cell: (row) => priceOf(row.model), align: 'end', width: '160px', from: 'medium' },
@@ -127,7 +127,7 @@ export default class Models extends Page<Data> {
   private facts(row: Row, data: Data): TemplateResult {
     const { model, provider } = row;
     const size = (count: number | null) => (count === null ? '–' : t('models.tokensOf', { count: number(count) }));
-    const names = Object.entries(data.aliases.aliases).filter(([pattern, target]) => target === row.name || matches(pattern, row.name));
+    const names = Object.entries(data.aliases.aliases).filter(([, target]) => target === row.name);
     return html`<div class="stack">
       <div class="copy-line"><code tabindex="0" aria-label=${t('models.callAs')}>${row.name}</code>${copyButton(row.name)}</div>
       <dl class="facts">

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Catalog, Connection } from '../../lib/catalog.ts';
-import { filtered, matches, rowsOf, serving, type Filter } from './rows.ts';
+import { filtered, rowsOf, serving, type Filter } from './rows.ts';
 
 const model = (id: string, more = {}) => ({ id, name: id, capabilities: [], callable: false, ...more });
 const catalog = {
@@ -28,12 +28,4 @@ test('a connection serves the models that it names, or all', () => {
   const found = [connection({ name: 'any' }), connection({ name: 'big', models: ['big'] }), connection({ name: 'small', models: ['small'] }), connection({ name: 'off', isActive: false }), connection({ name: 'else', provider: 'other' })];
   assert.deepEqual(serving(row!, found).map((one) => one.name), ['any', 'big']);
   assert.deepEqual(serving({ ...row!, provider: { ...row!.provider, blocked: true } }, found), []);
-});
-
-test('an alias may hold wildcards, and nothing else in it is special', () => {
-  assert.ok(matches('gpt-*', 'gpt-5.4'));
-  assert.ok(matches('m?', 'm1'));
-  assert.ok(!matches('m?', 'm10'));
-  assert.ok(!matches('gpt.5', 'gpt-5'));
-  assert.ok(matches('a(b)[c]', 'a(b)[c]'));
 });

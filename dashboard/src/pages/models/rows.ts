@@ -42,9 +42,3 @@ export function serving(row: Row, connections: readonly Connection[]): Connectio
     (one) => one.provider === row.providerId && one.isActive && (!one.models.length || one.models.includes(row.model.id)),
   );
 }
-
-/** Whether an alias, with `*` for any text and `?` for one character, stands for the name. */
-export function matches(pattern: string, name: string): boolean {
-  const text = [...pattern].map((one) => (one === '*' ? '.*' : one === '?' ? '.' : one.replace(/[\\^$+.()|[\]{}]/g, '\\$&'))).join('');
-  return new RegExp(`^${text}$`, 's').test(name);
-}

@@ -25,7 +25,7 @@ function head(id: string, provider: Provider, connections: readonly Connection[]
       <p class="small"><a href=${href('providers')}>${t('providers.back')}</a></p>
       <h2 class="provider-name"><bdi>${nameOf(id, provider)}</bdi> ${healthBadge(healthOf(provider, standings))}</h2>
       <p class="muted small facts-line">
-        <span>${kindOf(provider)}</span><code>${provider.prefix}/…</code><span>${t(`providers.dialect.${provider.dialect}`)}</span>
+        <span>${kindOf(provider)}</span><code dir="ltr">${provider.prefix}/…</code><span>${t(`providers.dialect.${provider.dialect}`)}</span>
         ${provider.documentationUrl
           ? html`<a href=${provider.documentationUrl} target="_blank" rel="noopener noreferrer">${t('providers.documentation')}</a>`
           : nothing}
