@@ -20,7 +20,7 @@ import pytest
 from tests.journeys.test_state_faults import SLOWEST_S, Load, all_rows_arrive, load, until
 from tests.support.fault_proxy import FaultProxy
 from tests.support.product import wait_for
-from tests.support.real_gateway import MESSAGES, RealGateway, running_gateway, running_proxy
+from tests.support.real_gateway import KEY, MESSAGES, RealGateway, running_gateway, running_proxy
 from tests.support.real_sentinel import RealSentinel
 from tests.support.real_valkey import RealValkey
 
@@ -40,7 +40,7 @@ def limited_gateway(folder: Path, redis_url: str) -> Iterator[RealGateway]:
         config["keys"] += [{"name": f"rpm-{key[-1]}", "secret": key, "rpm": RPM} for key in RPM_KEYS]
         config["keys"].append({"name": "strict", "secret": STRICT_KEY, "rpm": 10_000, "strict": True})
         running.reload(json.dumps(config))
-        for key in (STRICT_KEY, *RPM_KEYS):
+        for key in (KEY, STRICT_KEY, *RPM_KEYS):
             wait_for(lambda key=key: is_known(running, key), 10, lambda: running.product.errors)
         time.sleep(6)  # workers see every 5 s how many they are
         yield running
@@ -49,7 +49,7 @@ def limited_gateway(folder: Path, redis_url: str) -> Iterator[RealGateway]:
 def is_known(gateway: RealGateway, key: str) -> bool:
     """In both workers, as far as some connections can tell; takes nothing."""
     answers = [
-        httpx.get(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {key}"}, timeout=60) for _ in range(8)
+        httpx.get(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {key}"}, timeout=60) for _ in range(40)
     ]
     return all(answer.status_code == 200 for answer in answers)
 
