@@ -19,7 +19,7 @@ from gateway.edge.reply import AsgiReply
 
 MAX_BYTES = 100 * 1024 * 1024
 MAX_LIVE = 64
-LIVE_PATH = b"/api/live"
+LIVE_PATH = "/api/live"
 PEER_HEADER = b"x-omniroute-peer"
 
 _HOP_BY_HOP = frozenset(
@@ -42,7 +42,8 @@ class AdminRelay:
         target = scope.get("raw_path") or scope["path"].encode()
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
-        is_live = target.startswith(LIVE_PATH)
+        # The decoded path, as admin reads it: no other spelling takes the places of other requests.
+        is_live = scope["path"].rstrip("/") == LIVE_PATH
         client = self._live_client if is_live else self._client
         request = client.build_request(
             scope["method"],

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -22,6 +23,9 @@ class Admin:
         self.socket = self.folder / "admin.sock"
         self.request = b""
         self.answer = b"HTTP/1.1 201 Created\r\nX-Theirs: 1\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok"
+        self.may_end = asyncio.Event()
+        """The body's last byte waits for this."""
+        self.may_end.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -32,7 +36,9 @@ class Admin:
         if b"transfer-encoding: chunked" in head.lower():
             body = await reader.readuntil(b"0\r\n\r\n")
         self.request = head + body
-        writer.write(self.answer)
+        writer.write(self.answer[:-1])
+        await self.may_end.wait()
+        writer.write(self.answer[-1:])
         writer.close()
 
 
@@ -52,18 +58,27 @@ async def relay(
     *parts: bytes,
     query: bytes = b"",
     by: AdminRelay | None = None,
+    sent: list[dict[str, Any]] | None = None,
+    leaves: bool = False,
 ) -> Any:
-    """`by`: a relay that goes on living."""
-    sent: list[dict[str, Any]] = []
+    """`by`: a relay that goes on living. `sent`: what the caller has got, as it comes; one who `leaves` says so after the body."""
+    sent = [] if sent is None else sent
     messages = iter([{"type": "http.request", "body": part, "more_body": True} for part in parts])
 
     async def receive() -> dict[str, Any]:
-        return next(messages, {"type": "http.request", "body": b"", "more_body": False})
+        last = {"type": "http.disconnect"} if leaves else {"type": "http.request", "body": b"", "more_body": False}
+        return next(messages, last)
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    scope = {"method": "POST", "path": path.decode(), "raw_path": path, "query_string": query, "headers": headers}
+    scope = {
+        "method": "POST",
+        "path": unquote(path.decode()),
+        "raw_path": path,
+        "query_string": query,
+        "headers": headers,
+    }
     relay = by or AdminRelay(socket)
     try:
         status = await relay.relay(scope, receive, AsgiReply(send, []), "203.0.113.9")
@@ -118,3 +133,24 @@ async def test_a_cookie_that_admin_sets_stays_with_whom_it_was_set_for(admin: Ad
     finally:
         await one.close()
     assert b"cookie" not in admin.request.lower()
+
+
+@pytest.mark.parametrize("path", [b"/api/live", b"/api/%6Cive", b"/api/live/"])
+async def test_a_live_stream_ends_when_its_reader_has_left(admin: Admin, path: bytes) -> None:
+    admin.may_end.clear()
+    async with asyncio.timeout(30):
+        _, sent = await relay(admin.socket, path, [], leaves=True)
+    assert b"".join(message["body"] for message in sent[1:]) != b"ok"
+
+
+@pytest.mark.parametrize("path", [b"/api/livestock", b"/api/live/stock"])
+async def test_a_path_that_only_begins_as_the_live_one_is_an_ordinary_request(admin: Admin, path: bytes) -> None:
+    admin.may_end.clear()
+    sent: list[dict[str, Any]] = []
+    async with asyncio.timeout(30):
+        relayed = asyncio.create_task(relay(admin.socket, path, [], sent=sent, leaves=True))
+        while not sent:
+            await asyncio.sleep(0.01)
+        admin.may_end.set()
+        await relayed
+    assert b"".join(message["body"] for message in sent[1:]) == b"ok"
