@@ -1,12 +1,18 @@
 """The settings."""
 
 import re
+import typing
 
+import msgspec
 import pytest
 from playwright.sync_api import expect
 
+from admin_api.resources.settings import SettingsBody
+
 expect.set_options(timeout=30_000)
 TABS = ("security", "routing", "resilience", "ai", "network", "storage", "appearance")
+NOT_TO_BE_SET = {"version", "setupComplete", "requireLogin"}
+"""Which version is changed, that the first start is over, and what has one value only."""
 
 
 def card_of(page, title):
@@ -132,3 +138,97 @@ def test_a_role_is_shown_what_it_may_see_and_no_button_that_would_be_refused(vis
     it.open("settings/security")
     card_of(page, "Your password").wait_for()
     expect(page.get_by_role("heading", name="Who is logged in")).to_have_count(0)
+
+
+def paths_of(kind, path=""):
+    for field in msgspec.structs.fields(kind):
+        inner = [
+            one
+            for one in typing.get_args(field.type) or (field.type,)
+            if isinstance(one, type) and issubclass(one, msgspec.Struct)
+        ]
+        if inner:
+            yield from paths_of(inner[0], f"{path}{field.encode_name}.")
+        else:
+            yield path + field.encode_name
+
+
+def test_every_setting_that_the_api_takes_is_a_field_of_some_page(dashboard):
+    shown = set()
+    for place in (*(f"settings/{tab}" for tab in TABS), "usage/budgets?tiers=1"):
+        page = dashboard.open(place)
+        page.locator("[name], [data-setting]").first.wait_for(state="attached")
+        page.locator(".settings .card, dialog[open] form").first.wait_for()
+        shown |= set(
+            page.eval_on_selector_all(
+                "[name], [data-setting]", "all => all.map((one) => one.dataset.setting ?? one.getAttribute('name'))"
+            )
+        )
+    assert set(paths_of(SettingsBody)) - NOT_TO_BE_SET - shown == set()
+
+
+def test_some_of_several_and_a_number_by_name_are_sent(dashboard, gateway):
+    before = gateway.admin.get("/api/settings").json()["shaping"]
+    page = dashboard.open("settings/ai")
+    thinking = card_of(page, "Thinking budget")
+    thinking.get_by_text("Rarely changed").click()
+    thinking.get_by_label("Most tokens, by provider").fill("openai = 4096\nlocal = 100")
+    thinking.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved", exact=True).wait_for()
+    guards = card_of(page, "Guards")
+    guards.get_by_text("Rarely changed").click()
+    guards.get_by_label("E-mail").check()
+    guards.get_by_label("Phone").check()
+    guards.get_by_label("Tools").uncheck()
+    assert dashboard.axe() == []
+    with page.expect_response(lambda answer: answer.request.method == "PATCH") as answer:
+        guards.get_by_role("button", name="Save").click()
+    assert answer.value.ok
+    after = gateway.admin.get("/api/settings").json()["shaping"]
+    assert after["thinking"] == {**before["thinking"], "caps": {"openai": 4096, "local": 100}}
+    assert after["pii"] == {**before["pii"], "kinds": ["email", "phone"]}
+    assert after["guard"] == {**before["guard"], "scans": ["system", "user"]}
+    gateway.admin.patch("/api/settings", json={"shaping": before}).raise_for_status()
+
+
+def test_a_folded_field_that_the_api_refuses_is_opened(dashboard):
+    dashboard.expect(r"status of 400")
+    page = dashboard.open("settings/ai")
+    card = card_of(page, "Response cache")
+    card.get_by_text("Rarely changed").click()
+    field = card.get_by_label("A vector may take")
+    field.fill("99999")
+    card.get_by_text("Rarely changed").click()
+    card.get_by_role("button", name="Save").click()
+    expect(field).to_be_visible()
+    expect(field).to_have_attribute("aria-invalid", "true")
+
+
+def test_default_parameters_are_added_changed_deleted_and_taken_back(dashboard, gateway):
+    page = dashboard.open("settings/ai")
+    card = card_of(page, "Default parameters")
+    card.get_by_role("button", name="Add defaults").click()
+    dialog = page.get_by_role("dialog")
+    hostile = "<b>m</b>\u202e*"
+    dialog.get_by_label("Models").fill(hostile)
+    dialog.get_by_label("Temperature").fill("0.5")
+    dialog.get_by_label("Stop at").fill("END")
+    assert dashboard.axe() == []
+    dialog.get_by_role("button", name="Save").click()
+    card.locator("li", has_text="Temperature: 0.5").wait_for()
+    made = [{"model": hostile, "temperature": 0.5, "stop": ["END"]}]
+
+    def stored():
+        return [
+            {name: value for name, value in one.items() if value is not None}
+            for one in gateway.admin.get("/api/settings").json()["shaping"]["defaults"]
+        ]
+
+    assert stored() == made
+    card.get_by_role("button", name="Delete <b>m</b>").click()
+    card.get_by_text("No defaults yet").wait_for()
+    assert stored() == []
+    page.get_by_role("button", name="Undo").click()
+    card.locator("li", has_text="Temperature: 0.5").wait_for()
+    assert stored() == made
+    gateway.admin.patch("/api/settings", json={"shaping": {"defaults": []}}).raise_for_status()

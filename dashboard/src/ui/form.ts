@@ -182,7 +182,10 @@ export class Form implements ReactiveController {
     }
     this.host.requestUpdate();
     await this.host.updateComplete;
-    form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+    const wrong = form.querySelector<HTMLElement>('[aria-invalid="true"]');
+    const folded = wrong?.closest('details');
+    if (folded) folded.open = true;
+    wrong?.focus();
   }
 
   /** Values by name. What is required and missing is told at once, as is a number that is none. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { changesOf, GROUPS, valueAt } from './fields.ts';
+import { changesOf, fieldOf, GROUPS, pairLines, valueAt, valuesOf } from './fields.ts';
 
 const NOW = { a: 1, list: ['x'], timeouts: { connect_s: 5, gap_s: 30 }, cache: { mode: 'on', semantic: { mode: 'off', budget_ms: 150 } } };
 
@@ -34,4 +34,15 @@ test('every setting that is shown has a label, and every choice a word', () => {
       for (const choice of one.choices ?? []) assert.ok(words[`settings.choice.${choice}`], choice);
     }
   }
+});
+
+test('choices are a list again, and pairs an object', () => {
+  const settings = [{ path: 'a.kinds', type: 'several', choices: ['x', 'y', 'z'] }, { path: 'a.caps', type: 'pairs' }, { path: 'a.n', type: 'number' }] as const;
+  const given = { [fieldOf('a.kinds', 'x')]: true, [fieldOf('a.kinds', 'y')]: false, [fieldOf('a.kinds', 'z')]: true, 'a.caps': ['openai = 4096', 'a=b=7', 'odd'], 'a.n': 3 };
+  assert.deepEqual(valuesOf(settings, given), { 'a.kinds': ['x', 'z'], 'a.caps': { openai: 4096, 'a=b': 7, odd: '' }, 'a.n': 3 });
+  assert.deepEqual(pairLines({ openai: 4096 }), ['openai = 4096']);
+});
+
+test('what a form did not give, since it may not be changed, is not sent', () => {
+  assert.deepEqual(valuesOf([{ path: 'a.kinds', type: 'several', choices: ['x'] }], {}), {});
 });

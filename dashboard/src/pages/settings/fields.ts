@@ -2,12 +2,15 @@
 
 export interface Setting {
   readonly path: string;
-  readonly type: 'number' | 'checkbox' | 'select' | 'lines' | 'textarea' | 'text';
-  readonly unit?: 's' | 'h' | 'd' | 'MB' | 'byte';
+  /** `several`: some of the choices. `pairs`: a number by name, one `name = number` a line. */
+  readonly type: 'number' | 'checkbox' | 'select' | 'lines' | 'textarea' | 'text' | 'several' | 'pairs';
+  readonly unit?: 's' | 'ms' | 'h' | 'd' | 'MB' | 'byte';
   readonly min?: number;
   readonly max?: number;
   readonly step?: number;
   readonly choices?: readonly string[];
+  /** Folded away until it is asked for. */
+  readonly isRare?: boolean;
 }
 
 export interface Group {
@@ -24,6 +27,9 @@ const count = (path: string, max?: number): Setting => ({ path, type: 'number', 
 const share = (path: string): Setting => ({ path, type: 'number', min: 0, max: 1, step: 0.01 });
 const check = (path: string): Setting => ({ path, type: 'checkbox' });
 const choose = (path: string, ...choices: string[]): Setting => ({ path, type: 'select', choices });
+const several = (path: string, ...choices: string[]): Setting => ({ path, type: 'several', choices });
+const size = (path: string, min = 0): Setting => ({ path, type: 'number', unit: 'byte', min, step: 1 });
+const rare = (...settings: Setting[]): Setting[] => settings.map((one) => ({ ...one, isRare: true }));
 
 export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
   security: [],
@@ -42,6 +48,7 @@ export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
       settings: [
         count('waiting.max_waiting'), seconds('waiting.max_wait_s'), count('waiting.max_open'), check('waiting.learns_limits'),
         check('waiting.adapts_concurrency'),
+        ...rare(count('waiting.adaptive_start'), count('waiting.adaptive_most'), seconds('waiting.max_lag_s')),
       ],
     },
     { id: 'retries', settings: [share('retryBudget.share'), { path: 'retryBudget.floor_per_s', type: 'number', min: 0 }, seconds('retryBudget.window_s')] },
@@ -63,6 +70,7 @@ export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
       settings: [
         count('resilience.failures', 100), count('resilience.connect_failures', 100), seconds('resilience.window_s'), share('resilience.failure_share'),
         count('resilience.provider_connections', 100), seconds('resilience.open_s'), seconds('resilience.open_max_s'), seconds('resilience.ramp_s'),
+        ...rare(seconds('resilience.probe_s')),
       ],
     },
   ],
@@ -70,13 +78,18 @@ export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
     { id: 'prompt', settings: [{ path: 'shaping.system_prompt', type: 'textarea' }] },
     {
       id: 'thinking',
-      settings: [choose('shaping.thinking.mode', 'off', 'passthrough', 'auto', 'custom', 'adaptive'), count('shaping.thinking.budget', 131072), choose('shaping.thinking.effort', 'none', 'low', 'medium', 'high')],
+      settings: [choose('shaping.thinking.mode', 'off', 'passthrough', 'auto', 'custom', 'adaptive'), count('shaping.thinking.budget', 131072), choose('shaping.thinking.effort', 'none', 'low', 'medium', 'high'), ...rare({ path: 'shaping.thinking.caps', type: 'pairs' })],
     },
     {
       id: 'guards',
       settings: [
         choose('shaping.guard.mode', 'off', 'log', 'warn', 'redact', 'block'), choose('shaping.guard.blocks', 'high', 'medium'),
         choose('shaping.pii.input', 'off', 'detect', 'redact'), choose('shaping.pii.output', 'off', 'redact'),
+        ...rare(
+          several('shaping.guard.scans', 'system', 'user', 'tool'),
+          several('shaping.pii.kinds', 'email', 'card', 'iban', 'ssn', 'cpf', 'cnpj', 'phone', 'ip', 'aws_key', 'api_key'),
+          check('shaping.pii.tool_arguments'), check('shaping.pii.reasoning'),
+        ),
       ],
     },
     {
@@ -84,9 +97,13 @@ export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
       settings: [
         choose('cache.mode', 'on', 'opt-in', 'off'), seconds('cache.ttl_s'), check('cache.any_temperature'),
         choose('cache.semantic.mode', 'off', 'shadow', 'on'), share('cache.semantic.min_similarity'),
+        ...rare(
+          { path: 'cache.semantic.embeddings', type: 'text' }, { path: 'cache.semantic.budget_ms', type: 'number', unit: 'ms', min: 1, step: 1 },
+          count('cache.semantic.entries_per_scope', 1024), size('cache.max_answer_bytes', 1), size('cache.front_bytes'),
+        ),
       ],
     },
-    { id: 'sharing', settings: [choose('sharing.single_flight', 'off', 'opt-in', 'on'), seconds('sharing.idempotency_window_s'), check('sharing.by_request_id')] },
+    { id: 'sharing', settings: [choose('sharing.single_flight', 'off', 'opt-in', 'on'), seconds('sharing.idempotency_window_s'), check('sharing.by_request_id'), ...rare(seconds('sharing.lease_s'))] },
   ],
   network: [],
   storage: [
@@ -94,7 +111,7 @@ export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
       id: 'logs',
       settings: [
         { path: 'logs.log_retention_days', type: 'number', unit: 'd', min: 0 }, { path: 'logs.body_retention_days', type: 'number', unit: 'd', min: 0 },
-        { path: 'logs.body_retention_mb', type: 'number', unit: 'MB', min: 0, step: 1 }, { path: 'logs.max_body_bytes', type: 'number', unit: 'byte', min: 1, step: 1 },
+        { path: 'logs.body_retention_mb', type: 'number', unit: 'MB', min: 0, step: 1 }, size('logs.max_body_bytes', 1),
       ],
     },
     { id: 'backups', settings: [{ path: 'backups.every_h', type: 'number', unit: 'h', min: 0 }, count('backups.keep', 1000)] },
@@ -127,4 +144,38 @@ export function changesOf(document: Document, given: Readonly<Record<string, unk
     else group[second] = { ...(valueAt(document, `${first}.${second}`) as object), ...(group[second] as object | undefined), [third]: value };
   }
   return changes;
+}
+
+const BETWEEN = ':';
+
+/** The field of one choice of several. */
+export function fieldOf(path: string, choice: string): string {
+  return path + BETWEEN + choice;
+}
+
+/** What a form gave, by path: choices of several are a list again, pairs an object. */
+export function valuesOf(settings: readonly Setting[], given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const { path, type, choices } of settings) {
+    const isGiven = path in given || (type === 'several' && fieldOf(path, choices![0]!) in given);
+    if (!isGiven) continue;
+    if (type === 'several') values[path] = choices!.filter((one) => given[fieldOf(path, one)]);
+    else values[path] = type === 'pairs' ? pairsOf(given[path] as readonly string[]) : given[path];
+  }
+  return values;
+}
+
+/** `name = number` a line. What is no number goes as it is: the API says what is wrong with it. */
+function pairsOf(lines: readonly string[]): Record<string, number | string> {
+  const pairs: Record<string, number | string> = {};
+  for (const line of lines) {
+    const at = line.lastIndexOf('=');
+    const text = at < 0 ? '' : line.slice(at + 1).trim();
+    pairs[(at < 0 ? line : line.slice(0, at)).trim()] = text && !Number.isNaN(Number(text)) ? Number(text) : text;
+  }
+  return pairs;
+}
+
+export function pairLines(pairs: unknown): string[] {
+  return Object.entries((pairs as Document | undefined) ?? {}).map(([name, value]) => `${name} = ${String(value)}`);
 }

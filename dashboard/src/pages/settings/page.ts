@@ -6,9 +6,11 @@ import { href, route } from '../../shell/router.ts';
 import { chooseTheme, theme, THEMES, type Theme } from '../../shell/theme.ts';
 import { card, Form, html, linkButton, notice, nothing, Page, tabs, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 import './backups.ts';
+import './defaults.ts';
 import './network.ts';
 import './security.ts';
-import { changesOf, GROUPS, TABS, valueAt, type Group, type Setting, type Tab } from './fields.ts';
+import './settings.css';
+import { changesOf, fieldOf, GROUPS, pairLines, TABS, valueAt, valuesOf, type Group, type Setting, type Tab } from './fields.ts';
 
 type Document = Readonly<Record<string, unknown>> & { readonly version: number; readonly managed: readonly string[] };
 
@@ -28,11 +30,12 @@ export default class Settings extends Page<Document> {
     const tab = TABS.find((one) => one === route().rest[0]) ?? 'security';
     const items = TABS.map((id) => ({ id, label: t(`settings.tab.${id}`), href: href(`settings/${id}`) }));
     return html`${tabs(t('nav.settings'), items, tab)}
-      <div class="stack settings">${GROUPS[tab].map((group) => this.group(group, document))} ${this.more(tab)}</div>`;
+      <div class="stack settings">${GROUPS[tab].map((group) => this.group(group, document))} ${this.more(tab, document)}</div>`;
   }
 
-  private more(tab: Tab): TemplateResult | typeof nothing {
+  private more(tab: Tab, document: Document): TemplateResult | typeof nothing {
     if (tab === 'security') return html`<settings-security></settings-security>`;
+    if (tab === 'ai') return html`<settings-defaults .document=${document} .onChanged=${() => this.reload()}></settings-defaults>`;
     if (tab === 'network') return html`<settings-network></settings-network>`;
     if (tab === 'storage') return isOwner() ? html`<settings-backups></settings-backups>` : nothing;
     return tab === 'appearance' ? this.appearance() : nothing;
@@ -42,11 +45,14 @@ export default class Settings extends Page<Document> {
     const form = this.formOf(group.id);
     const isManaged = (one: Setting) => document.managed.includes(one.path.split('.')[0]!);
     const changeable = group.settings.filter((one) => !isManaged(one));
+    const fields = (isRare: boolean) => group.settings.filter((one) => Boolean(one.isRare) === isRare).map((one) => this.field(form, one, document, isManaged(one)));
+    const rare = fields(true);
     return card({
       title: t(`settings.group.${group.id}`),
-      body: html`<form @submit=${form.on((values) => this.save(document, values))} novalidate>
+      body: html`<form @submit=${form.on((values) => this.save(document, group, values))} novalidate>
         ${changeable.length < group.settings.length ? notice('info', t('settings.managed')) : nothing}
-        <div class="fields two">${group.settings.map((one) => this.field(form, one, document, isManaged(one)))}</div>
+        <div class="fields two">${fields(false)}</div>
+        ${rare.length ? html`<details class="rare"><summary>${t('settings.more')}</summary><div class="fields two">${rare}</div></details>` : nothing}
         ${form.problem()} ${changeable.length && mayChange() ? html`<div class="button-row">${form.submitButton(t('action.save'))}</div>` : nothing}
       </form>`,
     });
@@ -54,13 +60,24 @@ export default class Settings extends Page<Document> {
 
   private field(form: Form, one: Setting, document: Document, isManaged: boolean): TemplateResult {
     const hint = `settings.hint.${one.path}`;
+    const value = valueAt(document, one.path) as string | number | boolean | readonly string[] | undefined;
+    const disabled = isManaged || !mayChange();
+    const choices = one.choices?.map((value) => ({ value, label: has(`settings.choice.${value}`) ? t(`settings.choice.${value}`) : value }));
+    if (one.type === 'several') {
+      return html`<fieldset class="part several" name=${one.path}>
+        <legend>${t(`settings.f.${one.path}`)}</legend>
+        ${has(hint) ? html`<p class="hint">${t(hint)}</p>` : nothing}
+        ${choices!.map((choice) => form.field({ name: fieldOf(one.path, choice.value), label: choice.label, type: 'checkbox', disabled, value: (value as readonly string[]).includes(choice.value) }))}
+      </fieldset>`;
+    }
+    const isPairs = one.type === 'pairs';
     return form.field({
       name: one.path,
       label: t(`settings.f.${one.path}`),
-      type: one.type,
-      value: valueAt(document, one.path) as string | number | boolean | readonly string[] | undefined,
-      choices: one.choices?.map((value) => ({ value, label: has(`settings.choice.${value}`) ? t(`settings.choice.${value}`) : value })),
-      disabled: isManaged || !mayChange(),
+      type: isPairs ? 'lines' : one.type,
+      value: isPairs ? pairLines(value) : value,
+      choices,
+      disabled,
       required: one.type === 'number',
       ...(has(hint) ? { hint: t(hint) } : {}),
       ...(one.unit ? { unit: t(`settings.unit.${one.unit}`) } : {}),
@@ -85,8 +102,8 @@ export default class Settings extends Page<Document> {
     });
   }
 
-  private async save(document: Document, values: Values): Promise<void> {
-    const changes = changesOf(document, values);
+  private async save(document: Document, group: Group, values: Values): Promise<void> {
+    const changes = changesOf(document, valuesOf(group.settings, values));
     if (Object.keys(changes).length) {
       await send('PATCH', '/api/settings', changes, { version: document.version });
       await this.reload();
