@@ -137,9 +137,13 @@ class Publisher:
         return True
 
     async def _bring_up_to_date(self) -> None:
-        current, epoch = await self._read_redis()
-        due = await self._load_due(current, epoch)
+        current, followed, epoch = await self._read_redis()
+        due = await self._load_due(current, followed, epoch)
         if due is not None:
+            if not followed:
+                # Said before the first word of it is written: else another process that looks now takes what is half
+                # written for that of another database.
+                await self._redis.set(redis_keys.KEYRING_EPOCH, f"{due.origin}:-1", nx=True)
             await self._write_snapshot(due)
             await self._write_keys(due)
             await self._redis.set(redis_keys.KEYRING_EPOCH, f"{due.origin}:{due.snapshot.revision}")
@@ -149,23 +153,26 @@ class Publisher:
             log.info("redis_reached", revision=self.published_revision)
         self.is_redis_up, self._is_checked, self.problem = True, True, ""
 
-    async def _read_redis(self) -> tuple[int, int]:
-        """The revisions that Redis has as current and as the keyring's epoch; -1 = none, or of another database."""
+    async def _read_redis(self) -> tuple[int, str, int]:
+        """The revision that Redis has as current, the database it follows, and the keyring's epoch.
+
+        -1 and "": there is none. The epoch is -1 for that of another database, too, and while the first publishing goes on.
+        """
         answer: list[Any] = await self._redis.mget(redis_keys.SNAPSHOT_CURRENT, redis_keys.KEYRING_EPOCH)
         current, epoch = answer
         async with self._database.read() as connection:
             origin = await get_origin(connection)
         followed, _, revision = (epoch or b"").decode().rpartition(":")
-        return _revision(current), _revision(revision) if followed == origin else -1
+        return _revision(current), followed, _revision(revision) if followed == origin else -1
 
-    async def _load_due(self, current: int, epoch: int) -> _Due | None:
+    async def _load_due(self, current: int, followed: str, epoch: int) -> _Due | None:
         """What Redis lacks; None when it lacks nothing."""
         async with self._database.read() as connection:
-            revision = await get_revision(connection)
+            revision, origin = await get_revision(connection), await get_origin(connection)
             if revision == current == epoch and self._is_checked:
                 self.published_revision = revision
                 return None
-        if current > revision or (epoch < 0 <= current and not self._is_checked):
+        if current > revision or (followed != origin and current >= 0 and not self._is_checked):
             log.warning("database_older_than_redis", database=revision, redis=current)
             return await self._load_above(current)
         if revision == current and await self._differs_in_redis(revision):
@@ -185,6 +192,8 @@ class Publisher:
             return False
         async with self._database.read() as connection:
             snapshot = await self._build_snapshot(connection, now=0.0)
+        if snapshot.revision != revision:
+            return False  # changed since; what is due is built from what it is by then
         try:
             return msgspec.structs.replace(decode_snapshot(held), published_at=0.0) != snapshot
         except ValueError:

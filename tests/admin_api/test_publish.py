@@ -1,11 +1,12 @@
 """What Redis holds follows SQL: keys, epoch, snapshots; after it was emptied, was away, or followed another database."""
 
 import asyncio
+import functools
 from dataclasses import replace
 
 import pytest
 
-from admin_api.publish import KEPT_SNAPSHOTS
+from admin_api.publish import KEPT_SNAPSHOTS, Publisher
 from gateway.config.keys import digest_of
 from gateway.config.snapshot import decode_key_entry
 from gateway.state import keys as redis_keys
@@ -15,6 +16,7 @@ from tests.support.admin_plane import (
     make_plane,
     make_settings,
     published_snapshot,
+    rows_beside,
 )
 
 pytestmark = pytest.mark.both_databases
@@ -133,6 +135,55 @@ async def test_a_new_database_over_an_old_redis_gets_a_higher_revision_and_remov
         assert await redis.exists(redis_keys.SNAPSHOT_CURRENT)
     finally:
         await close_plane(plane)
+
+
+class SlowRedis:
+    """Does what the real one does; before one command on one name something else happens."""
+
+    def __init__(self, redis, command, name, meanwhile):
+        self._redis, self._command, self._name, self._meanwhile = redis, command, name, meanwhile
+
+    def __getattr__(self, name):
+        act = getattr(self._redis, name)
+        return functools.partial(self._after, act) if name == self._command else act
+
+    async def _after(self, act, name, *arguments, **options):
+        if name == self._name and not options:
+            await self._meanwhile()
+        return await act(name, *arguments, **options)
+
+
+async def test_who_looks_while_another_process_publishes_first_does_not_take_it_for_another_database(
+    tmp_path, redis, shared_valkey, database_url
+):
+    """Each of them would raise the revision above the other's."""
+    settings = make_settings(tmp_path, shared_valkey.url, database_url=database_url)
+    one, other = await make_plane(settings), await make_plane(settings)
+    try:
+        ((begun,),) = rows_beside(one, "SELECT value FROM revision")
+        slow = SlowRedis(redis, "set", redis_keys.KEYRING_EPOCH, other.publisher.publish)
+        assert await publisher_with(one, slow).publish(60.0)
+        assert rows_beside(one, "SELECT value FROM revision") == [(begun,)]
+        assert (await published_snapshot(redis)).revision == begun
+    finally:
+        await close_plane(one)
+        await close_plane(other)
+
+
+async def test_an_edit_while_a_new_process_compares_is_not_taken_for_another_meaning(plane, redis):
+    async def edit():
+        async with plane.change():
+            pass
+
+    ((begun,),) = rows_beside(plane, "SELECT value FROM revision")
+    slow = SlowRedis(redis, "get", redis_keys.snapshot(begun), edit)
+    assert await publisher_with(plane, slow).publish(60.0)
+    assert rows_beside(plane, "SELECT value FROM revision") == [(begun + 1,)]
+    assert (await published_snapshot(redis)).revision == begun + 1
+
+
+def publisher_with(plane, redis):
+    return Publisher(plane.database, redis, is_demo_enabled=True, now=plane.now, shipped_prices=plane.shipped_prices)
 
 
 async def test_a_restart_with_the_demo_switched_off_publishes_that(tmp_path, plane, redis, shared_valkey):
