@@ -24,13 +24,13 @@ class PolicyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/api/policies")
 async def get_policies(plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """`lockouts` are those of this admin process, the longest first; `circuitBreakers` are null while Redis is away."""
+    """`lockouts` are those of all admin processes, the longest first, of this one alone while Redis is away.
+
+    `circuitBreakers` are null then.
+    """
     waits = [
-        {"identifier": who, "kind": kind, "waitS": round(wait_s, 1)}
-        for kind, throttle in (("address", plane.throttle), ("account", plane.lock_out))
-        for who, wait_s in throttle.locked().items()
+        {"identifier": one.who, "kind": one.kind, "waitS": round(one.wait_s, 1)} for one in await plane.logins.locked()
     ]
-    waits.sort(key=lambda one: -float(str(one["waitS"])))
     try:
         breakers = breaker_bodies(await read_rests(plane.redis))
     except (RedisError, OSError):
@@ -41,11 +41,10 @@ async def get_policies(plane: NamedDependency[Plane]) -> dict[str, Any]:
 @post("/api/policies", status_code=200)
 async def unlock(data: JSONBody[PolicyBody], plane: NamedDependency[Plane]) -> dict[str, Any]:
     """Let an address or an account try again at once."""
-    found = [one for one in (plane.throttle, plane.lock_out) if data.identifier in one.locked()]
-    if not found:
+    kinds = {one.kind for one in await plane.logins.locked() if one.who == data.identifier}
+    if not kinds:
         raise not_found("lock-out of", data.identifier)
-    for throttle in found:
-        throttle.report_success(data.identifier)
+    await plane.logins.forgive(**dict.fromkeys(kinds, data.identifier))
     await plane.audit("lockout.ended", "lockout", data.identifier, name=data.identifier)
     return {"success": True, "identifier": data.identifier}
 

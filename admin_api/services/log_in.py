@@ -6,6 +6,7 @@ import msgspec
 
 from admin_api.auth.actor import Actor
 from admin_api.auth.passwords import MAX_LENGTH, MIN_LENGTH, NOBODYS_HASH, hash_password, is_password
+from admin_api.auth.throttle import LockOut
 from admin_api.http.errors import ApiError, bad_request
 from admin_api.services.plane import Plane
 from admin_api.store.credentials import FIRST_USER, UserRow, get_user_by_name, load_sessions_of, users
@@ -24,31 +25,26 @@ async def check_password(plane: Plane, name: str, password: str, peer: str) -> U
     async with plane.database.read() as connection:
         user = await get_user_by_name(connection, name)
         known = {row.address for row in await load_sessions_of(connection, user.id)} if user else set()
-    _refuse_late(plane.throttle.wait_s(peer), "address")
-    if peer not in known:
-        _refuse_late(plane.lock_out.wait_s(name), "account")
-    plane.throttle.report_failure(peer)
-    plane.lock_out.report_failure(name)
+    _refuse_late(await plane.logins.count(peer, name, may_lock_account=peer not in known))
     can_log_in = user is not None and user.is_active
     async with plane.password_slots:
         is_right = await is_password(password, user.password_hash if user and can_log_in else NOBODYS_HASH)
     if user is None or not is_right or not can_log_in:
         await _tell(plane, "session.refused", name, peer)
         raise ApiError(401, "the name or the password is wrong")
-    plane.throttle.report_success(peer)
-    plane.lock_out.report_success(name)
+    await plane.logins.forgive(address=peer, account=name)
     return user
 
 
 async def check_link(plane: Plane, code: str, peer: str) -> UserRow:
     """The first user, for a code that was made for the browser of whoever started us. Raises 401, or 429."""
-    _refuse_late(plane.throttle.wait_s(peer), "address")
+    _refuse_late(await plane.logins.count(peer))
     async with plane.database.read() as connection:
         user = await users.get(connection, FIRST_USER)
     if user is None or not user.is_active or not plane.login_link.take(code):
-        plane.throttle.report_failure(peer)
         await _tell(plane, "session.refused", FIRST_USER, peer)
         raise ApiError(401, "this link has been used or is too old")
+    await plane.logins.forgive(address=peer)
     return user
 
 
@@ -75,10 +71,10 @@ async def _tell(plane: Plane, action: str, name: str, peer: str) -> None:
     await plane.acting_as(nobody).audit(action, "session", name=name)
 
 
-def _refuse_late(wait_s: float, whose: str) -> None:
-    if wait_s:
-        headers = {"Retry-After": str(math.ceil(wait_s))}
-        raise ApiError(429, f"too many wrong passwords for this {whose}: wait", headers=headers)
+def _refuse_late(late: LockOut | None) -> None:
+    if late is not None:
+        headers = {"Retry-After": str(math.ceil(late.wait_s))}
+        raise ApiError(429, f"too many wrong passwords for this {late.kind}: wait", headers=headers)
 
 
 def blank_user(plane: Plane, name: str) -> UserRow:

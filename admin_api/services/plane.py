@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from admin_api.auth.actor import SYSTEM, Actor
 from admin_api.auth.login_link import LoginLink
-from admin_api.auth.throttle import ACCOUNT_FAILURES, ACCOUNT_WINDOW_S, LoginThrottle
+from admin_api.auth.throttle import LoginTries
 from admin_api.publish import Publisher
 from admin_api.services.audit import write_trail
 from admin_api.services.backups import Backups
@@ -72,8 +72,7 @@ class Plane:
         self.now = now
         self.actor = SYSTEM
         self.started_at = now()
-        self.throttle = LoginThrottle(now)
-        self.lock_out = LoginThrottle(now, ACCOUNT_FAILURES, ACCOUNT_WINDOW_S)
+        self.logins = LoginTries(redis, now)
         self.config_file = ConfigFileState()
         self.unreadable_secrets = 0
         self.shipped_prices = shipped_prices

@@ -41,8 +41,8 @@ def key(digest: str) -> str:
 
 
 def address_minute(address: str) -> str:
-    """string, 60 s from the first: requests that came from an address, where there is a limit on that."""
-    return f"{SCHEMA}:address:{{a:{address}}}"
+    """hash, 62 s: second -> requests that came from an address in it, where there is a limit on that."""
+    return f"{SCHEMA}:address_minute:{{a:{address}}}"
 
 
 def key_minute(digest: str) -> str:
@@ -165,6 +165,12 @@ MONEY_COMPARED = f"{SCHEMA}:compared:money"
 
 LOG_LINES = f"{SCHEMA}:log"
 """stream, no expiry, about `log_lines.MAX_LINES` long: `p` = worker or `admin`, `l` = JSON of a line of its log."""
+
+LOGINS = f"{SCHEMA}:{{logins}}:tries"
+"""hash, no expiry, at most `logins_admin.MAX_WHO` fields: `address:<it>` or `account:<name>` -> unix ms of each failed log-in."""
+
+LOGINS_ENDS = f"{SCHEMA}:{{logins}}:ends"
+"""zset, no expiry: field of LOGINS -> unix ms after which it is forgotten. Every try sweeps it."""
 
 STORAGE_CHECK = f"{SCHEMA}:storage:check"
 """string, no expiry: JSON of what the last look at the pages of the control plane's database found."""

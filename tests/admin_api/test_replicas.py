@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from admin_api.app import build_plane, connect_redis
+from admin_api.auth.throttle import FAILURES
 from admin_api.services.first_start import prepare_first_start
 from gateway.state import keys as redis_keys
-from tests.support.admin_plane import ADMIN_TOKEN, client_of, close_plane, make_settings, rows_beside
+from tests.support.admin_plane import ADMIN_TOKEN, PASSWORD, client_of, close_plane, make_settings, rows_beside
 
 pytestmark = pytest.mark.both_databases
 
@@ -65,5 +66,22 @@ async def test_of_two_who_take_the_same_name_at_once_one_is_told(planes):
         codes = sorted(answer.status_code for answer in answers)
         assert codes[0] == 201
         assert set(codes[1:]) <= {400, 409}, [answer.text for answer in answers]
+    for client in clients:
+        await client.aclose()
+
+
+async def test_who_guesses_at_all_replicas_has_no_more_tries_than_at_one(planes):
+    await prepare_first_start(planes[0])
+    clients = [client_of(plane) for plane in planes]
+    guesses = [clients[n % 3].post("/api/auth/login", json={"password": "wrong password"}) for n in range(FAILURES + 4)]
+    answers = await asyncio.gather(*guesses)
+    assert sorted(answer.status_code for answer in answers) == [401] * FAILURES + [429] * 4
+    for client in clients:
+        assert (await client.post("/api/auth/login", json={"password": PASSWORD})).status_code == 429
+    owner = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+    (locked,) = (await clients[1].get("/api/policies", headers=owner)).json()["lockouts"]
+    unlock = {"action": "unlock", "identifier": locked["identifier"]}
+    assert (await clients[1].post("/api/policies", json=unlock, headers=owner)).status_code == 200
+    assert (await clients[2].post("/api/auth/login", json={"password": PASSWORD})).status_code == 200
     for client in clients:
         await client.aclose()
