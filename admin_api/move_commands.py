@@ -1,10 +1,11 @@
-"""What an operator does at the machine with whole databases: `import`, `backup`, `restore`; beside a running product or not.
+"""What an operator does at the machine with whole databases: `migrate`, `import`, `backup`, `restore`; beside a running product or not.
 
 A running product takes up what these change within a second: its publisher looks at the revision.
 """
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from admin_api.services.move_in import MovedIn, move_in
 from admin_api.services.plane import Plane
 from admin_api.services.restore import OtherSecrets, restore
 from admin_api.store.backup_files import BackupFailed, BadDatabase
+from admin_api.store.database import open_database
 from gateway.config.settings import Settings
 
 _FILE = "storage.sqlite"
@@ -40,6 +42,21 @@ async def import_seed(settings: Settings, path: Path, *, is_dry_run: bool) -> in
         except (BadDatabase, BackupFailed) as problem:
             return _refuse(f"{source}: {problem}")
     sys.stdout.write(_report(moved, is_dry_run=is_dry_run))
+    return 0
+
+
+async def migrate(settings: Settings) -> int:
+    """Bring the schema up to date, as the admin process does at its start. Gives the exit code. Raises DatabaseAway."""
+    database = open_database(settings.database_url, settings.data_dir)
+    try:
+        before = await database.get_schema()
+        await migrate_safely(database, settings, time.time)
+        now = await database.get_schema()
+    except BackupFailed as problem:
+        return _refuse(f"nothing was changed, as no backup could be made first: {problem}")
+    finally:
+        await database.close()
+    sys.stdout.write(f"schema {now}" + (f", was {before or 'empty'}\n" if before != now else ": nothing to do\n"))
     return 0
 
 

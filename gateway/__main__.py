@@ -61,8 +61,8 @@ def _run(options: argparse.Namespace, overrides: Mapping[str, str]) -> int:
         case "restore":
             accepts = ("--accept-other-secrets",) if options.accept_other_secrets else ()
             return _run_admin(("restore", str(options.path), *accepts), overrides)
-        case "backup":
-            return _run_admin(("backup",), overrides)
+        case "backup" | "migrate":
+            return _run_admin((options.command,), overrides)
         case _:
             return _run_admin(("reset-password",), overrides)
 
@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("path", type=Path, metavar="PATH", help="the file, or the data dir it lies in")
     importing.add_argument("--dry-run", action="store_true", help="only say what would move")
     _add_data_dir(importing)
+    _add_data_dir(commands.add_parser("migrate", help="bring the database's schema up to date, and end"))
     _add_data_dir(commands.add_parser("backup", help="back up the database, in use or not"))
     restoring = commands.add_parser("restore", help="restore a backup, in use or not")
     restoring.add_argument("path", type=Path, metavar="FILE")

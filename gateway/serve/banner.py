@@ -84,6 +84,16 @@ def banner(settings: Settings, ready: AdminReady) -> str:
     return "\n".join(lines)
 
 
+def admin_announcement(url: str, ready: AdminReady) -> str:
+    """The lines of `omniroute admin`. It shows no secret: what a replica prints is shipped to where many may read it."""
+    lines = [f"OmniRoute admin is ready: {url}"]
+    if ready.config_error:
+        lines += [f"  The config file was not applied: {ready.config_error}"]
+    if ready.password:
+        lines += ["  No INITIAL_PASSWORD was given: `omniroute reset-password`, run beside it, makes and prints one"]
+    return "\n".join(lines)
+
+
 def demo_call(url: str, key: str) -> str:
     """A command that streams an answer of the built-in demo model."""
     body = {"model": "demo/story", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}

@@ -3,16 +3,13 @@
 `gateway` and `admin` are for many replicas: what replicas must share is required there, never made up.
 """
 
-import hashlib
-import hmac
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
 
-from gateway.config.envelope import parse_encryption_key
-from gateway.config.server_secrets import with_server_secrets
+from gateway.config.server_secrets import with_server_secrets, with_shared_secrets
 from gateway.config.settings import BadSetting, Settings, ignored_variables, load_settings
 from gateway.serve.data_dir_lock import DataDirInUse, take_data_dir_lock
 from gateway.serve.environment import Role, child_environment
@@ -63,13 +60,7 @@ def with_secrets_for(role: Role, settings: Settings) -> Settings:
         raise BadSetting(f"`omniroute {role}` needs {', '.join(missing)}: all replicas share them")
     if role == "admin" and settings.database_url.startswith("sqlite"):
         raise BadSetting("DATABASE_URL must not be SQLite for `omniroute admin`: replicas share the database")
-    try:
-        encryption_key = parse_encryption_key(settings.storage_encryption_key)
-    except ValueError as error:
-        raise BadSetting(str(error)) from error
-    # All replicas have the encryption key, so all draw the same secret for sessions from it.
-    jwt_secret = settings.jwt_secret or hmac.digest(encryption_key, b"jwt", hashlib.sha256).hex()
-    return replace(settings, jwt_secret=jwt_secret)
+    return with_shared_secrets(settings)
 
 
 def admin_command_environment(environment: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:

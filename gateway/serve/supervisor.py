@@ -21,7 +21,7 @@ import structlog
 from gateway.config.settings import Settings
 from gateway.serve import valkey
 from gateway.serve.admin_link import AdminLink
-from gateway.serve.banner import AdminReady, banner, gateway_port, gateway_url, local_url, login_url
+from gateway.serve.banner import AdminReady, admin_announcement, banner, gateway_port, gateway_url, local_url, login_url
 from gateway.serve.child import Child, start_tied
 from gateway.serve.data_dir_lock import DataDirLock
 from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S, write_drain_notice
@@ -216,7 +216,7 @@ class Supervisor:
         if self._role == "serve":
             return banner(self._settings, ready)
         if self._role == "admin":
-            return f"OmniRoute admin is ready: {local_url(self._settings.host, self._admin_port or 0)}"
+            return admin_announcement(local_url(self._settings.host, self._admin_port or 0), ready)
         return f"OmniRoute gateway is ready: {gateway_url(self._settings)}"
 
     # -- the loop ------------------------------------------------------------------------------------------------

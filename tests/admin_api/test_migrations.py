@@ -13,11 +13,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
 import admin_api.store.migrations.versions
+from admin_api.move_commands import migrate
 from admin_api.store.combos import ComboRow, combos
 from admin_api.store.credentials import admin_tokens, users
 from admin_api.store.database import get_revision, open_database
 from admin_api.store.tables import metadata
 from admin_api.store.usage_sums import load_latencies, load_sums
+from tests.support.admin_plane import make_settings
 
 VERSIONS = sorted(
     re.match(r"\d+", path.name)[0] for path in Path(admin_api.store.migrations.versions.__path__[0]).glob("[0-9]*.py")
@@ -122,6 +124,14 @@ async def test_a_second_start_changes_nothing(database):
     await database.migrate()
     async with database.read() as connection:
         assert await get_revision(connection) == 1
+
+
+async def test_the_command_brings_the_schema_up_to_date_and_says_so(empty_url, tmp_path, capsys):
+    settings = make_settings(tmp_path, "", database_url=empty_url)
+    assert [await migrate(settings), await migrate(settings)] == [0, 0]
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(", was empty")
+    assert second == f"schema {VERSIONS[-1]}: nothing to do"
 
 
 async def test_a_change_that_fails_raises_no_revision(database):

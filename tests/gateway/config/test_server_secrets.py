@@ -49,7 +49,7 @@ def test_a_secret_missed_later_is_added_to_the_kept_ones(tmp_path):
 
 
 def test_replicas_must_be_given_all_of_them(tmp_path):
-    with pytest.raises(BadSetting, match="JWT_SECRET, API_KEY_SECRET must be set"):
+    with pytest.raises(BadSetting, match="API_KEY_SECRET must be set"):
         with_server_secrets(settings_in(tmp_path, storage_encryption_key="00" * 32), may_create=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -59,3 +59,15 @@ def test_a_given_encryption_key_must_be_one(tmp_path):
     with pytest.raises(BadSetting, match="STORAGE_ENCRYPTION_KEY must be 32 bytes") as caught:
         with_server_secrets(settings_in(tmp_path, **given), may_create=False)
     assert "not-32-bytes" not in str(caught.value)
+
+
+def test_replicas_draw_the_same_secret_for_sessions_when_none_is_given(tmp_path):
+    shared = {"storage_encryption_key": "00" * 32, "api_key_secret": "pepper"}
+    first = with_server_secrets(settings_in(tmp_path / "first", **shared), may_create=False)
+    second = with_server_secrets(settings_in(tmp_path / "second", **shared), may_create=False)
+    assert first.jwt_secret == second.jwt_secret != ""
+
+
+def test_what_is_kept_on_disk_counts_beside_a_shared_database_too(tmp_path):
+    made = with_server_secrets(settings_in(tmp_path), may_create=True)
+    assert with_server_secrets(settings_in(tmp_path), may_create=False) == made

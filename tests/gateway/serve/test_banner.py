@@ -4,7 +4,7 @@ import json
 import shlex
 
 from gateway.config.settings import Settings
-from gateway.serve.banner import AdminReady, banner, dashboard_url, demo_call, gateway_url
+from gateway.serve.banner import AdminReady, admin_announcement, banner, dashboard_url, demo_call, gateway_url
 
 FIRST = AdminReady(password="the-password", key="the-key")
 
@@ -23,6 +23,14 @@ def test_later_starts_say_how_to_get_new_ones() -> None:
 
 def test_a_refused_config_file_is_named() -> None:
     assert "line 3: nodes" in banner(Settings(), AdminReady(config_error="line 3: nodes[0]: missing"))
+
+
+def test_an_admin_replica_prints_no_secret_but_says_how_to_get_a_password() -> None:
+    text = admin_announcement("http://127.0.0.1:1", FIRST)
+    assert "the-password" not in text
+    assert "the-key" not in text
+    assert "omniroute reset-password" in text
+    assert "reset-password" not in admin_announcement("http://127.0.0.1:1", AdminReady())
 
 
 def test_no_call_is_shown_when_the_demo_is_off() -> None:

@@ -1,0 +1,292 @@
+"""The Helm chart: every shape of `ci/` renders alike with helm 3 and 4, and is what each supported Kubernetes takes, to the field."""
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.config import settings
+from gateway.serve import drain, supervisor
+from tests.support.chart import (
+    CHART,
+    HELMS,
+    KUBERNETES,
+    SHAPES,
+    Object,
+    find,
+    pods,
+    problems,
+    refusal,
+    render,
+    run,
+    shape,
+)
+
+
+def identity(item: Object) -> tuple[str, str]:
+    return item["kind"], item["metadata"]["name"]
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_passes_the_linter(name: str, helm: str) -> None:
+    done = run(helm, "lint", "--strict", str(CHART), "--values", shape(name))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_both_helms_render_the_same(name: str) -> None:
+    third, fourth = (sorted(render(shape(name), helm=helm), key=identity) for helm in HELMS)
+    assert third == fourth
+    assert len({identity(item) for item in fourth}) == len(fourth)
+
+
+def test_every_supported_kubernetes_takes_every_object_of_every_shape() -> None:
+    objects = [item for name in SHAPES for item in render(shape(name))]
+    assert not problems(objects)
+
+
+def misspell(found: Object) -> None:
+    found["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
+
+
+def say_a_number_as_text(found: Object) -> None:
+    found["spec"]["replicas"] = "two"
+
+
+def leave_out_what_is_required(found: Object) -> None:
+    del found["spec"]["selector"]
+
+
+def name_a_kind_that_is_not_there(found: Object) -> None:
+    found["apiVersion"] = "extensions/v1beta1"
+
+
+@pytest.mark.parametrize(
+    "mistake", [misspell, say_a_number_as_text, leave_out_what_is_required, name_a_kind_that_is_not_there]
+)
+def test_a_planted_mistake_is_found_for_every_version(mistake: Any) -> None:
+    planted = copy.deepcopy(find(render(shape("minimal")), "Deployment", "-gateway"))
+    mistake(planted)
+    found = problems([planted])
+    assert {line.split()[0] for line in found} == set(KUBERNETES), found
+
+
+def test_a_planted_mistake_in_an_object_of_the_operator_is_found() -> None:
+    planted = copy.deepcopy(find(render(shape("full")), "ServiceMonitor"))
+    planted["spec"]["endpoints"][0]["scrapeInterval"] = "1s"
+    assert "scrapeInterval" in problems([planted], ["1.37"])[0]
+
+
+WRONG_VALUES = {
+    "gateway.replica=3": "replica",
+    "gateway.replicas=three": "replicas",
+    "gateway.autoscaling.openStreams.perpod=5": "perpod",
+    "log.level=loud": "level",
+    "redis.port=70000": "port",
+    "image.digest=sha256:short": "digest",
+    "drain.streamsSeconds=0": "streamsSeconds",
+    "secrets.API_KEY_SECRET=in-the-values": "API_KEY_SECRET",
+    "secrets.existingSecret=": "secrets.existingSecret is required",
+    "admin.replicas=2": "admin.persistence.enabled=false",
+    "redis.sentinel.hosts[0]=a": "redis.sentinel.primary is required",
+}
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("setting", sorted(WRONG_VALUES))
+def test_a_value_that_is_not_one_is_refused_by_its_name(setting: str, helm: str) -> None:
+    assert WRONG_VALUES[setting] in refusal("--set", setting, helm=helm)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_pod_may_do_more_than_it_must(name: str) -> None:
+    for pod_name, pod in pods(render(shape(name))):
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"] is True, pod_name
+        assert spec["securityContext"]["runAsUser"] > 1000
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+            }  # fmt: skip
+            assert container["resources"]["limits"]["memory"]
+            assert not {"sh", "bash", "/bin/sh"} & set(container.get("command", ()))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_service_named_like_a_variable_sets_none(name: str) -> None:
+    """The Service `omniroute-metrics` would set OMNIROUTE_METRICS_PORT=tcp://…, and nothing would start."""
+    for _, pod in pods(render(shape(name))):
+        assert pod["spec"]["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_variable_is_one_that_the_product_reads(name: str) -> None:
+    known = set(re.findall(r'"([A-Z][A-Z_]+)"', Path(settings.__file__).read_text()))
+    parts_of_urls = {"REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "DATABASE_PASSWORD"}
+    for pod_name, pod in pods(render(shape(name))):
+        if pod_name.endswith("-test"):
+            continue
+        names = [one["name"] for one in pod["spec"]["containers"][0]["env"]]
+        assert len(names) == len(set(names))
+        assert set(names) <= known | parts_of_urls
+
+
+def test_gateways_see_no_secret_that_only_admin_needs() -> None:
+    def names(component: str) -> set[str]:
+        pod = find(render(shape("full")), "Deployment", f"-{component}")["spec"]["template"]
+        return {one["name"] for one in pod["spec"]["containers"][0]["env"] if "valueFrom" in one}
+
+    assert names("gateway") == {"API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY", "REDIS_URL", "REDIS_CACHE_URL"}
+    assert names("admin") - names("gateway") == {
+        "JWT_SECRET", "INITIAL_PASSWORD", "OMNIROUTE_INITIAL_KEY", "OMNIROUTE_ADMIN_TOKEN", "DATABASE_URL",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("delay", "streams"), [(0, 1), (10, 570), (20, 300), (3600, 86400)])
+def test_the_grace_period_outlasts_the_drain_of_the_product(delay: int, streams: int) -> None:
+    given = ("--set", f"drain.delaySeconds={delay}", "--set", f"drain.streamsSeconds={streams}")
+    gateway = find(render(shape("minimal"), *given), "Deployment", "-gateway")["spec"]
+    longest = delay + streams + drain.KILL_AFTER_DEADLINE_S + supervisor._WORKERS_SPARE_S
+    assert gateway["template"]["spec"]["terminationGracePeriodSeconds"] > longest
+    assert gateway["progressDeadlineSeconds"] > longest
+    variables = {one["name"]: one.get("value") for one in gateway["template"]["spec"]["containers"][0]["env"]}
+    assert (variables["SHUTDOWN_DELAY_S"], variables["SHUTDOWN_TIMEOUT_S"]) == (str(delay), str(streams))
+
+
+def test_by_default_a_node_may_go_only_after_the_longest_streams() -> None:
+    """The cluster autoscaler waits 600 s for pods of a node that it takes away."""
+    assert (
+        find(render(shape("minimal")), "Deployment", "-gateway")["spec"]["template"]["spec"][
+            "terminationGracePeriodSeconds"
+        ]
+        <= 600
+    )
+
+
+def test_a_pod_is_out_of_the_balancer_before_it_stops_accepting() -> None:
+    for name in ("minimal", "full"):
+        container = find(render(shape(name)), "Deployment", "-gateway")["spec"]["template"]["spec"]["containers"][0]
+        probe = container["readinessProbe"]
+        delay_s = next(float(one["value"]) for one in container["env"] if one["name"] == "SHUTDOWN_DELAY_S")
+        assert probe["httpGet"]["path"] == "/readyz"
+        assert probe["periodSeconds"] * probe["failureThreshold"] < delay_s
+        assert "lifecycle" not in container
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_whatever_selects_pods_finds_some_and_ports_have_their_names(name: str) -> None:
+    objects = render(shape(name))
+    running = [(pod["metadata"]["labels"], pod["spec"]) for _, pod in pods(objects)]
+    for kind, selector, ports in selectors(objects):
+        met = [spec for labels, spec in running if selector.items() <= labels.items()]
+        assert met, (kind, selector)
+        for port in ports:
+            declared = {one["name"] for spec in met for one in spec["containers"][0].get("ports", ())}
+            assert port in declared, (kind, port, declared)
+    scaled = [item for item in objects if item["kind"] == "HorizontalPodAutoscaler"]
+    for item in scaled:
+        target = find(objects, "Deployment", item["spec"]["scaleTargetRef"]["name"])
+        assert "replicas" not in target["spec"]
+
+
+def selectors(objects: tuple[Object, ...]) -> Iterator[tuple[str, dict[str, str], list[str]]]:
+    """Kind, labels, and the names of ports of whatever selects pods."""
+    for item in objects:
+        spec = item.get("spec") or {}
+        if item["kind"] == "Service":
+            yield "Service", spec["selector"], [port["targetPort"] for port in spec["ports"]]
+        elif item["kind"] == "PodDisruptionBudget":
+            yield "PodDisruptionBudget", spec["selector"]["matchLabels"], []
+        elif item["kind"] == "NetworkPolicy":
+            named = [port["port"] for rule in spec["ingress"] for port in rule["ports"]]
+            yield "NetworkPolicy", spec["podSelector"]["matchLabels"], named
+        elif item["kind"] == "Deployment":
+            yield "Deployment", spec["selector"]["matchLabels"], []
+
+
+def test_the_service_monitor_finds_the_metrics_service() -> None:
+    objects = render(shape("full"))
+    wanted = find(objects, "ServiceMonitor")["spec"]
+    (met,) = (
+        item for item in objects
+        if item["kind"] == "Service" and wanted["selector"]["matchLabels"].items() <= item["metadata"]["labels"].items()
+    )  # fmt: skip
+    assert [port["name"] for port in met["spec"]["ports"]] == [one["port"] for one in wanted["endpoints"]]
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if name != "single"])
+def test_the_network_policy_is_closed_but_for_named_ports(name: str) -> None:
+    policies = [item for item in render(shape(name)) if item["kind"] == "NetworkPolicy"]
+    assert {item["metadata"]["labels"]["app.kubernetes.io/component"] for item in policies} == {
+        "gateway", "admin", "migrations",
+    }  # fmt: skip
+    for item in policies:
+        assert item["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        for rule in item["spec"]["ingress"]:
+            assert rule["from"], "from everywhere"
+            assert rule["ports"], "on every port"
+        for rule in item["spec"]["egress"]:
+            assert rule["ports"], "to every port"
+
+
+def test_the_job_ends_before_anything_else_is_changed() -> None:
+    job = find(render(shape("minimal")), "Job")
+    policy = find(render(shape("minimal")), "NetworkPolicy", "-migrations")
+    for item in (job, policy):
+        assert item["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    weights = [int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) for item in (policy, job)]
+    assert weights == sorted(weights)
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["migrate"]
+
+
+def test_a_changed_config_file_starts_admin_anew_and_no_gateway() -> None:
+    def templates(level: str) -> dict[str, Any]:
+        objects = render(shape("full"), "--set", f"config.inline.settings.progress_s={level}")
+        return {name: find(objects, "Deployment", name)["spec"]["template"] for name in ("-gateway", "-admin")}
+
+    before, after = templates("2"), templates("3")
+    assert before["-gateway"] == after["-gateway"]
+    assert before["-admin"] != after["-admin"]
+
+
+def test_the_ingress_holds_back_no_stream() -> None:
+    annotations = find(render(shape("full")), "Ingress", "-gateway")["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+    assert (
+        float(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]) > 600
+    )  # the product's own limit of a request
+    admin = find(render(shape("full")), "Ingress", "-admin")["metadata"]["annotations"]
+    assert admin["nginx.ingress.kubernetes.io/proxy-body-size"] == "200m", "what the operator says goes first"
+
+
+def test_every_dashboard_and_rule_of_the_folders_is_in_the_release() -> None:
+    objects = render(shape("full"))
+    dashboards = {key for item in objects if "dashboard" in item["metadata"]["name"] for key in item["data"]}
+    assert dashboards == {path.name for path in (CHART / "files" / "dashboards").glob("*.json")}
+    groups = [group for item in objects if item["kind"] == "PrometheusRule" for group in item["spec"]["groups"]]
+    written = [
+        yaml.safe_load(path.read_text())["groups"] for path in sorted((CHART / "files" / "rules").glob("*.yaml"))
+    ]
+    assert groups == [group for file in written for group in file]
+
+
+def test_the_notes_say_what_to_do_next() -> None:
+    """With helm 4, which writes them without a cluster."""
+    done = run("helm4", "install", "omniroute", str(CHART), "--dry-run=client", "--values", shape("no-admin-ingress"))
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("NOTES:")[2]
+    for wanted in (
+        "helm test",
+        "omniroute reset-password",
+        "port-forward service/omniroute-admin",
+        "http://llm.example.com",
+    ):
+        assert wanted in notes
