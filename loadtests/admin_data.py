@@ -119,7 +119,7 @@ def _rows(records: int, keys: int, now: float) -> Iterator[tuple[Any, ...]]:
             f"key-{key:06}", pick(COMBOS), provider, pick(CONNECTIONS), pick(MODELS), 1, 502 if is_failed else 200,
             "upstream_error" if is_failed else "", 500 + number % 1500, 20 + number % 400, 100, 0, 10, 0,
             None if provider == "provider-11" else 1_000_000 + number % 9_000_000, _ATTEMPTS, None if is_failed else ms / 3, ms,
-            2000, 1000, None, "", 0, 0, 0,
+            2000, 1000, None, "", 0, 0, 0, 0,
         )  # fmt: skip
 
 
