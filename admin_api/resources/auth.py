@@ -22,6 +22,7 @@ from admin_api.http.paging import Cursor, Limit, load_page
 from admin_api.services.log_in import check_link, check_password, new_password_hash, renewed, user_of
 from admin_api.services.plane import Plane
 from admin_api.store.credentials import SessionRow, UserRow, delete_sessions, sessions, users
+from admin_api.store.settings import is_setup_complete
 
 _SHOWN = 16
 """How much of a session's hash names it: enough to end it, of no use to anybody."""
@@ -95,12 +96,16 @@ async def logout_everywhere(plane: NamedDependency[Plane]) -> Response[dict[str,
 
 @get("/api/auth/status")
 async def status(request: Request[Any, Any, Any], plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """Whether the cookie holds a session; with it, the CSRF token again (a page loses it on reload)."""
+    """Whether the cookie holds a session; with it, the CSRF token again (a page loses it on reload).
+
+    `setupComplete` is false until somebody has gone through the dashboard's first-start guide, or has left it.
+    """
     token = request.scope["state"]["session_token"]
-    actor = None
+    actor, is_set_up = None, True
     if token:
         async with plane.database.read() as connection:
             actor = await get_session_actor(connection, token, plane.now())
+            is_set_up = await is_setup_complete(connection)
     if actor is None:
         return {"authenticated": False, "requireLogin": True}
     csrf = csrf_token(token, plane.settings.jwt_secret)
@@ -110,6 +115,7 @@ async def status(request: Request[Any, Any, Any], plane: NamedDependency[Plane])
         "role": actor.role,
         "username": actor.name,
         "csrfToken": csrf,
+        "setupComplete": is_set_up,
     }
 
 

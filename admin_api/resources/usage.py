@@ -15,6 +15,7 @@ from admin_api.http.errors import bad_request, not_found
 from admin_api.services.decision_view import decision_view
 from admin_api.services.key_rules import NANO
 from admin_api.services.plane import Plane
+from admin_api.store.connections import load_connection_names
 from admin_api.store.cursor import BadCursor
 from admin_api.store.keys import find_key_id
 from admin_api.store.record_lists import Filters, Page, check_status, load_page, load_record
@@ -81,14 +82,20 @@ async def logs(
 
 @get(["/api/usage/logs/{record_id:str}", "/api/usage/call-logs/{record_id:str}"])
 async def one_log(record_id: FromPath[str], plane: NamedDependency[Plane]) -> dict[str, Any]:
-    """One request; for owners and operators with what was asked and answered, where that is stored."""
+    """One request; for owners and operators with what was asked and answered, where that is stored.
+
+    `connectionNames` has the names of the connections that it came by and that are still there, by id.
+    """
     sees_bodies = plane.actor.role != "viewer"
     async with plane.database.read() as connection:
         row = await load_record(connection, record_id)
+        if row is None:
+            raise not_found("request", record_id)
         bodies = await load_bodies(connection, record_id) if sees_bodies else None
-    if row is None:
-        raise not_found("request", record_id)
-    return {**_log_view(row), "bodies": _bodies_view(bodies)} if sees_bodies else _log_view(row)
+        ids = {row["connection_id"], *(attempt.get("connection_id", "") for attempt in row["attempts"])}
+        names = await load_connection_names(connection, ids)
+    shown = {**_log_view(row), "connectionNames": names}
+    return {**shown, "bodies": _bodies_view(bodies)} if sees_bodies else shown
 
 
 async def _page(plane: Plane, filters: Filters, cursor: str, limit: int) -> Page:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from admin_api.services.keep_settings import load_settings
 from admin_api.services.plane import Plane
 from admin_api.services.rate_limits import rate_limits
 from admin_api.services.spool_size import spool_bytes
+from admin_api.store.connections import load_connection_names
 from admin_api.store.database import get_revision
 from admin_api.store.faults import FAILURES
 from admin_api.store.records import count_rejected
@@ -80,6 +82,7 @@ async def health_view(plane: Plane) -> dict[str, Any]:
             for body in breaker_bodies(states)
         },
         "lockouts": cooldown_bodies(states),
+        "connectionNames": await _names(plane, states) if sql["up"] else {},
         "rateLimitStatus": await _limits(plane) if redis["up"] and sql["up"] else [],
     }
 
@@ -106,6 +109,16 @@ async def _rests(plane: Plane) -> list[RestState]:
             return await read_rests(plane.redis)
     except (RedisError, OSError, TimeoutError):
         return []
+
+
+async def _names(plane: Plane, states: Sequence[RestState]) -> dict[str, str]:
+    """Of connections that rest, by id: what rests is known by ids."""
+    ids = {state.connection_id for state in states if state.connection_id}
+    try:
+        async with asyncio.timeout(_SQL_LIMIT_S), plane.database.read() as connection:
+            return await load_connection_names(connection, ids) if ids else {}
+    except (*FAILURES, TimeoutError):
+        return {}
 
 
 async def _limits(plane: Plane) -> list[dict[str, Any]]:

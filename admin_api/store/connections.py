@@ -1,8 +1,10 @@
 """Accounts at providers. `api_key` and `proxy` are sealed with the row's id; `api_key_hint` is what may be shown."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
@@ -44,6 +46,12 @@ connections = Collection(
 
 async def load_connections_of(connection: AsyncConnection, provider: str) -> list[ConnectionRow]:
     return await connections.load_all(connection, _columns.provider == provider)
+
+
+async def load_connection_names(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, str]:
+    """What people called them, by id; those that are gone are left out."""
+    rows = await connection.execute(sa.select(_columns.id, _columns.name).where(_columns.id.in_(sorted(set(ids)))))
+    return {row.id: row.name for row in rows}
 
 
 def blank_connection(row_id: str, provider: str, name: str, now: float) -> ConnectionRow:

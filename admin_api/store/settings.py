@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store import tables
 from admin_api.store.collection import Collection
@@ -16,3 +17,9 @@ class SettingRow(msgspec.Struct, frozen=True):
 
 
 settings_rows = Collection(tables.settings, SettingRow)
+
+
+async def is_setup_complete(connection: AsyncConnection) -> bool:
+    """Whether the first-start guide has been gone through or left, or was never to be offered."""
+    row = await settings_rows.get(connection, "setupComplete")
+    return row is None or bool(row.value)

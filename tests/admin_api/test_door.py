@@ -48,6 +48,14 @@ async def test_the_right_password_opens_a_session_in_a_guarded_cookie(client):
     assert status["csrfToken"] == answer.json()["csrfToken"]
 
 
+async def test_a_session_is_told_whether_the_first_start_guide_is_done(client):
+    csrf = (await client.post("/api/auth/login", json={"password": PASSWORD})).json()["csrfToken"]
+    assert not (await client.get("/api/auth/status")).json()["setupComplete"]
+    changed = await client.patch("/api/settings", json={"setupComplete": True}, headers={"x-csrf-token": csrf})
+    assert changed.status_code == 200, changed.text
+    assert (await client.get("/api/auth/status")).json()["setupComplete"]
+
+
 async def test_a_wrong_password_is_refused_and_the_sixth_try_has_to_wait(client):
     for _ in range(FAILURES):
         assert (await client.post("/api/auth/login", json={"password": "wrong"})).status_code == 401

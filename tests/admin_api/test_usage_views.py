@@ -127,3 +127,11 @@ async def test_one_request_is_found_by_its_id(plane, admin):
     await keep(plane, record(1))
     assert (await admin.get("/api/usage/call-logs/0190-000001")).json()["id"] == "0190-000001"
     assert (await admin.get("/api/usage/logs/0190-000002")).status_code == 404
+
+
+async def test_a_request_names_the_connections_that_are_still_there(plane, admin):
+    body = {"provider": "openai", "name": "Team", "apiKey": "sk-team-0123456789"}
+    made = (await admin.post("/api/providers", json=body)).json()["connection"]
+    await keep(plane, record(1, connection_id=made["id"]), record(2, connection_id="gone"))
+    assert (await admin.get("/api/usage/logs/0190-000001")).json()["connectionNames"][made["id"]] == "Team"
+    assert "gone" not in (await admin.get("/api/usage/logs/0190-000002")).json()["connectionNames"]

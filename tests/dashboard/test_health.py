@@ -19,6 +19,7 @@ def test_what_is_shown_agrees_with_the_api(dashboard, gateway):
     expect(
         page.get_by_role("rowheader", name=f"{health['workers'][0]['host']} · {health['workers'][0]['pid']}")
     ).to_be_visible()
+    page.get_by_text("What runs in the background").click()
     for name in health["jobs"]:
         expect(page.get_by_role("rowheader", name=name, exact=True)).to_be_visible()
 

@@ -8,6 +8,8 @@ export interface Session {
   readonly username: string;
   readonly role: Role;
   readonly csrfToken: string;
+  /** Whether somebody has gone through the first-start guide; undefined = not told yet. */
+  readonly setupComplete?: boolean;
 }
 
 type Listener = (session: Session | null) => void;
@@ -48,7 +50,8 @@ export async function refreshSession(): Promise<Session | null> {
   }
   if (!answer.ok) throw new Offline(answer.status);
   const status = (await answer.json()) as Session & { authenticated: boolean };
-  const found = status.authenticated ? { username: status.username, role: status.role, csrfToken: status.csrfToken } : null;
+  const { authenticated, username, role, csrfToken, setupComplete = true } = status;
+  const found = authenticated ? { username, role, csrfToken, setupComplete } : null;
   setSession(found);
   return found;
 }

@@ -17,7 +17,7 @@ test('a duration takes the unit that is read at a glance', () => {
 });
 
 test('sizes count by 1024', () => {
-  assert.deepEqual([0, 1023, 1024, 5 * 1024 * 1024].map((size) => bytes(size, 'en')), ['0 byte', '1,023 byte', '1 kB', '5 MB']);
+  assert.deepEqual([0, 1023, 1024, 5 * 1024 * 1024].map((size) => bytes(size, 'en')), ['0B', '1,023B', '1 kB', '5 MB']);
 });
 
 test('an instant is told from now', () => {

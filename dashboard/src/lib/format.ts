@@ -47,11 +47,11 @@ export function bytes(size: number, language: string): string {
 }
 
 function unit(value: number, name: string, language: string, digits: number): string {
-  const isSize = name.endsWith('byte');
+  const isPrefixed = name !== 'byte' && name.endsWith('byte');
   return new Intl.NumberFormat(language, {
     style: 'unit',
     unit: name,
-    unitDisplay: isSize ? 'short' : 'narrow', // in tables there is little room for times
+    unitDisplay: isPrefixed ? 'short' : 'narrow', // in tables there is little room for times; the short word for bytes has no plural
     maximumFractionDigits: digits,
   }).format(value);
 }
@@ -73,7 +73,7 @@ export function day(at: number, language: string, timeZone?: string): string {
 }
 
 export function clock(at: number, language: string): string {
-  return new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' }).format(at * 1000);
+  return new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' }).format(at * 1000);
 }
 
 /** How long ago, or in how long (unix seconds both). */

@@ -3,8 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { ifDefined } from 'lit/directives/if-defined.js';
 import { onLive } from '../api/live.ts';
 import { base } from '../api/places.ts';
-import { get } from '../api/client.ts';
-import { mayChange, onSession, session } from '../api/session.ts';
+import { mayChange, onSession, refreshSession, session } from '../api/session.ts';
 import { t } from '../i18n/index.ts';
 import { Element } from '../ui/element.ts';
 import { button } from '../ui/controls.ts';
@@ -132,8 +131,8 @@ class App extends Element {
   private async welcomeFirst(): Promise<void> {
     if (route().page !== '' || !mayChange()) return;
     try {
-      const settings = await get<{ setupComplete?: boolean }>('/api/settings');
-      if (settings.setupComplete === false) go('welcome');
+      const known = session()?.setupComplete === undefined ? await refreshSession() : session(); // a login does not tell it
+      if (known?.setupComplete === false) go('welcome');
     } catch {
       // It can be opened from the settings, too.
     }

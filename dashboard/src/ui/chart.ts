@@ -16,6 +16,7 @@ export interface Series {
   readonly color?: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 }
 
+const HOUR_S = 3600;
 const DAY_S = 86_400;
 
 export class Chart extends Element {
@@ -132,7 +133,7 @@ export class Chart extends Element {
   private async draw(isAnew: boolean): Promise<void> {
     const place = this.querySelector<HTMLElement>('.plot');
     if (!place || !this.isConnected) return;
-    const shape = JSON.stringify([this.series.map((one) => [one.label, one.color]), this.kind, this.height, language(), this.isByDay]);
+    const shape = JSON.stringify([this.series.map((one) => [one.label, one.color]), this.kind, this.height, language(), this.step]);
     const data = this.columns();
     if (this.plot && !isAnew && shape === this.shape) {
       this.plot.setData(data);
@@ -156,6 +157,7 @@ export class Chart extends Element {
     const style = getComputedStyle(this);
     const color = (name: string) => style.getPropertyValue(name).trim();
     const isBars = this.kind !== 'line';
+    const beside = isBars || this.at.length < 2 ? this.step / 2 : 0; // else half of the first bar and of the last is cut off
     const font = `12px ${style.fontFamily}`;
     const axis = { stroke: color('--muted'), font, grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
     const series = this.series.map((one, place) => {
@@ -172,13 +174,13 @@ export class Chart extends Element {
     return {
       width,
       height: this.height,
-      padding: [12, 8, 0, 4],
+      padding: [12, 26, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { show: !isBars } },
-      scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, this.least)] } },
+      scales: { x: { time: true, range: (_plot, first, last) => [first - beside, last + beside] }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, this.least)] } },
       tzDate: (at) => (this.isByDay ? Plot.tzDate(new Date(at * 1000), 'Etc/UTC') : new Date(at * 1000)),
       axes: [
-        { ...axis, space: 70, values: (_plot, splits) => splits.map((at) => (this.isByDay ? day(at, 'UTC') : clock(at))) },
+        { ...axis, size: 32, space: 76, incrs: stepsFrom(this.step), values: (_plot, splits) => splits.map((at) => (this.isByDay ? day(at, 'UTC') : clock(at))) },
         { ...axis, size: 64, space: 36, values: (_plot, splits) => splits.map((value) => this.format(value)) },
       ],
       series: [{}, ...(this.kind === 'stacked' ? series.reverse() : series)],
@@ -186,8 +188,13 @@ export class Chart extends Element {
     };
   }
 
+  /** Seconds from one point to the next. */
+  private get step(): number {
+    return this.at.length > 1 ? this.at[1]! - this.at[0]! : HOUR_S;
+  }
+
   private get isByDay(): boolean {
-    return this.at.length > 1 ? this.at[1]! - this.at[0]! >= DAY_S : false;
+    return this.step >= DAY_S;
   }
 
   private when(at: number): string {
@@ -224,6 +231,13 @@ export class Chart extends Element {
     const width = place?.clientWidth ?? 0;
     if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
   }
+}
+
+/** How far apart the axis' labels may be: never nearer than the points, or one name would stand below several of them. */
+function stepsFrom(step: number): number[] {
+  const hours = [1, 2, 3, 4, 6, 12].map((count) => count * HOUR_S);
+  const days = [1, 2, 3, 5, 7, 10, 14, 28, 56, 91, 182, 365].map((count) => count * DAY_S);
+  return [60, 300, 900, 1800, ...hours, ...days].filter((one) => one >= step);
 }
 
 customElements.define('omni-chart', Chart);

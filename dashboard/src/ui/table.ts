@@ -23,6 +23,8 @@ export interface Column<Row> {
   readonly align?: 'start' | 'end';
   /** CSS width; without one the column takes its share of what is left. */
   readonly width?: string;
+  /** The name of the row: on a small screen it takes the width that the others leave. */
+  readonly isMain?: boolean;
   /** From which width of the view on it is shown: `medium` 720 px, `wide` 1100 px. The first columns have none. */
   readonly from?: 'medium' | 'wide';
 }
@@ -189,7 +191,7 @@ export class Table<Row> extends Element {
 }
 
 function classOf<Row>(column: Column<Row>): string {
-  return [column.align === 'end' ? 'end' : '', column.from ? `from-${column.from}` : ''].join(' ');
+  return [column.align === 'end' ? 'end' : '', column.isMain ? 'grows' : '', column.from ? `from-${column.from}` : ''].join(' ');
 }
 
 function spacer(height: number, width: number): TemplateResult | typeof nothing {

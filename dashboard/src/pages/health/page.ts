@@ -2,7 +2,7 @@
 import { get, send } from '../../api/client.ts';
 import { onLive } from '../../api/live.ts';
 import { mayChange } from '../../api/session.ts';
-import { bytes, duration, has, money, number, percent, relative, t } from '../../i18n/index.ts';
+import { bytes, duration, money, number, percent, relative, t } from '../../i18n/index.ts';
 import { rangeHours } from '../../shell/range.ts';
 import { ask, badge, bar, button, card, html, notice, nothing, Page, toast, toastProblem, type Content, type TemplateResult } from '../../ui/index.ts';
 import { degradations, type Health } from './degraded.ts';
@@ -43,7 +43,7 @@ export default class HealthPage extends Page<Data> {
     super.begin();
     const timer = window.setInterval(() => void (document.hidden || this.reload()), EVERY_MS);
     this.during(() => window.clearInterval(timer));
-    this.during(onLive('health', ({ status }) => void (status !== this.data?.health.status && this.reload())));
+    this.during(onLive('health', ({ status }) => void (this.data && status !== this.data.health.status && this.reload())));
   }
 
   protected async load(signal: AbortSignal): Promise<Data> {
@@ -59,9 +59,9 @@ export default class HealthPage extends Page<Data> {
     return html`<div class="stack">
       ${this.summary(health)}
       <div class="grid">
-        ${this.system(health)} ${this.breakers(health)} ${this.cooldowns(health)} ${this.limits(health)} ${this.latency(telemetry)} ${this.answers(cache)}
+        ${this.system(health)} ${this.breakers(health)} ${this.cooldowns(health)} ${this.limits(health)} ${this.answers(cache)} ${this.foundations(health)}
       </div>
-      <div class="grid two">${this.foundations(health)} ${this.workers(health)}</div>
+      <div class="grid two">${this.latency(telemetry)} ${this.workers(health)}</div>
       ${this.jobs(health)}
     </div>`;
   }
@@ -97,7 +97,7 @@ export default class HealthPage extends Page<Data> {
         ? html`<ul class="rows">
             ${found.map(
               ([name, one]) => html`<li>
-                <bdi class="grow break">${name}</bdi>
+                <bdi class="grow break">${named(name, health)}</bdi>
                 <span class="muted small">${t('health.opened', { count: one.failures })}</span>
                 ${badge(t(`health.breaker.${one.state}`), one.state === 'OPEN' ? 'bad' : one.state === 'HALF_OPEN' ? 'warn' : 'good')}
               </li>`,
@@ -115,7 +115,7 @@ export default class HealthPage extends Page<Data> {
         ? html`<ul class="rows">
             ${health.lockouts.slice(0, 20).map(
               (one) => html`<li>
-                <span class="grow break"><bdi>${[one.connectionId, one.model].filter(Boolean).join(' / ')}</bdi><br /><span class="muted small">${one.reason}</span></span>
+                <span class="grow break"><bdi>${named([one.connectionId, one.model].filter(Boolean).join('/'), health)}</bdi><br /><span class="muted small">${one.reason}</span></span>
                 <span class="small">${relative(one.until / 1000)}</span>
                 ${mayChange() ? button({ label: t('action.reset'), icon: 'refresh', isIconOnly: true, kind: 'quiet', onClick: () => void this.act(() => send('POST', '/api/resilience/reset', { ids: [one.connectionId] })) }) : nothing}
               </li>`,
@@ -219,23 +219,30 @@ export default class HealthPage extends Page<Data> {
     });
   }
 
+  /** Folded away while all is well: sixteen lines that say the same say nothing. */
   private jobs(health: Health): TemplateResult {
+    const jobs = Object.entries(health.jobs);
+    const failing = jobs.filter(([, job]) => job.error).length;
     return card({
       title: t('health.jobs'),
-      body: html`<div class="table-frame" role="region" tabindex="0" aria-label=${t('health.jobs')}>
-        <table class="dense">
-          <thead><tr><th scope="col">${t('health.job')}</th><th scope="col">${t('health.lastOk')}</th><th scope="col">${t('health.state')}</th></tr></thead>
-          <tbody>
-            ${Object.entries(health.jobs).map(
-              ([name, job]) => html`<tr>
-                <th scope="row">${has(`health.job.${name}`) ? t(`health.job.${name}`) : name}</th>
-                <td>${job.last_ok_at ? relative(job.last_ok_at) : '–'}</td>
-                <td>${job.error ? html`${badge(t('health.failing'), 'bad')} <span class="small">${job.error}</span>` : badge(t('health.fine'), 'good')}</td>
-              </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>`,
+      actions: failing ? badge(t('health.jobsFail', { count: failing }), 'bad') : badge(t('health.jobsFine', { count: jobs.length }), 'good'),
+      body: html`<details class="folded" ?open=${failing > 0}>
+        <summary>${t('health.jobsAll')}</summary>
+        <div class="table-frame" role="region" tabindex="0" aria-label=${t('health.jobs')}>
+          <table class="dense">
+            <thead><tr><th scope="col">${t('health.job')}</th><th scope="col">${t('health.lastOk')}</th><th scope="col">${t('health.state')}</th></tr></thead>
+            <tbody>
+              ${jobs.map(
+                ([name, job]) => html`<tr>
+                  <th scope="row">${name}</th>
+                  <td>${job.last_ok_at ? relative(job.last_ok_at) : '–'}</td>
+                  <td>${job.error ? html`${badge(t('health.failing'), 'bad')} <span class="small">${job.error}</span>` : badge(t('health.fine'), 'good')}</td>
+                </tr>`,
+              )}
+            </tbody>
+          </table>
+        </div>
+      </details>`,
     });
   }
 
@@ -257,6 +264,12 @@ export default class HealthPage extends Page<Data> {
       toastProblem(problem);
     }
   }
+}
+
+/** `provider`, `connection` or `connection/model`, with the name of the connection in place of its id. */
+function named(name: string, { connectionNames }: Health): string {
+  const [id = '', ...model] = name.split('/');
+  return [connectionNames[id] ?? id, ...(model.length ? [model.join('/')] : [])].join(' / ');
 }
 
 function facts(entries: readonly (readonly [string, Content])[]): TemplateResult {

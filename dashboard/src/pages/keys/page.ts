@@ -111,7 +111,7 @@ export default class Keys extends Page<Data> {
   private columns(): Column<Key>[] {
     const now = Date.now() / 1000;
     return [
-      { id: 'name', label: t('keys.name'), cell: (key) => html`<bdi class="clip" title=${key.name}>${key.name}</bdi>` },
+      { id: 'name', label: t('keys.name'), isMain: true, cell: (key) => html`<span class="clip" title=${key.name}><bdi>${key.name}</bdi></span>` },
       { id: 'secret', label: t('keys.secret'), cell: (key) => html`<code dir="ltr">${key.key}</code>`, width: '150px', from: 'wide' },
       { id: 'state', label: t('keys.state'), cell: (key) => stateBadge(stateOf(key, now)), width: '110px' },
       { id: 'limits', label: t('keys.limits'), cell: limitCell, from: 'wide' },

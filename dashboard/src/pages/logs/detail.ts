@@ -71,7 +71,7 @@ function summary(row: LoggedRequest): TemplateResult {
       ${fact('logs.path', html`<code>${row.endpoint}</code> <span class="muted">${row.dialect}${row.stream ? ` · ${t('logs.streamed')}` : ''}</span>`)}
       ${fact('logs.key', row.apiKeyName ? only('key', row.apiKeyName) : nothing)} ${fact('logs.combo', row.combo ? only('combo', row.combo) : nothing)}
       ${fact('logs.answeredBy', row.provider ? html`${only('provider', row.provider)} ${only('model', row.model)}` : nothing)}
-      ${fact('logs.account', row.connectionId ? only('account', row.connectionId) : nothing)} ${fact('logs.tokens', tokens(row))}
+      ${fact('logs.account', row.connectionId ? only('account', row.connectionId, row.connectionNames?.[row.connectionId]) : nothing)} ${fact('logs.tokens', tokens(row))}
       ${fact('logs.cost', cost(row))} ${fact('logs.size', t('logs.inOut', { input: bytes(row.bytesIn), output: bytes(row.bytesOut) }))}
       ${fact('logs.worker', row.worker ? html`<code>${row.worker}</code>` : nothing)}
     </dl>
@@ -83,8 +83,8 @@ function fact(key: string, value: TemplateResult | string | typeof nothing): Par
 }
 
 /** A value as a link to all requests that share it. */
-function only(filter: string, value: string): TemplateResult {
-  return html`<a href=${href('logs', { [filter]: value })} title=${t('logs.only')}><bdi>${value}</bdi></a>`;
+function only(filter: string, value: string, text = value): TemplateResult {
+  return html`<a href=${href('logs', { [filter]: value })} title=${t('logs.only')}><bdi>${text}</bdi></a>`;
 }
 
 function tokens({ tokens }: LoggedRequest): TemplateResult {
@@ -129,11 +129,11 @@ function attempts(row: LoggedRequest): TemplateResult {
   if (!row.attempts.length) return html`<section><h3>${t('logs.attempts')}</h3><p class="muted">${t(row.cache ? 'logs.noAttemptCached' : 'logs.noAttempt')}</p></section>`;
   return html`<section>
     <h3>${t('logs.attempts')}</h3>
-    <ol class="attempts">${row.attempts.map((attempt) => attemptLine(attempt))}</ol>
+    <ol class="attempts">${row.attempts.map((attempt) => attemptLine(attempt, row.connectionNames?.[attempt.connectionId]))}</ol>
   </section>`;
 }
 
-function attemptLine(attempt: Attempt): TemplateResult {
+function attemptLine(attempt: Attempt, connection = attempt.connectionId): TemplateResult {
   const isGood = attempt.outcome === 'committed';
   return html`<li>
     <div class="attempt-head">
@@ -141,7 +141,7 @@ function attemptLine(attempt: Attempt): TemplateResult {
       ${badge(isGood ? t('logs.answered') : `${attempt.outcome}${attempt.status ? ` ${attempt.status}` : ''}`, isGood ? 'good' : 'bad')}
       <span class="figure">${duration(attempt.durationMs)}</span>
     </div>
-    ${attempt.connectionId ? html`<p class="muted small break">${attempt.connectionId}</p>` : nothing}
+    ${connection ? html`<p class="muted small break" title=${attempt.connectionId}><bdi>${connection}</bdi></p>` : nothing}
     ${attempt.error ? html`<p class="small break"><bdi>${attempt.error}</bdi></p>` : nothing}
     ${attempt.dropped.length ? html`<p class="small muted break">${t('logs.leftOut', { what: attempt.dropped.join(', ') })}</p>` : nothing}
     ${attempt.proxy ? html`<p class="small muted break">${t('logs.proxy', { proxy: attempt.proxy })}</p>` : nothing}

@@ -66,6 +66,8 @@ export interface LoggedRequest {
   readonly bytesOut: number;
   readonly worker: string;
   readonly routing: Routing | null;
+  /** With one request only: of the connections that it came by and that are still there, by id. */
+  readonly connectionNames?: Readonly<Record<string, string>>;
   /** Absent for viewers, null where none are stored. */
   readonly bodies?: Bodies | null;
 }

@@ -195,7 +195,7 @@ function clearFilters(): void {
 const COLUMNS = (): Column<LoggedRequest>[] => [
   { id: 'when', label: t('logs.when'), cell: (row) => html`<span class="figure">${moment(row.timestamp)}</span>`, width: '132px' },
   { id: 'status', label: t('logs.status'), cell: (row) => statusBadge(row), width: '86px' },
-  { id: 'asked', label: t('logs.asked'), cell: (row) => html`<bdi>${row.requestedModel || row.model || '–'}</bdi>${signs(row)}` },
+  { id: 'asked', label: t('logs.asked'), isMain: true, cell: (row) => html`<bdi>${row.requestedModel || row.model || '–'}</bdi>${signs(row)}` },
   { id: 'by', label: t('logs.answeredBy'), cell: (row) => answeredBy(row), from: 'medium' },
   { id: 'key', label: t('logs.key'), cell: (row) => html`<bdi>${row.apiKeyName || '–'}</bdi>`, width: '150px', from: 'wide' },
   { id: 'first', label: t('logs.first'), cell: (row) => (row.firstByteMs === null ? '–' : duration(row.firstByteMs)), align: 'end', width: '100px', from: 'wide' },

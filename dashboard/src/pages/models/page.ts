@@ -59,9 +59,9 @@ export default class Models extends Page<Data> {
     const filter = wanted();
     const shown = filtered(data.rows, filter);
     const columns: Column<Row>[] = [
-      { id: 'name', label: t('models.model'), cell: (row) => html`<bdi><code>${row.name}</code></bdi>${row.model.custom ? html` ${badge(t('models.custom'), 'info')}` : nothing}` },
+      { id: 'name', label: t('models.model'), isMain: true, cell: (row) => html`<bdi><code>${row.name}</code></bdi>${row.model.custom ? html` ${badge(t('models.custom'), 'info')}` : nothing}` },
       { id: 'provider', label: t('models.provider'), cell: (row) => html`<bdi class="name short">${nameOf(row.providerId, row.provider)}</bdi>`, from: 'medium' },
-      { id: 'callable', label: t('models.state'), cell: (row) => stateBadge(row), width: '130px' },
+      { id: 'callable', label: t('models.state'), cell: (row) => stateBadge(row), width: '130px', from: 'medium' },
       { id: 'context', label: t('models.context'), cell: (row) => tokens(row.model.contextLength), align: 'end', width: '100px', from: 'medium' },
       { id: 'price', label: t('models.price'), cell: (row) => priceOf(row.model), align: 'end', width: '160px', from: 'medium' },
       { id: 'can', label: t('models.can'), cell: (row) => capabilities(row.model), from: 'wide' },

@@ -148,7 +148,7 @@ export default class Overview extends Page<Data> {
               <tbody>
                 ${shown.map(
                   (row) => html`<tr>
-                    <th scope="row"><bdi>${row.name}</bdi></th>
+                    <th scope="row" class="grows"><bdi>${row.name}</bdi></th>
                     <td class="end">${compact(row.requests)}</td>
                     <td class="end from-medium">${compact(row.tokens.input + row.tokens.output)}</td>
                     <td class="end">${money(row.costNanoUsd)}</td>
@@ -164,11 +164,11 @@ export default class Overview extends Page<Data> {
   private latest(recent: readonly LiveRequest[]): TemplateResult {
     const columns: Column<LiveRequest>[] = [
       { id: 'when', label: t('overview.when'), cell: (row) => relative(row.timestamp), width: '130px' },
-      { id: 'model', label: t('overview.model'), cell: (row) => html`<bdi>${row.requestedModel || row.model}</bdi>` },
+      { id: 'model', label: t('overview.model'), isMain: true, cell: (row) => html`<bdi>${row.requestedModel || row.model}</bdi>` },
       { id: 'status', label: t('overview.status'), cell: (row) => badge(String(row.status), row.status < 400 ? 'good' : 'bad'), width: '90px' },
       { id: 'duration', label: t('overview.took'), cell: (row) => duration(row.durationMs), align: 'end', width: '110px', from: 'medium' },
       { id: 'tokens', label: t('overview.tokens'), cell: (row) => compact(row.inputTokens + row.outputTokens), align: 'end', width: '100px', from: 'medium' },
-      { id: 'cost', label: t('overview.cost'), cell: (row) => (row.costNanoUsd === null ? '–' : money(row.costNanoUsd)), align: 'end', width: '110px' },
+      { id: 'cost', label: t('overview.cost'), cell: (row) => (row.costNanoUsd === null || !row.provider ? '–' : money(row.costNanoUsd)), align: 'end', width: '110px' },
     ];
     return card({
       title: t('overview.recent'),

@@ -63,6 +63,7 @@ function providerCard(id: string, provider: Provider, known: Known): TemplateRes
   const connections = known.groups.get(id) ?? [];
   const standings = connections.map((one) => standingOf(one, known.rests, known.now));
   const rest = connections.length - SHOWN;
+  const isSame = new Set(standings).size === 1; // then the card's own badge says it for all
   return html`<article class="card provider">
     <header>
       <h3><a href=${href(`providers/${id}`)}><bdi>${nameOf(id, provider)}</bdi></a></h3>
@@ -72,7 +73,7 @@ function providerCard(id: string, provider: Provider, known: Known): TemplateRes
     ${connections.length
       ? html`<ul class="connections">
           ${connections.slice(0, SHOWN).map(
-            (one, index) => html`<li>${dot(standings[index]!)}<bdi class="name">${one.name}</bdi><span class="muted small">${t(`providers.standing.${standings[index]!}`)}</span></li>`,
+            (one, index) => html`<li>${dot(standings[index]!)}<bdi class="name">${one.name}</bdi><span class=${isSame ? 'unseen' : 'muted small'}>${t(`providers.standing.${standings[index]!}`)}</span></li>`,
           )}
           ${rest > 0 ? html`<li class="muted small">${t('providers.more', { count: rest })}</li>` : nothing}
         </ul>`

@@ -77,7 +77,7 @@ export default class Quotas extends Page<Data> {
 
   private connection(it: Limited): TemplateResult {
     const isLearned = Boolean(it.learnedGap ?? it.adaptiveLimit);
-    const protection = it.isProtected === undefined ? nothing : badge(t(it.isProtected ? 'quotas.protected' : 'quotas.unprotected'), it.isProtected ? 'info' : 'neutral');
+    const protection = it.isProtected === false ? badge(t('quotas.unprotected')) : nothing; // the other is how it is by itself
     return card({
       className: 'quota-card',
       body: html`<header>
@@ -100,7 +100,7 @@ export default class Quotas extends Page<Data> {
     if (!isLearned && !mayToggle) return nothing;
     return html`<div class="button-row">
       ${isLearned ? button({ label: t('quotas.reset'), icon: 'refresh', onClick: () => void this.forget(it) }) : nothing}
-      ${mayToggle ? button({ label: t(it.isProtected ? 'quotas.unprotect' : 'quotas.protect'), onClick: () => void this.protect(it, !it.isProtected) }) : nothing}
+      ${mayToggle ? button({ label: t(it.isProtected ? 'quotas.unprotect' : 'quotas.protect'), kind: 'quiet', onClick: () => void this.protect(it, !it.isProtected) }) : nothing}
     </div>`;
   }
 
