@@ -11,7 +11,7 @@ NODE_VENV := .venv-node
 WITH_NODE := dashboard/bundling/with-node.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs clean
+.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs k8s clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,6 +148,10 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m admin_api.document_types
 	@$(BIN)/python -m tests.journeys.matrix.document
 	@$(BIN)/python -m tests.journeys.failover.document
+	@$(BIN)/python deploy/document_values.py
+
+k8s: $(VENV)/.run $(DEPLOY_VENV)/.tools ## render deploy/k8s anew from the chart
+	@$(BIN)/python deploy/render_kustomize.py $(DEPLOY_VENV)/bin/helm4
 
 clean: ## remove what was built (not your data)
 	@rm -rf $(VENV) $(LOAD_VENV) $(DEPLOY_VENV) $(NODE_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out dashboard/node_modules admin_api/dashboard_bundle

@@ -1,7 +1,11 @@
 """The Helm chart: every shape of `ci/` renders alike with helm 3 and 4, and is what each supported Kubernetes takes, to the field."""
 
 import copy
+import json
 import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from tests.support.chart import (
     CHART,
     HELMS,
     KUBERNETES,
+    REPOSITORY,
     SHAPES,
     Object,
     find,
@@ -276,6 +281,48 @@ def test_every_dashboard_and_rule_of_the_folders_is_in_the_release() -> None:
         yaml.safe_load(path.read_text())["groups"] for path in sorted((CHART / "files" / "rules").glob("*.yaml"))
     ]
     assert groups == [group for file in written for group in file]
+
+
+def test_the_readme_tells_every_value_as_it_is() -> None:
+    readme, values = (CHART / "README.md").read_text(), (CHART / "values.yaml").read_text()
+    written = subprocess.run(
+        [sys.executable, str(REPOSITORY / "deploy" / "document_values.py"), "--print"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert written.stdout == readme, "run `make docs`"
+    told = set(re.findall(r"^\| `([A-Za-z.]+)`", readme, re.MULTILINE))
+    for path in leaves(yaml.safe_load(values)):
+        assert any(path == one or path.startswith(f"{one}.") for one in told), path
+
+
+def leaves(values: dict[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"
+
+
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    """What the schema would let through and no template reads, or the other way round, is a value without effect."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def check(values: dict[str, Any], known: dict[str, Any], place: str) -> None:
+        assert set(values) == set(known["properties"]) - {"global", "claims"}, place
+        for key, value in values.items():
+            one = known["properties"][key]
+            if isinstance(value, dict) and one.get("properties"):
+                check(value, one, f"{place}.{key}")
+
+    check(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "values")
+
+
+def test_chart_and_package_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert chart["version"] == chart["appVersion"] == project["version"]
 
 
 def test_the_notes_say_what_to_do_next() -> None:

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
-LIMIT_S = 120
+LIMIT_S = float(os.environ.get("LIMIT_S", "120"))
 
 
 def status(url, key=""):
