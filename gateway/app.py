@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from gateway.accounting.bodies import BodyLog
+from gateway.accounting.monitor import Monitor
 from gateway.admission.load import Load
 from gateway.cache.flights import Flights
 from gateway.cache.front import Front
@@ -126,6 +127,7 @@ class App:
         self._build_cache(attempts, metrics)
         self._tools = Tools(
             bodies=self._bodies,
+            monitor=self._monitor,
             flights=self._flights,
             loop=loop,
             traffic=Traffic(self._standing, self._rests, self._slots, self._lines, self._retries, self._tiers),
@@ -161,6 +163,7 @@ class App:
             metrics,
             self._rests,
             self._slots,
+            self._monitor,
         )
         await snapshots.start_from_lastgood()
         await self._redis.wait_until_up(REDIS_WAIT_S)
@@ -198,6 +201,7 @@ class App:
         self._standing = Standing(self._rests, self._tiers.is_spent)
         self._addresses = AddressLimits(redis, time.monotonic)
         self._cursors = Cursors(redis, worker, time.monotonic)
+        self._monitor = Monitor(redis, metrics)
 
     def _build_upstream(self) -> Attempts:
         self._resolver = resolver = Resolver()
@@ -239,6 +243,7 @@ class App:
         start("share_views", lambda: share_views(hearsay, self._tiers))
         start("hear_flights", self._flights.run)
         start("store_bodies", self._bodies.run)
+        start("publish_samples", self._monitor.run)
         start("save_keys", lambda: save_keys(self._keyring))
         start(
             "replay_spool", lambda: replay_spool(redis, self._spool, settings.spool_dir, settings.max_waiting_records)
@@ -327,6 +332,7 @@ class App:
             "bodies": edge.bodies.waiting,
             "stored_bodies": len(self._bodies),
             "stored_bodies_bytes": self._bodies.held_bytes,
+            "samples": len(self._monitor),
             "redis_trips": self._redis.waiting,
             "cache_trips": self._cache_redis.waiting if self._cache_redis else 0,
             "semantic_embeddings": self._semantic.embedder.open_calls,

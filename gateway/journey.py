@@ -63,11 +63,16 @@ async def identify(secret: bytes, tools: Tools) -> Caller:
 
 
 async def run_chat(
-    inbound: Inbound, caller: Caller, reply: Reply, tools: Tools, watch_caller: Callable[[Exchange], None]
+    inbound: Inbound,
+    caller: Caller,
+    reply: Reply,
+    tools: Tools,
+    watch_caller: Callable[[Exchange], None],
+    seen: list[Exchange] | None = None,
 ) -> None:
     """Serve one chat request. Errors before the answer has started are raised as GatewayError or CallerGone.
 
-    `watch_caller` begins to look out for the caller leaving; it calls `Exchange.caller_left`.
+    `watch_caller` begins to look out for the caller leaving; it calls `Exchange.caller_left`. Into `seen` goes the exchange, once admitted.
     """
     asked = inbound.path_model
     arrival = Arrival(inbound.path_model, inbound.path_streams, inbound.wants_array) if inbound.path_model else IN_BODY
@@ -87,6 +92,8 @@ async def run_chat(
     exchange = passage.exchange
     exchange.watch.begin_watching_caller = partial(watch_caller, exchange)
     tools.open_exchanges.add(exchange)
+    if seen is not None:
+        seen.append(exchange)
     tools.attempts.wheel.add(exchange.watch)
     try:
         await passage.run()

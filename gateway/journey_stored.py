@@ -22,7 +22,12 @@ from gateway.shaping.stored import MARGIN
 
 
 async def run_chat_stored(
-    inbound: Inbound, caller: Caller, reply: Reply, tools: Tools, watch_caller: Callable[[Exchange], None]
+    inbound: Inbound,
+    caller: Caller,
+    reply: Reply,
+    tools: Tools,
+    watch_caller: Callable[[Exchange], None],
+    seen: list[Exchange] | None = None,
 ) -> None:
     """As `run_chat`. Raises as it does."""
     runtime, at = tools.runtimes.current(), time.time()
@@ -30,7 +35,7 @@ async def run_chat_stored(
     kept = KeptReply(reply, cap)
     refusal, providers = b"", set[str]()
     try:
-        await run_chat(inbound, caller, kept, tools, watch_caller)
+        await run_chat(inbound, caller, kept, tools, watch_caller, seen)
     except GatewayError as error:
         if isinstance(error, UpstreamFailed):
             providers = {attempt.provider for attempt in error.attempts}
@@ -51,7 +56,7 @@ async def run_chat_stored(
                     answered_bytes=max(kept.bytes_out, len(answered)),
                     is_stream=kept.is_stream,
                     cap=cap,
-                    secrets=_secrets(inbound, providers | {kept.provider}, runtime),
+                    secrets=secrets_of(inbound, providers | {kept.provider}, runtime),
                     rule=_rule(caller, runtime),
                 )
             )
@@ -69,7 +74,7 @@ def _rule(caller: Caller, runtime: Runtime) -> Pii | None:
     return None if runtime.shaper is None or "pii" in caller.unshaped else runtime.shaper.rules.pii
 
 
-def _secrets(inbound: Inbound, providers: set[str], runtime: Runtime) -> frozenset[str]:
+def secrets_of(inbound: Inbound, providers: set[str], runtime: Runtime) -> frozenset[str]:
     """What must stand in no body: the caller's own key, and the credentials of connections that may have been asked."""
     connections = runtime.catalog.connections
     asked = [connection.credentials for name in providers for connection in connections.get(name, ())]

@@ -14,6 +14,7 @@ from msgspec import structs
 from gateway.accounting.bodies import BodyLog
 from gateway.accounting.explain import explained_header, explanation
 from gateway.accounting.measure import measure
+from gateway.accounting.monitor import Monitor
 from gateway.accounting.record import record_of, record_of_embedding, saved_of
 from gateway.admission.load import Load
 from gateway.cache.asked import Asked
@@ -84,6 +85,7 @@ class Tools:
     cache: ResponseCache
     flights: Flights
     loop: asyncio.AbstractEventLoop
+    monitor: Monitor
     addresses: AddressLimits | None = None
     bodies: BodyLog | None = None
 

@@ -76,7 +76,11 @@ async def health_view(plane: Plane) -> dict[str, Any]:
         "ledger": {**redis["ledger"], "rejected": sql["rejected"]},
         "spoolBytes": await asyncio.to_thread(spool_bytes, plane.settings.spool_dir),
         "jobs": jobs,
-        "live": {"listeners": plane.live_counts.listeners, "dropped": plane.live_counts.dropped},
+        "live": {
+            "listeners": plane.live_counts.listeners,
+            "watchers": plane.live_counts.watchers,
+            "dropped": plane.live_counts.dropped,
+        },
         "providerHealth": {
             body["name"]: {"state": body["state"], "failures": body["failures"], "lastFailure": body["lastFailure"]}
             for body in breaker_bodies(states)

@@ -1,12 +1,12 @@
 """What happens now, for open dashboards: one look a second for all of them, and none while nobody listens.
 
-A listener has a bounded queue; who does not keep up is cut and comes back. Sums are the growth of the roll-ups, so
+Owners who ask for them hear samples of requests too (`services/samples.py`). A listener has a bounded queue; who does not keep up is cut and comes back. Sums are the growth of the roll-ups, so
 they are exact however many rows there are; of the rows themselves only the newest are shown.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.http.errors import ApiError
 from admin_api.services.health_view import health_view
 from admin_api.services.plane import Plane
+from admin_api.services.samples import Samples
 from admin_api.store import tables
 from admin_api.store.database import get_revision
 from admin_api.store.faults import FAILURES
@@ -57,16 +58,19 @@ class Live:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._queues: set[asyncio.Queue[bytes | None]] = set()
+        self._watching: set[asyncio.Queue[bytes | None]] = set()
+        """Those of them that hear samples."""
+        self._samples = Samples(plane)
         self._watch: asyncio.Task[None] | None = None
 
-    def listen(self, session_holds: SessionHolds) -> AsyncIterator[bytes]:
-        """Server-sent events until the listener leaves, its session ends, or everything does. Raises 503 when full."""
+    def listen(self, session_holds: SessionHolds, *, watches: bool = False) -> AsyncIterator[bytes]:
+        """Server-sent events until the listener leaves, its session ends, or everything does; samples if it `watches`. Raises 503 when full."""
         if len(self._queues) >= MAX_LISTENERS or self._is_ending():
             raise ApiError(503, "no more live views just now", headers={"retry-after": "10"})
-        return self._stream(session_holds)
+        return self._stream(session_holds, watches=watches)
 
-    async def _stream(self, session_holds: SessionHolds) -> AsyncIterator[bytes]:
-        queue = self._enter()
+    async def _stream(self, session_holds: SessionHolds, *, watches: bool) -> AsyncIterator[bytes]:
+        queue = self._enter(watches=watches)
         checked_at = self._plane.now()
         try:
             yield b": live\n\n"
@@ -85,24 +89,37 @@ class Live:
         finally:
             self._leave(queue)
 
-    def _enter(self) -> asyncio.Queue[bytes | None]:
+    def _enter(self, *, watches: bool) -> asyncio.Queue[bytes | None]:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_EVENTS)
         self._queues.add(queue)
-        self._plane.live_counts.listeners = len(self._queues)
+        if watches:
+            self._watching.add(queue)
+            self._samples.watch()
+        self._count()
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._run(), name="live")
         return queue
 
     def _leave(self, queue: asyncio.Queue[bytes | None]) -> None:
         self._queues.discard(queue)
-        self._plane.live_counts.listeners = len(self._queues)
+        self._watching.discard(queue)
+        self._count()
+
+    def _count(self) -> None:
+        counts = self._plane.live_counts
+        counts.listeners, counts.watchers = len(self._queues), len(self._watching)
 
     def _is_ending(self) -> bool:
         return self._plane.stopping.is_set() or self._plane.settings.drain_notice.exists()
 
     async def _run(self) -> None:
         """Look and tell, while somebody listens."""
-        watch = _Watch(self._plane)
+        try:
+            await self._tell_all(_Watch(self._plane))
+        finally:
+            self._samples.stop()
+
+    async def _tell_all(self, watch: "_Watch") -> None:
         while self._queues:
             if self._is_ending():
                 self._end_all()
@@ -110,16 +127,20 @@ class Live:
             try:
                 async with asyncio.timeout(_LOOK_LIMIT_S):
                     for name, data in await watch.look():
-                        self._tell(_event(name, data))
+                        self._tell(_event(name, data), self._queues)
             except (*FAILURES, TimeoutError) as error:
                 log.info("live_look_failed", error=f"{type(error).__name__}: {error}")
+            if not self._watching:
+                self._samples.stop()
+            elif samples := self._samples.take():
+                self._tell(_event("samples", samples), self._watching)
             try:
                 await asyncio.wait_for(self._plane.stopping.wait(), EVERY_S)
             except TimeoutError:
                 continue
 
-    def _tell(self, event: bytes) -> None:
-        for queue in tuple(self._queues):
+    def _tell(self, event: bytes, queues: Collection[asyncio.Queue[bytes | None]]) -> None:
+        for queue in tuple(queues):
             if queue.full():
                 self._plane.live_counts.dropped += 1
                 self._cut(queue)

@@ -42,9 +42,10 @@ class ConfigFileState:
 
 @dataclass(slots=True)
 class LiveCounts:
-    """Of the live stream: who hears it now, and how many were cut because they did not keep up. On the health page."""
+    """Of the live stream: who hears it now, who of them watches requests pass, and how many were cut because they did not keep up. On the health page."""
 
     listeners: int = 0
+    watchers: int = 0
     dropped: int = 0
 
 

@@ -91,11 +91,11 @@ class BodyLog:
         bodies = StoredBodies(
             id=kept.id,
             at=kept.at,
-            asked=await _redacted(
+            asked=await redacted(
                 redactor, kept.asked, kept.cap, is_stream=False, is_cut=len(kept.asked) < kept.asked_bytes
             ),
             asked_bytes=kept.asked_bytes,
-            answered=await _redacted(
+            answered=await redacted(
                 redactor,
                 kept.answered,
                 kept.cap,
@@ -110,7 +110,8 @@ class BodyLog:
             return "store_away"
 
 
-async def _redacted(redactor: BodyRedactor, body: bytes, cap: int, *, is_stream: bool, is_cut: bool) -> str:
+async def redacted(redactor: BodyRedactor, body: bytes, cap: int, *, is_stream: bool, is_cut: bool) -> str:
+    """A body without what must not stand in it (`BodyRedactor.redacted`); requests have their turn meanwhile."""
     steps = redactor.redacted(body, cap, is_stream=is_stream, is_cut=is_cut)
     while True:
         try:

@@ -45,6 +45,7 @@ from gateway.edge.rescue import rescue
 from gateway.journey import identify, record_refusal, run_chat
 from gateway.journey_count import run_count
 from gateway.journey_stored import run_chat_stored
+from gateway.journey_watched import run_chat_watched
 from gateway.passage import Tools
 from gateway.relay.exchange import Exchange
 
@@ -217,6 +218,8 @@ class Edge:
         watch = _CallerWatch(receive)
         try:
             run = run_chat_stored if caller.stores_bodies else run_chat
+            if self._tools.monitor.is_watched:
+                run = run_chat_watched
             await run(inbound, caller, reply, self._tools, watch.begin)
         finally:
             watch.end()

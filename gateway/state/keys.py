@@ -12,6 +12,7 @@ SNAPSHOT_CURRENT = f"{SCHEMA}:snapshot:current"
 NEWS = f"{SCHEMA}:news"
 """pub/sub channel: `snapshot:<revision>` or `key:<digest>` (that key changed or went).
 
+`watch:<seconds>`: an owner watches requests for so long more.
 `rest:` and what changed of what rests (`rests.lua`); `pace:<connection>` (what was learned of its limits is to be forgotten).
 """
 
@@ -105,6 +106,9 @@ CACHE_GENERATION = f"{SCHEMA}:cache:generation"
 
 CACHE_COUNTS = f"{SCHEMA}:cache:counts"
 """hash, no expiry, in the state store: `front`, `store`, `miss` -> look-ups that ended so; `kept` -> answers. Set to nothing with the rest."""
+
+SAMPLES = f"{SCHEMA}:samples"
+"""pub/sub channel in the state store: JSON of `domain/sample.py`'s Sample, published only while an owner watches."""
 
 BODIES = f"{SCHEMA}:bodies"
 """stream, `body_stream.LIFETIME_MS` after the last entry, in the cache store: `b` = zlib of msgpack of StoredBodies. Bounded."""

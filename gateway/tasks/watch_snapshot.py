@@ -14,6 +14,7 @@ import redis.asyncio
 import redis.exceptions
 import structlog
 
+from gateway.accounting.monitor import Monitor
 from gateway.config.lastgood import load_lastgood, save_lastgood
 from gateway.config.snapshot import UnreadableSnapshot, decode_snapshot
 from gateway.providers.spec import ProviderSpec
@@ -45,7 +46,9 @@ class SnapshotWatch:
         metrics: Metrics,
         rests: Rests,
         slots: Slots,
+        monitor: Monitor,
     ) -> None:
+        self._monitor = monitor
         self._rests = rests
         self._slots = slots
         self._url = url
@@ -95,6 +98,8 @@ class SnapshotWatch:
                 self._rests.heard(value)
             elif kind == "pace":
                 self._slots.forget(value)
+            elif kind == "watch":
+                self._monitor.hear(value)
             else:
                 return
 

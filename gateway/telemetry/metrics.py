@@ -73,6 +73,7 @@ DEFINITIONS = (
     Definition("omniroute_semantic_embeddings", "counter", ("provider", "outcome"), "Vectors of questions asked for, by how that ended."),
     Definition("omniroute_saved_tokens", "counter", ("how", "kind"), "Tokens that answers from the cache did not use, by how they were found."),
     Definition("omniroute_stored_bodies", "counter", ("outcome",), "Requests whose bodies were to be stored: handed_over, or dropped for want of room or of a store."),
+    Definition("omniroute_samples", "counter", ("outcome",), "Requests sampled while an owner watches: published, or skipped; unwatched or store_away: made for nobody."),
     Definition("omniroute_flights", "counter", ("place",), "Requests that may share an upstream call, by their place in it; and what kept them from it."),
     Definition("omniroute_open_requests", "gauge", (), "Requests being served."),
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
@@ -165,6 +166,7 @@ class Metrics:
         self.prompt_cache_tokens = Counter()
         self.saved_tokens = Counter()
         self.stored_bodies = Counter()
+        self.samples = Counter()
         self.flights = Counter()
         self.open_requests = Gauge()
         self.open_streams = Gauge()

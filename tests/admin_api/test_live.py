@@ -80,7 +80,7 @@ async def test_who_does_not_keep_up_is_cut_and_the_others_are_not(plane):
     await anext(slow)
     await anext(quick)
     for _ in range(QUEUE_EVENTS + 1):
-        live._tell(b"event: x\ndata: {}\n\n")
+        live._tell(b"event: x\ndata: {}\n\n", live._queues)
         await anext(quick)
     async with asyncio.timeout(LIMIT_S):
         assert [event async for event in slow] == []

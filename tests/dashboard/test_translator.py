@@ -6,6 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.product import wait_for
+
 expect.set_options(timeout=30_000)
 
 
@@ -50,6 +52,41 @@ def test_a_question_goes_through_the_gateway_and_is_in_the_logs_as_a_test(dashbo
     row = page.get_by_role("row", name="demo/echo")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("test: ")
+
+
+def test_requests_that_pass_are_shown_while_an_owner_watches_without_any_text(dashboard, gateway):
+    page = dashboard.open("translator/monitor")
+    page.get_by_text("Waiting for requests").wait_for()
+    hostile = "<img src=x onerror=alert(1)>\u202e"
+    body = {"model": "local/ok", "messages": [{"role": "user", "content": hostile}], "user": hostile}
+    row = page.get_by_role("row", name="local/ok")
+
+    def passes():
+        assert gateway.client.post("/v1/chat/completions", json=body).status_code == 200
+        page.wait_for_timeout(500)
+        return row.count() > 0
+
+    wait_for(passes, 15)
+    assert dashboard.axe() == []
+    assert dashboard.has_no_sideways_scroll()
+    page.get_by_role("button", name="Pause").click()
+    row.first.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_label("What the client sent")).to_contain_text(f'"content": "<{len(hostile)}>"')
+    expect(drawer.get_by_label("What the client got")).to_contain_text('"choices"')
+    expect(drawer).to_contain_text("OpenAI Chat Completions, as it is")
+    expect(drawer).not_to_contain_text("onerror")
+    assert dashboard.axe() == []
+    assert gateway.health()["live"]["watchers"] == 1
+    drawer.get_by_role("link", name="See it in the logs").click()
+    page.get_by_role("heading", name="Logs").wait_for()
+    wait_for(lambda: gateway.health()["live"]["watchers"] == 0, 15)
+
+
+def test_who_is_no_owner_is_offered_no_monitor(visit, viewer):
+    page = visit(viewer).open("translator/monitor")
+    page.get_by_label("Text to translate").wait_for()
+    expect(page.get_by_role("link", name="Live monitor")).to_have_count(0)
 
 
 def test_what_the_gateway_refuses_is_told_in_its_words(dashboard):

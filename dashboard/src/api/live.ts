@@ -24,6 +24,8 @@ export interface LiveEvents {
   config: { revision: number };
   /** New rows of the ledger, newest last; `more`: there were others that are not in here. */
   requests: { rows: LiveRequest[]; more: boolean };
+  /** Requests that pass, asked for only while somebody listens to this; owners only. `missed` passed unseen. */
+  samples: { rows: Sample[]; missed: number };
   /** The stream is open again: what was missed has to be read anew. */
   resumed: Record<string, never>;
 }
@@ -45,10 +47,33 @@ export interface LiveRequest {
   cache: string;
 }
 
+/** Of one request: `asked`, `sent` and `answered` are outlines, without any text of anybody. */
+export interface Sample {
+  id: string;
+  at: number;
+  dialect: string;
+  requestedModel: string;
+  keyName: string;
+  status: number;
+  error: string;
+  durationMs: number;
+  provider: string;
+  model: string;
+  /** '' = nobody was asked. */
+  targetDialect: string;
+  passedOn: boolean;
+  dropped: string[];
+  asked: string;
+  askedBytes: number;
+  sent: string;
+  answered: string;
+  answeredBytes: number;
+}
+
 export type LiveState = 'live' | 'connecting' | 'away' | 'paused';
 type Name = keyof LiveEvents;
 
-const NAMES: readonly Name[] = ['health', 'traffic', 'config', 'requests'];
+const NAMES: readonly Name[] = ['health', 'traffic', 'config', 'requests', 'samples'];
 const HIDDEN_AFTER_MS = 5_000;
 
 const listeners = new Map<Name, Set<(data: never) => void>>();
@@ -65,7 +90,11 @@ export function onLive<N extends Name>(name: N, listener: (data: LiveEvents[N]) 
   const found = listeners.get(name) ?? new Set();
   listeners.set(name, found);
   found.add(listener as (data: never) => void);
-  return () => found.delete(listener as (data: never) => void);
+  if (name === 'samples') openAnew();
+  return () => {
+    found.delete(listener as (data: never) => void);
+    if (name === 'samples') openAnew();
+  };
 }
 
 export function liveState(): LiveState {
@@ -95,11 +124,22 @@ export function startLive(): void {
   open();
 }
 
+/** With samples, or without: the product makes them only for those who ask. */
+function openAnew(): void {
+  if (!source || source.url === address()) return;
+  close('connecting');
+  open();
+}
+
+function address(): string {
+  return productUrl('api/live') + (listeners.get('samples')?.size ? '?samples=true' : '');
+}
+
 function open(): void {
   if (source || !session() || document.hidden) return;
   window.clearTimeout(retry);
   tell('connecting');
-  source = new EventSource(productUrl('api/live'));
+  source = new EventSource(address());
   source.onopen = () => {
     failures = 0;
     tell('live');

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.accounting.monitor import Monitor
 from gateway.admission.load import Load
 from gateway.cache.flights import Flights
 from gateway.cache.front import Front
@@ -101,6 +102,7 @@ class Worker:
             load=Load(0, 0.0),
             tickets=Cursors(redis, "w", time.monotonic).ticket,
             open_exchanges=set(),
+            monitor=Monitor(redis, self.metrics),
         )
         spoken = dialects or {}
         tables = catalog(

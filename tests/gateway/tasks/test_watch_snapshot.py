@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from gateway.accounting.monitor import Monitor
 from gateway.config.snapshot import SCHEMA, Node, Snapshot, encode_snapshot
 from gateway.domain.rest import Resilience
 from gateway.domain.waiting import Waiting
@@ -39,7 +40,10 @@ class Bench:
         self.keyring = Keyring(RespClient(url), b"pepper")
         rests = Rests(RespClient(url), "w", time.monotonic, Resilience)
         slots = Slots(RespClient(url), "w", Waiting)
-        self.watch = SnapshotWatch(url, self.holder, self.keyring, {}, bytes(32), folder, self.metrics, rests, slots)
+        self.monitor = Monitor(RespClient(url), self.metrics)
+        self.watch = SnapshotWatch(
+            url, self.holder, self.keyring, {}, bytes(32), folder, self.metrics, rests, slots, self.monitor
+        )
 
 
 @pytest.fixture
