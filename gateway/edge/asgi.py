@@ -217,10 +217,12 @@ class Edge:
             return
         watch = _CallerWatch(receive)
         try:
-            run = run_chat_stored if caller.stores_bodies else run_chat
             if self._tools.monitor.is_watched:
-                run = run_chat_watched
-            await run(inbound, caller, reply, self._tools, watch.begin)
+                await run_chat_watched(inbound, caller, reply, self._tools, watch.begin)
+            elif caller.stores_bodies:
+                await run_chat_stored(inbound, caller, reply, self._tools, watch.begin)
+            else:
+                await run_chat(inbound, caller, reply, self._tools, watch.begin)
         finally:
             watch.end()
 
