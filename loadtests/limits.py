@@ -31,6 +31,7 @@ from gateway.state.rests import Rests
 from gateway.state.spool import Spool
 from gateway.telemetry.metrics import Metrics
 from tests.support.catalogs import catalog, combo, connection
+from tests.support.counters import counts_of
 from tests.support.real_valkey import RealValkey
 
 TRIPS, AT_ONCE, ROUNDS = 4_000, 8, 6
@@ -52,8 +53,8 @@ LIMITS: dict[str, dict[str, object]] = {
 async def measure_trips() -> None:
     with RealValkey() as server, tempfile.TemporaryDirectory() as folder, server.client() as sync:
         sync.hset(keys.key("d"), mapping={"v": 1, "e": "x"})
-        for other in ("a" * 32, "b" * 32, "c" * 32):
-            sync.hset(keys.key_open("d"), mapping={f"c:{other}": 3, f"u:{other}": int(time.time()) + keys.OPEN_TTL_S})
+        until = int(time.time()) + keys.OPEN_TTL_S
+        sync.hset(keys.key_limits("d"), mapping=counts_of(*[(other * 32, 3, until) for other in "abc"]))
         redis = RespClient(server.url, budget_s=5.0)
         redis.start()
         while not redis.is_up:

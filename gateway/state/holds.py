@@ -6,9 +6,10 @@ refused, and records go to the spool; what was used meanwhile is charged when Re
 """
 
 import asyncio
+import struct
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -47,10 +48,24 @@ _RENEW_OPEN = Script("renew_open")
 _CHARGE_LOCAL = Script("charge_local")
 
 
-class _Limited(msgspec.Struct, frozen=True):
-    """What is the same in every `take` and `settle` of a key with limits, in one period of its budget, for a while.
+class _Budget(msgspec.Struct, frozen=True):
+    """One budget of a key in its present period: nano-dollars, and the counter of what is spent and held of it.
 
-    A take is `start`, id, note, `limits`, tokens, `budget`, nano-dollars, `end`.
+    `ends_at` is the period's end, unix seconds, 0 = never. From `told_from` on what is used is told, 0 = not at all.
+    """
+
+    most: int
+    kind: str
+    told_from: int
+    money: str
+    ends_at: float
+
+
+class _Limited(msgspec.Struct, frozen=True):
+    """What is the same in every `take` and `settle` of a key with limits, in one period of its budgets, for a while.
+
+    A take is `start`, id, note, `limits`, tokens, nano-dollars; a settlement `settle_start`, id, record, `settle_limits`,
+    tokens, nano-dollars, what to do when nothing is held, `settle_end`.
     """
 
     version: int
@@ -58,14 +73,10 @@ class _Limited(msgspec.Struct, frozen=True):
     fresh_until: float
     start: bytes
     limits: bytes
-    budget: bytes
-    end: bytes
     settle_start: bytes
     settle_limits: bytes
-    money: str
-    money_ends_at: float
-    second_money: str = ""
-    second_money_ends_at: float = 0.0
+    settle_end: bytes
+    budgets: tuple[_Budget, ...]
 
     def is_fresh(self, now: float) -> bool:
         """False too when the clock was set back, perhaps into the period before."""
@@ -76,8 +87,7 @@ class Hold(msgspec.Struct, frozen=True):
     """What one request has taken.
 
     `slot_worker` is given to `settle` when something may be held in Redis: a place (`is_counted`), `tokens` (reserved), or `nano_usd`
-    (held) of the counter `money`, whose period ends at `money_ends_at` (unix seconds, 0 = never).
-    `if_unseen` says what `settle.lua` does when Redis knows nothing of it. `local` is where it was counted here, `is_owed` whether
+    (held of each budget of `packed`). `if_unseen` says what `settle.lua` does when Redis knows nothing of it. `local` is where it was counted here, `is_owed` whether
     the shared windows have to be told of it.
     """
 
@@ -86,15 +96,10 @@ class Hold(msgspec.Struct, frozen=True):
     is_counted: bool = False
     tokens: int = 0
     nano_usd: int = 0
-    money: str = ""
-    money_ends_at: float = 0.0
     if_unseen: Literal["", "noted", "always"] = ""
     local: Slot | None = None
     is_owed: bool = False
     packed: _Limited | None = None
-    second_money: str = ""
-    """The counter of its key's second budget, of which `nano_usd` is held too."""
-    second_money_ends_at: float = 0.0
     budget_warning: bytes = b""
     """What is spent and held of the key's budget, in words, once its operator wants it told."""
 
@@ -251,9 +256,9 @@ class Holds:
             packed = self._pack_limited(caller)
         hold = self._hold_of(caller, packed, reserve_tokens, reserve_nano_usd)
         tokens, nano_usd = b"%d" % hold.tokens, b"%d" % hold.nano_usd
-        command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b" % (
+        command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
             packed.start, len(request_id), request_id.encode(), len(blob), blob, packed.limits, len(tokens), tokens,
-            packed.budget, len(nano_usd), nano_usd, packed.end,
+            len(nano_usd), nano_usd,
         )  # fmt: skip
         if hold.slot_worker:
             self._count(hold)  # before it is sent, so that a renewal never takes it away
@@ -284,7 +289,7 @@ class Holds:
         if answer[0] == 1:
             if len(answer) > 1:
                 self._metrics.budget_warnings.add(())
-                return msgspec.structs.replace(hold, budget_warning=_told(caller, answer[1:]))
+                return msgspec.structs.replace(hold, budget_warning=_told(hold, answer[1:]))
             return hold
         if answer[0] == 3:
             raise self._over_limit(caller, answer[1].decode(), float(answer[2]))
@@ -296,72 +301,52 @@ class Holds:
         return await self._keyring.refresh(caller)
 
     def _hold_of(self, caller: Caller, packed: _Limited, tokens: int, nano_usd: int) -> Hold:
-        if not (caller.concurrency or caller.tpm or caller.budget_nano_usd):
+        if not (caller.concurrency or caller.tpm or packed.budgets):
             return Hold(caller.counter)
         return Hold(
             caller.counter,
             self._worker,
             caller.concurrency > 0,
             max(tokens, 0) if caller.tpm else 0,
-            max(nano_usd, 0) if packed.money else 0,
-            packed.money,
-            packed.money_ends_at,
+            max(nano_usd, 0) if packed.budgets else 0,
             packed=packed,
-            second_money=packed.second_money,
-            second_money_ends_at=packed.second_money_ends_at,
         )
 
     def _pack_limited(self, caller: Caller) -> _Limited:
-        digest, now = caller.counter, self._wall()
-        money, ends_at = "", 0.0
-        if caller.budget_nano_usd:
-            period = self._period(caller.budget_period)
-            money, ends_at = keys.key_money(digest, period.name), period.ends_at
-        window = keys.key_tokens(digest)
-        names: tuple[str, ...] = (
-            keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight, keys.key_minute(digest), keys.key_open(digest), window,
-            money or window, self._held,
-        )  # fmt: skip
-        settle_names: tuple[str, ...] = (
-            keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, money or window,
-        )  # fmt: skip
-        warns: tuple[int | str, ...] = ("", caller.warn_nano_usd) if money and caller.warn_nano_usd else ()
-        second, second_ends_at = "", 0.0
-        fresh_until = min(now + PACKED_S, ends_at) if ends_at else now + PACKED_S
-        if caller.second_budget_nano_usd:
-            period = self._period(caller.second_budget_period)
-            second, second_ends_at = keys.key_money(digest, period.name), period.ends_at
-            fresh_until = min(fresh_until, second_ends_at) if second_ends_at else fresh_until
-            names, settle_names = (*names, second), (*settle_names, second)
-            lifetime = self._lifetime(second, second_ends_at)
-            warns = (
-                "",
-                caller.warn_nano_usd or "",
-                caller.second_budget_nano_usd,
-                lifetime,
-                caller.second_warn_nano_usd or "",
-            )
-        limits = (self._worker, keys.OPEN_TTL_S, caller.rpm, caller.concurrency, caller.tpm)
+        now, limits = self._wall(), keys.key_limits(caller.counter)
+        budgets = self._budgets(caller)
+        money = tuple(budget.money for budget in budgets)
+        names = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight, limits, self._held, *money)
+        settle_names = (keys.RECORDS, self._inflight, self._held, limits, *money)
+        limits_and_budgets = [keys.OPEN_TTL_S, caller.rpm, caller.concurrency, caller.tpm, keys.HELD_TTL_S]
+        for budget in budgets:
+            limits_and_budgets += [budget.most, self._lifetime(budget), budget.told_from]
         if len(self._limited) >= MAX_PACKED:
             del self._limited[next(iter(self._limited))]
         packed = self._limited[caller.digest] = _Limited(
             version=caller.version,
             made_at=now,
-            fresh_until=fresh_until,
-            start=packed_run(_TAKE, 1 + len(names) + 13 + len(warns), len(names), *names, caller.version),
-            limits=_packed_parts(*limits),
-            budget=_packed_parts(caller.budget_nano_usd),
-            end=_packed_parts(self._lifetime(money, ends_at), keys.HELD_TTL_S, *warns),
-            settle_start=packed_run(
-                _SETTLE, 1 + len(settle_names) + (10 if second else 8), len(settle_names), *settle_names
-            ),
-            settle_limits=_packed_parts(self._max_stream_entries, self._worker),
-            money=money,
-            money_ends_at=ends_at,
-            second_money=second,
-            second_money_ends_at=second_ends_at,
+            fresh_until=min(now + PACKED_S, *[budget.ends_at or now + PACKED_S for budget in budgets], now + PACKED_S),
+            start=packed_run(_TAKE, 1 + len(names) + 7, len(names), *names, caller.version),
+            limits=_packed_parts(self._worker.encode(), _doubles(limits_and_budgets)),
+            settle_start=packed_run(_SETTLE, 1 + len(settle_names) + 8, len(settle_names), *settle_names),
+            settle_limits=_packed_parts(b"%d" % self._max_stream_entries, self._worker.encode()),
+            settle_end=packed_part(self._lifetimes(budgets)),
+            budgets=budgets,
         )
         return packed
+
+    def _budgets(self, caller: Caller) -> tuple[_Budget, ...]:
+        found = []
+        for most, kind, told_from in (
+            (caller.budget_nano_usd, caller.budget_period, caller.warn_nano_usd),
+            (caller.second_budget_nano_usd, caller.second_budget_period, caller.second_warn_nano_usd),
+        ):
+            if most:
+                period = self._period(kind)
+                money = keys.key_money(caller.counter, period.name)
+                found.append(_Budget(most, kind, told_from, money, period.ends_at))
+        return tuple(found)
 
     def _period(self, kind: str) -> Period:
         now = self._wall()
@@ -370,14 +355,15 @@ class Holds:
             period = self._periods[kind] = period_of(kind, now)
         return period
 
-    def _lifetime(self, money: str, ends_at: float) -> int:
-        """Of the counter of money from now, s; 0 = for ever, -1 = there is none, or its period is long over."""
-        if not money:
-            return -1
-        if not ends_at:
+    def _lifetime(self, budget: _Budget) -> int:
+        """Of its counter from now, s; 0 = for ever, -1 = its period is long over."""
+        if not budget.ends_at:
             return 0
-        left = int(ends_at + keys.PERIOD_SLACK_S - self._wall())
+        left = int(budget.ends_at + keys.PERIOD_SLACK_S - self._wall())
         return left if left > 0 else -1
+
+    def _lifetimes(self, budgets: Iterable[_Budget]) -> bytes:
+        return _doubles([self._lifetime(budget) for budget in budgets])
 
     def _over_limit(self, caller: Caller, limit: str, retry_after_s: float) -> OverLimit:
         most = {"rpm": caller.rpm, "tpm": caller.tpm, "concurrency": caller.concurrency}.get(limit)
@@ -392,25 +378,12 @@ class Holds:
 
     def _count(self, hold: Hold) -> None:
         """Remember what is open, to renew it."""
-        if hold.money:
-            self._count_money(hold.money, hold.money_ends_at, hold.nano_usd)
-        if hold.second_money:
-            self._count_money(hold.second_money, hold.second_money_ends_at, hold.nano_usd)
+        for budget in _budgets_of(hold):
+            held = self.held_money.setdefault(budget.money, HeldMoney(budget.ends_at))
+            held.requests += 1
+            held.nano_usd += hold.nano_usd
         if hold.is_counted:
             self.open_by_key[hold.digest] = self.open_by_key.get(hold.digest, 0) + 1
-
-    def _count_money(self, name: str, ends_at: float, nano_usd: int) -> None:
-        held = self.held_money.setdefault(name, HeldMoney(ends_at))
-        held.requests += 1
-        held.nano_usd += nano_usd
-
-    def _uncount_money(self, name: str, nano_usd: int) -> None:
-        held = self.held_money.get(name)
-        if held is not None:
-            held.requests -= 1
-            held.nano_usd -= nano_usd
-            if held.requests <= 0:
-                del self.held_money[name]
 
     def _uncount(self, hold: Hold) -> None:
         if hold.is_counted:
@@ -419,10 +392,13 @@ class Holds:
                 self.open_by_key[hold.digest] = left
             else:
                 self.open_by_key.pop(hold.digest, None)
-        if hold.money:
-            self._uncount_money(hold.money, hold.nano_usd)
-        if hold.second_money:
-            self._uncount_money(hold.second_money, hold.nano_usd)
+        for budget in _budgets_of(hold):
+            held = self.held_money.get(budget.money)
+            if held is not None:
+                held.requests -= 1
+                held.nano_usd -= hold.nano_usd
+                if held.requests <= 0:
+                    del self.held_money[budget.money]
 
     def _take_locally(
         self, caller: Caller, hold: Hold, if_unseen: Literal["noted", "always"], *, is_away: bool = True
@@ -505,28 +481,23 @@ class Holds:
         packed = hold.packed
         assert packed is not None, "a hold that names a worker was made from one"
         used, cost = b"%d" % tokens, b"%d" % record.cost_nano_usd
-        lifetime_s = b"%d" % self._lifetime(hold.money, hold.money_ends_at)
-        command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+        end = packed.settle_end
+        if packed.budgets and not packed.is_fresh(self._wall()):
+            end = packed_part(self._lifetimes(packed.budgets))
+        return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
             packed.settle_start, len(record.id), record.id.encode(), len(blob), blob, packed.settle_limits,
-            len(used), used, len(cost), cost, len(lifetime_s), lifetime_s, len(hold.if_unseen), hold.if_unseen.encode(),
+            len(used), used, len(cost), cost, len(hold.if_unseen), hold.if_unseen.encode(), end,
         )  # fmt: skip
-        if not hold.second_money:
-            return command
-        return command + _packed_parts("", self._lifetime(hold.second_money, hold.second_money_ends_at))
 
     def _settling(
         self, request_id: str, hold: Hold, tokens: int, nano_usd: int
     ) -> tuple[tuple[Argument, ...], tuple[Argument, ...]]:
         """Names and arguments of a settlement that carries no record."""
-        digest = hold.digest
-        window = keys.key_tokens(digest)
-        names = (keys.RECORDS, self._inflight, self._held, keys.key_open(digest), window, hold.money or window)
-        lifetime_s = self._lifetime(hold.money, hold.money_ends_at)
-        arguments = (request_id, b"", 0, hold.slot_worker, tokens, nano_usd, lifetime_s, hold.if_unseen)
-        if not hold.second_money:
-            return names, arguments
-        second_s = self._lifetime(hold.second_money, hold.second_money_ends_at)
-        return (*names, hold.second_money), (*arguments, "", second_s)
+        budgets = _budgets_of(hold)
+        money = [budget.money for budget in budgets]
+        names = (keys.RECORDS, self._inflight, self._held, keys.key_limits(hold.digest), *money)
+        lifetimes = self._lifetimes(budgets)
+        return names, (request_id, b"", 0, hold.slot_worker, tokens, nano_usd, hold.if_unseen, lifetimes)
 
     def _counted_tokens(self, usage: Usage) -> int:
         uncounted = 0 if self.cached_share >= 1 else int(usage.cache_read * (1 - self.cached_share))
@@ -550,13 +521,15 @@ class Holds:
         for digest in tuple(self._told_open):
             asked = [name for name, hold in self._asked.items() if hold.is_counted and hold.digest == digest]
             count = self.open_by_key.get(digest, 0) - len(asked)
-            await self._renew(keys.key_open(digest), count, keys.OPEN_TTL_S, "open", asked)
+            await self._renew(keys.key_limits(digest), count, keys.LIMITS_TTL_S, "open", asked)
         for name, ends_at in tuple(self._told_money.items()):
             left = int(ends_at + keys.PERIOD_SLACK_S - self._wall()) if ends_at else 0
             if left > 0 or not ends_at:
                 held = self.held_money.get(name)
                 asked = [
-                    request_id for request_id, hold in self._asked.items() if name in (hold.money, hold.second_money)
+                    request_id
+                    for request_id, hold in self._asked.items()
+                    if any(budget.money == name for budget in _budgets_of(hold))
                 ]
                 amount = (held.nano_usd if held else 0) - sum(self._asked[one].nano_usd for one in asked)
                 await self._renew(name, amount, left, "money", asked)
@@ -609,8 +582,7 @@ class Holds:
                 self._pay_from = self._clock() + PAY_AGAIN_S
                 self._local.owe_again(digest, second, requests, tokens)
 
-        names = (keys.key_minute(digest), keys.key_tokens(digest))
-        command = ("EVALSHA", _CHARGE_LOCAL.sha, 2, *names, age_s, requests, tokens)
+        command = ("EVALSHA", _CHARGE_LOCAL.sha, 1, keys.key_limits(digest), age_s, requests, tokens)
         if not self._send(command, check):
             self._local.owe_again(digest, second, requests, tokens)
 
@@ -675,18 +647,27 @@ class Holds:
         return "spool"
 
 
-def _told(caller: Caller, amounts: list[int]) -> bytes:
+def _budgets_of(hold: Hold) -> tuple[_Budget, ...]:
+    return hold.packed.budgets if hold.packed is not None else ()
+
+
+def _told(hold: Hold, amounts: list[int]) -> bytes:
     """What is used of the budgets of a key that are to be told; -1 = that one is not."""
-    budgets = (
-        (caller.budget_nano_usd, caller.budget_period),
-        (caller.second_budget_nano_usd, caller.second_budget_period),
+    told = (
+        told_spent(used, budget.most, budget.kind)
+        for used, budget in zip(amounts, _budgets_of(hold), strict=False)
+        if used >= 0
     )
-    told = (told_spent(used, *budget) for used, budget in zip(amounts, budgets, strict=False) if used >= 0)
     return ", ".join(told).encode()
 
 
-def _packed_parts(*values: int | str) -> bytes:
-    return b"".join(packed_part(str(value).encode()) for value in values)
+def _packed_parts(*values: bytes) -> bytes:
+    return b"".join(packed_part(value) for value in values)
+
+
+def _doubles(numbers: Sequence[int]) -> bytes:
+    """As the scripts take and keep numbers."""
+    return struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 def _ignore(future: asyncio.Future[object]) -> None:

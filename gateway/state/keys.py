@@ -46,15 +46,18 @@ def address_minute(address: str) -> str:
     return f"{SCHEMA}:address_minute:{{a:{address}}}"
 
 
-def key_minute(digest: str) -> str:
-    """hash, 62 s: second -> requests of the key in it, `n` = their sum, `s` and `l` = oldest and latest second there."""
-    return f"{SCHEMA}:minute:{{k:{digest}}}"
+def key_limits(digest: str) -> str:
+    """hash, LIMITS_TTL_S: what counts for the limits of the key, in fields of packed doubles.
+
+    `x`: requests and tokens of the last minute, its latest second, requests and tokens in that, the oldest second that may be
+    there; open requests of all workers, and the unix second until which that sum is right. `<second>`: requests and tokens in
+    an earlier second of the minute. `c:<worker>`: its open requests, and the unix second until which they count.
+    """
+    return f"{SCHEMA}:limits:{{k:{digest}}}"
 
 
-def key_open(digest: str) -> str:
-    """hash, OPEN_TTL_S: `c:<worker>` -> open requests of the key, `u:<worker>` -> unix second until which it counts."""
-    return f"{SCHEMA}:open:{{k:{digest}}}"
-
+LIMITS_TTL_S = 75
+"""Longer than a window and than OPEN_TTL_S; the scripts name it too."""
 
 OPEN_TTL_S = 15
 """A worker renews its counts every 5 s; one that is gone is forgotten after this. Streams outlive any fixed hold."""
@@ -154,13 +157,12 @@ def rest_unreachable(provider: str) -> str:
 # What a key's open requests hold of its limits (`holds.py`, `scripts/take.lua`).
 
 
-def key_tokens(digest: str) -> str:
-    """hash, 62 s: as `key_minute`, of tokens: reserved, and set right when the request is settled."""
-    return f"{SCHEMA}:tokens:{{k:{digest}}}"
-
-
 def key_money(digest: str, period: str) -> str:
-    """hash, to PERIOD_SLACK_S after the period (all time: no expiry): `spent` = nano-dollars, `c:<worker>`, `u:<worker>` as key_open."""
+    """hash, to PERIOD_SLACK_S after the period (all time: no expiry): `spent` = nano-dollars. Other fields are packed doubles.
+
+    `c:<worker>` as in key_limits, of nano-dollars that open requests hold. `d:<worker>`: what one held that did not renew in time, and
+    the unix second at which it is added to `spent`. `x`: the sum of all `c:`, until when it is right, the sum of all `d:`.
+    """
     return f"{SCHEMA}:money:{{k:{digest}}}:{period}"
 
 

@@ -23,6 +23,7 @@ import pytest
 import redis
 
 from gateway.state import keys as redis_keys
+from tests.support.counters import live, money
 from tests.support.judge import Arrival, Sent, arrivals, least_gap, most_in, most_open
 from tests.support.product import REAL, Product, products, wait_for
 from tests.support.real_gateway import MESSAGES, RealGateway, running_gateway
@@ -210,26 +211,26 @@ def held(gateway: RealGateway) -> dict[str, int]:
     """What still counts as open, by key of the shared state: places and slots, and money held, of workers in time."""
     found: dict[str, int] = {}
     with closing(state(gateway)) as client:
-        for kind, unit in (("open", 1), ("money", 1), ("slots:open", 1000)):
+        now = client.time()[0]
+        for kind in ("limits", "money"):
             for name in client.scan_iter(f"{redis_keys.SCHEMA}:{kind}:*"):
-                fields = {key.decode(): int(value) for key, value in client.hgetall(name).items()}
-                now = client.time()[0] * unit
-                live = sum(
-                    count
-                    for who, count in fields.items()
-                    if who.startswith("c:") and fields.get("u:" + who[2:], 0) > now
-                )
-                if live:
-                    found[name.decode()] = live
-    return found
+                found[name.decode()] = live(client.hgetall(name), now)
+        for name in client.scan_iter(f"{redis_keys.SCHEMA}:slots:open:*"):
+            fields = {key.decode(): int(value) for key, value in client.hgetall(name).items()}
+            found[name.decode()] = sum(
+                count
+                for who, count in fields.items()
+                if who.startswith("c:") and fields.get("u:" + who[2:], 0) > now * 1000
+            )
+    return {name: count for name, count in found.items() if count}
 
 
 def charged(gateway: RealGateway, period: str) -> int:
     """Nano-dollars of the one counter of that kind: spent, and held by those who died."""
     with closing(state(gateway)) as client:
         (name,) = client.scan_iter(f"{redis_keys.SCHEMA}:money:*:{period}*")
-        fields: dict[bytes, bytes] = client.hgetall(name)
-        return sum(int(value) for key, value in fields.items() if not key.startswith(b"u:"))
+        counter = money(client, name.decode())
+        return counter.spent + sum(counter.by_worker.values()) + sum(counter.dead.values())
 
 
 def cost(asked: Arrival) -> int:

@@ -1,20 +1,15 @@
 -- Admit one request of a key, if its limits allow, and note it as in flight.
 -- KEYS[1] the key's entry (hash v, e)   KEYS[2] epoch of the keyring   KEYS[3] requests in flight of the worker (hash)
--- For a key with limits also:
--- KEYS[4] its requests of the last minute, KEYS[6] its tokens (a window each: hash of second -> count, n = their sum,
---   s = oldest second in it, l = latest)   KEYS[5] its open requests, KEYS[7] its money in this period (hash:
---   c:<worker> -> what the worker's open requests hold, u:<worker> -> until, unix seconds; in KEYS[7] also spent)
--- KEYS[8] what the worker's open requests hold (hash: request id -> "second tokens nano-dollars open")
+-- For a key with limits also (`keys.py` says their shapes):
+-- KEYS[4] what is counted of it   KEYS[5] what the worker's open requests hold   KEYS[6], KEYS[7] its money, of each budget it has
 -- ARGV[1] version the worker holds   ARGV[2] request id   ARGV[3] record to write if the worker dies
--- For a key with limits also (a limit of 0 is none):
--- ARGV[4] worker   ARGV[5] lifetime of a worker's count, s   ARGV[6] requests a minute   ARGV[7] open requests
--- ARGV[8] tokens a minute   ARGV[9] tokens to reserve   ARGV[10] nano-dollars a period   ARGV[11] nano-dollars to hold
--- ARGV[12] lifetime of KEYS[7], s, 0 = for ever   ARGV[13] lifetime of KEYS[8], s   ARGV[14] now (tests only, else empty or left out)
--- ARGV[15] nano-dollars spent from which on it is told, for keys with a budget; may be left out
--- For a key with a second budget, of another period: KEYS[9] its money in that (as KEYS[7]), ARGV[16] nano-dollars a period,
--- ARGV[17] lifetime of KEYS[9], s, 0 = for ever, ARGV[18] nano-dollars from which on it is told; ARGV[15] and ARGV[18] may be empty
--- Returns {1} admitted, {1, nano-dollars} with what is spent and held now, once that is ARGV[15] (of a key with two budgets {1, of the first,
---         of the second}, -1 = not to be told); {2, entry} the key has changed, nothing taken; {0} no such key; {-1} keys are not loaded here;
+-- For a key with limits also (a limit of 0 is none; numbers that are always the same come as packed doubles):
+-- ARGV[4] worker   ARGV[5] lifetime of a worker's count, s; requests a minute; open requests; tokens a minute; lifetime of
+-- KEYS[5], s; then for each budget: nano-dollars a period; lifetime of its money, s, 0 = for ever; what is to be
+-- spent before it is told, nano-dollars, 0 = never told
+-- ARGV[6] tokens to reserve   ARGV[7] nano-dollars to hold of each budget   ARGV[8] now, unix seconds (tests only)
+-- Returns {1} admitted, {1, nano-dollars of each budget} with what is spent and held now of those that are to be told, -1 for
+--         the others; {2, entry} the key has changed, nothing taken; {0} no such key; {-1} keys are not loaded here;
 --         {3, which, seconds} over the limit "rpm", "tpm", "concurrency", "budget" or "second_budget", nothing taken; capacity may be
 --         back then, -1 = only when the period ends.
 -- Taking twice with one id is the same as taking once. A second counts until it is wholly outside the last 60 s, so
@@ -39,172 +34,187 @@ local function refuse(which, seconds)
   return {3, which, seconds}
 end
 
-local now = tonumber(ARGV[14]) or tonumber(call("TIME")[1])
-local worker, lifetime = ARGV[4], tonumber(ARGV[5])
-local rpm, most, tpm, budget = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
+-- Counters are packed doubles: as text, reading and writing one costs as much as a command.
+local pack, unpacked = struct.pack, struct.unpack
+local TOTALS, LIMITS, MONEY = "<dd", "<dddddddd", "<ddd"
+local limits, worker, own_count = KEYS[4], ARGV[4], "c:" .. ARGV[4]
+local lifetime, rpm, most, tpm, keeps = unpacked("<ddddd", ARGV[5])
+local now = tonumber(ARGV[8] or call("TIME")[1])
+local KEEP_S = 75  -- longer than a window and than a worker's count
 
--- What all workers hold, without those that have not renewed in time; what is spent; what this worker holds, and until
--- when that counts. Money (`keeps` is given) that a worker held when it died may have been used up: it counts as
--- spent, so that nobody spends it again, and after `keeps` seconds, when nobody can settle it any more, it is.
-local own_count, own_until = "c:" .. worker, "u:" .. worker
-local function held_by_all(name, keeps)
-  local sum, spent, own, till, all = 0, 0, 0, 0, call("HGETALL", name)
-  local holders, soonest, latest = 0, now + 1, now
+-- Look at each worker's count, so that the others need not until `w`. A worker that has not renewed in time holds nothing
+-- any more; of money it held (`is_money`) nobody knows whether it was used, so it counts as spent (k), and after `keeps`
+-- seconds, when nobody can settle it any more, it is.
+-- Returns what is held by all, and until when that need not be looked at again; of money k, and what is added to spent.
+local function sweep(name, is_money)
+  local all, counts, dead = call("HGETALL", name), {}, {}
+  local held, kept, added, soonest = 0, 0, 0, now + lifetime
   for i = 1, #all, 2 do
-    local field, value = all[i], tonumber(all[i + 1])
-    local kind = string.byte(field)
-    if kind == 99 then  -- c:
-      sum, holders = sum + value, holders + 1
-      if field == own_count then own = value end
-    elseif kind == 117 then  -- u:
-      holders = holders - 1
-      if value < soonest then soonest = value end
-      if value > latest then latest = value end
-      if field == own_until then till = value end
-    else spent = value end
+    local kind = string.sub(all[i], 1, 2)
+    if kind == "c:" then counts[string.sub(all[i], 3)] = all[i + 1]
+    elseif kind == "d:" then dead[string.sub(all[i], 3)] = all[i + 1] end
   end
-  -- Mostly every count is in time, and nobody need look whose is whose.
-  if soonest > now and latest <= now + lifetime and holders <= 0 then return sum, spent, own, till end
-  local counts, untils = {}, {}
-  for i = 1, #all, 2 do
-    local kind, who = string.sub(all[i], 1, 2), string.sub(all[i], 3)
-    if kind == "c:" then counts[who] = tonumber(all[i + 1])
-    elseif kind == "u:" then untils[who] = tonumber(all[i + 1]) end
-  end
-  sum = 0
-  for who, count in pairs(counts) do
-    local till = untils[who] or 0
-    local is_kept = keeps and count > 0
-    if till > now then sum = sum + count
-    elseif is_kept then spent = spent + count end
-    if till <= now and not (is_kept and till > now - keeps) then
-      call("HDEL", name, "c:" .. who, "u:" .. who)
-      if is_kept then call("HINCRBY", name, "spent", count) end
-      if who == worker then counts[who] = 0 end
+  for who, counted in pairs(counts) do
+    local count, till = unpacked(TOTALS, counted)
+    if till > now + lifetime or (is_money and who == worker and till <= now) then
+      till = now + lifetime  -- the clock was set back; or it was late to renew and is alive
+      call("HSET", name, "c:" .. who, pack(TOTALS, count, till))
     end
-    if till > now + lifetime then call("HSET", name, "u:" .. who, now + lifetime) end  -- the clock was set back
+    if till > now then
+      held, soonest = held + count, math.min(soonest, till)
+    else
+      call("HDEL", name, "c:" .. who)
+      if is_money and count > 0 then
+        count, till = count + (dead[who] and unpacked(TOTALS, dead[who]) or 0), till + keeps
+        dead[who] = pack(TOTALS, count, till)
+        call("HSET", name, "d:" .. who, dead[who])
+      end
+    end
   end
-  return sum, spent, counts[worker] or 0, untils[worker] or 0
+  for who, counted in pairs(dead) do
+    local count, till = unpacked(TOTALS, counted)
+    if till > now then
+      kept, soonest = kept + count, math.min(soonest, till)
+    else
+      call("HDEL", name, "d:" .. who)
+      call("HINCRBY", name, "spent", string.format("%.0f", count))
+      added = added + count
+    end
+  end
+  return held, soonest, kept, added
 end
 
--- Renews only what would not last until the worker renews it, which it does every third of the lifetime; then the
--- lifetime of what it holds is renewed too.
+local function is_known(soonest)
+  return soonest > now and soonest <= now + lifetime
+end
+
+-- What the worker holds with `amount` more. Renews what would not last until the worker renews it, which it does every
+-- third of the lifetime; then the lifetime of what it holds is renewed too.
 local is_renewing = false
-local function hold(name, amount, own, till, hash_lifetime)
+local function hold(name, counted, amount, hash_lifetime)
+  local own, till = 0, 0
+  if counted then own, till = unpacked(TOTALS, counted) end
   if till < now + lifetime * 2 / 3 then
-    is_renewing = true
-    call("HSET", name, own_count, own + amount, own_until, now + lifetime)
-    if hash_lifetime ~= "0" then call("EXPIRE", name, hash_lifetime) end
-  else
-    call("HSET", name, own_count, own + amount)
+    is_renewing, till = true, now + lifetime
+    if hash_lifetime > 0 then call("EXPIRE", name, hash_lifetime) end
   end
+  return pack(TOTALS, own + amount, till)
 end
 
--- Lets go of the seconds that have left a window. Returns the sum of the others, the oldest that may be there, and what
--- is in the present one (nil = nothing yet).
-local function slide(name)
-  local state = call("HMGET", name, "n", "s", "l", now)
-  if not state[1] then return 0, now end
-  local sum, oldest, latest = tonumber(state[1]), tonumber(state[2]), tonumber(state[3])
-  if latest > now then
-    -- The server's clock was set back: what is there counts as of now, so it counts long enough and not for ever.
-    call("DEL", name)
-    call("HSET", name, "n", sum, "s", now, "l", now, now, sum)
-    call("EXPIRE", name, 62)
-    return sum, now, sum
-  end
-  if latest < now - 60 then
-    call("DEL", name)
-    return 0, now
-  end
-  for second = oldest, now - 61 do
-    local count = call("HGET", name, second)
-    if count then
-      sum = sum - tonumber(count)
-      call("HDEL", name, second)
-    end
-  end
-  if oldest < now - 60 then
-    oldest = now - 60
-    call("HSET", name, "n", sum, "s", oldest)  -- also for a request that is refused
-  end
-  return sum, oldest, state[4]
+local state = call("HMGET", limits, "x", own_count)
+local requests, tokens, latest, requests_now, tokens_now, oldest, open, soonest = 0, 0, 0, 0, 0, now, 0, 0
+if state[1] then requests, tokens, latest, requests_now, tokens_now, oldest, open, soonest = unpacked(LIMITS, state[1]) end
+
+local function packed(opened)
+  return pack(LIMITS, requests, tokens, latest, requests_now, tokens_now, oldest, open + opened, soonest)
 end
 
-local function count(name, amount, sum, oldest, present)
-  if present then
-    call("HSET", name, now, present + amount, "n", sum + amount)
-  else
-    call("HSET", name, now, amount, "n", sum + amount, "s", oldest, "l", now)
-    call("EXPIRE", name, 62)
-    is_renewing = true
-  end
-end
-
--- Seconds until as much as `need` has left a window.
-local function back_in(name, oldest, need)
-  local seconds = {}
-  for second = oldest, now do seconds[#seconds + 1] = second end
-  for i, amount in ipairs(call("HMGET", name, unpack(seconds))) do
-    need = need - tonumber(amount or 0)
-    if amount and need <= 0 then return oldest + i - 1 + 61 - now end
-  end
-  return 1
-end
-
-local open, held, spent, own_open, own_held, open_till, held_till
 if most > 0 then
-  open, spent, own_open, open_till = held_by_all(KEYS[5])
+  if not is_known(soonest) then
+    open, soonest = sweep(limits)
+    call("HSET", limits, "x", packed(0))
+    state[2] = call("HGET", limits, own_count)
+  end
   if open >= most then return refuse("concurrency", 1) end
 end
 
-local requests, requests_since, requests_now, tokens, tokens_since, tokens_now
-if rpm > 0 then
-  requests, requests_since, requests_now = slide(KEYS[4])
-  if requests >= rpm then return refuse("rpm", back_in(KEYS[4], requests_since, requests + 1 - rpm)) end
-end
-
-local reserve = tonumber(ARGV[9])
-if tpm > 0 then
-  tokens, tokens_since, tokens_now = slide(KEYS[6])
-  if tokens > 0 and tokens + math.max(reserve, 1) > tpm then
-    local need = math.min(tokens, tokens + math.max(reserve, 1) - tpm)
-    return refuse("tpm", back_in(KEYS[6], tokens_since, need))
+-- A new second has begun: put the last one away, and let go of those that have left the window.
+local function roll()
+  if latest > now or latest < now - 60 then
+    local gone = {}
+    for second = oldest, latest - 1 do gone[#gone + 1] = second end
+    if #gone > 0 then call("HDEL", limits, unpack(gone)) end
+    -- The server's clock was set back: what is there counts as of now, so it counts long enough and not for ever.
+    if latest > now then requests_now, tokens_now = requests, tokens
+    else requests, tokens, requests_now, tokens_now = 0, 0, 0, 0 end
+    oldest = now
+  else
+    if requests_now ~= 0 or tokens_now ~= 0 then call("HSET", limits, latest, pack(TOTALS, requests_now, tokens_now)) end
+    local leaving = {}
+    for second = oldest, now - 61 do leaving[#leaving + 1] = second end
+    if #leaving > 0 then
+      for _, counted in ipairs(call("HMGET", limits, unpack(leaving))) do
+        if counted then
+          local left, left_tokens = unpacked(TOTALS, counted)
+          requests, tokens = requests - left, tokens - left_tokens
+        end
+      end
+      call("HDEL", limits, unpack(leaving))
+      oldest = now - 60
+    end
+    requests_now, tokens_now = 0, 0
   end
+  latest = now
+  call("HSET", limits, "x", packed(0))
+  call("EXPIRE", limits, KEEP_S)
+  is_renewing = true
 end
 
-local money = tonumber(ARGV[11])
-if budget > 0 then
-  held, spent, own_held, held_till = held_by_all(KEYS[7], tonumber(ARGV[13]))
-  if spent + math.max(money, 1) > budget then return refuse("budget", -1) end
-  if spent + held + math.max(money, 1) > budget then return refuse("budget", 1) end
+-- Seconds until as much as `need` has left the window; `which`: 1 of requests, 2 of tokens.
+local function back_in(need, which)
+  local seconds = {}
+  for second = oldest, now - 1 do seconds[#seconds + 1] = second end
+  if #seconds > 0 then
+    for i, counted in ipairs(call("HMGET", limits, unpack(seconds))) do
+      if counted then
+        need = need - select(which, unpacked(TOTALS, counted))
+        if need <= 0 then return oldest + i - 1 + 61 - now end
+      end
+    end
+  end
+  return 61
 end
 
-local second_held, second_spent, second_own, second_till
-if ARGV[16] then
-  local most_money, asked = tonumber(ARGV[16]), math.max(money, 1)
-  second_held, second_spent, second_own, second_till = held_by_all(KEYS[9], tonumber(ARGV[13]))
-  if second_spent + asked > most_money then return refuse("second_budget", -1) end
-  if second_spent + second_held + asked > most_money then return refuse("second_budget", 1) end
+local reserve = 0
+if rpm > 0 or tpm > 0 then
+  if latest ~= now then roll() end
+  if rpm > 0 and requests >= rpm then return refuse("rpm", back_in(requests + 1 - rpm, 1)) end
+  if tpm > 0 then
+    reserve = tonumber(ARGV[6])
+    local asked = math.max(reserve, 1)
+    if tokens > 0 and tokens + asked > tpm then return refuse("tpm", back_in(math.min(tokens, tokens + asked - tpm), 2)) end
+  end
+  requests, tokens, requests_now, tokens_now = requests + 1, tokens + reserve, requests_now + 1, tokens_now + reserve
 end
 
-if rpm > 0 then count(KEYS[4], 1, requests, requests_since, requests_now) end
-if tpm > 0 then count(KEYS[6], reserve, tokens, tokens_since, tokens_now) end
-if most > 0 then hold(KEYS[5], 1, own_open, open_till, ARGV[5]) end
-if budget > 0 then hold(KEYS[7], money, own_held, held_till, ARGV[12]) end
-if ARGV[16] then hold(KEYS[9], money, second_own, second_till, ARGV[17]) end
-if most > 0 or tpm > 0 or budget > 0 then
-  local holds = now .. " " .. (tpm > 0 and ARGV[9] or "-") .. " " .. (budget > 0 and ARGV[11] or "-")
-    .. (most > 0 and " 1" or " 0")
-  call("HSET", KEYS[8], ARGV[2], holds)
-  if is_renewing then call("EXPIRE", KEYS[8], ARGV[13]) end
+local money, counters = tonumber(ARGV[7]), {}
+for i = 6, #KEYS do
+  local name, asked = KEYS[i], math.max(money, 1)
+  local budget, keep_s, told_from = unpacked(MONEY, ARGV[5], 24 * (i - 6) + 41)
+  local known = call("HMGET", name, "x", own_count, "spent")
+  local held, until_when, kept = 0, 0, 0
+  if known[1] then held, until_when, kept = unpacked(MONEY, known[1]) end
+  local spent = tonumber(known[3] or 0)
+  if not is_known(until_when) then
+    local added
+    held, until_when, kept, added = sweep(name, true)
+    call("HSET", name, "x", pack(MONEY, held, until_when, kept))
+    known[2], spent = call("HGET", name, own_count), spent + added
+  end
+  spent = spent + kept
+  local which = i == 6 and "budget" or "second_budget"
+  if spent + asked > budget then return refuse(which, -1) end
+  if spent + held + asked > budget then return refuse(which, 1) end
+  counters[#counters + 1] = {name, pack(MONEY, held + money, until_when, kept), known[2], keep_s,
+    told_from > 0 and spent + held + money >= told_from and spent + held + money or -1}
 end
-if ARGV[16] then
-  local first, second = spent + held + money, second_spent + second_held + money
-  local told_from, second_from = tonumber(ARGV[15]), tonumber(ARGV[18])
-  local is_first, is_second = told_from and first >= told_from, second_from and second >= second_from
-  if is_first or is_second then return {1, is_first and first or -1, is_second and second or -1} end
-  return {1}
+
+if most > 0 then
+  call("HSET", limits, "x", packed(1), own_count, hold(limits, state[2], 1, KEEP_S))
+elseif rpm > 0 or tpm > 0 then
+  call("HSET", limits, "x", packed(0))
 end
-if ARGV[15] and spent + held + money >= tonumber(ARGV[15]) then return {1, spent + held + money} end
-return {1}
+
+local told, is_told = {1}, false
+for i, counter in ipairs(counters) do
+  call("HSET", counter[1], "x", counter[2], own_count, hold(counter[1], counter[3], money, counter[4]))
+  told[i + 1] = counter[5]
+  is_told = is_told or counter[5] >= 0
+end
+
+if most > 0 or tpm > 0 or #counters > 0 then
+  call("HSET", KEYS[5], ARGV[2], string.format("%d %s %s %d", now, tpm > 0 and ARGV[6] or "-",
+    #counters > 0 and ARGV[7] or "-", most > 0 and 1 or 0))
+  if is_renewing then call("EXPIRE", KEYS[5], keeps) end
+end
+return is_told and told or {1}

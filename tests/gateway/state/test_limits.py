@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,16 @@ from gateway.state.holds import Hold
 from gateway.state.resp import RespClient, Script
 from tests.gateway.state.test_holds import Bench, record
 from tests.gateway.state.test_keyring import DIGEST, SECRET, publish
+from tests.support.counters import counted
 from tests.support.real_valkey import RealValkey
 
 TAKE, SETTLE, RENEW = Script("take"), Script("settle"), Script("renew_open")
 LIFETIME_S = 15
 START = 1_700_000_000
+
+
+def doubles(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 class Key:
@@ -32,21 +39,14 @@ class Key:
     async def take(
         self, name: str, worker: str = "w", at: int | None = START, *, tokens: int = 0, money: int = 0
     ) -> Any:
-        names: tuple[str, ...] = (
-            "key",
-            "epoch",
-            f"inflight-{worker}",
-            "minute",
-            "open",
-            "tokens",
-            "money",
-            f"held-{worker}",
-        )
-        limits = (self.rpm, self.most, self.tpm, tokens, self.budget, money, 5_000, 3_600)
-        times: tuple[Any, ...] = () if at is None else (at,)
-        if self.second:
-            names, times = (*names, "second-money"), (at or "", "", self.second, 5_000, "")
-        return await self.client.run(TAKE, names, (1, name, "note", worker, LIFETIME_S, *limits, *times))
+        names: tuple[str, ...] = ("key", "epoch", f"inflight-{worker}", "limits", f"held-{worker}")
+        numbers = [LIFETIME_S, self.rpm, self.most, self.tpm, 3_600]
+        for counter, most in (("money", self.budget), ("second-money", self.second)):
+            if most:
+                names = (*names, counter)
+                numbers += [most, 5_000, 0]
+        now = () if at is None else (at,)
+        return await self.client.run(TAKE, names, (1, name, "note", worker, doubles(numbers), tokens, money, *now))
 
     async def settle(
         self,
@@ -60,16 +60,17 @@ class Key:
         lifetime_s: int = 5_000,
         at: int | None = START,
     ) -> Any:
-        names: tuple[str, ...] = ("records", f"inflight-{worker}", f"held-{worker}", "open", "tokens", "money")
-        times: tuple[Any, ...] = () if at is None else (at,)
-        if self.second:
-            names, times = (*names, "second-money"), (at or "", lifetime_s)
+        money_names = [name for name, most in (("money", self.budget), ("second-money", self.second)) if most]
+        names = ("records", f"inflight-{worker}", f"held-{worker}", "limits", *money_names)
+        now = () if at is None else (at,)
+        lifetimes = doubles([lifetime_s] * len(money_names))
         return await self.client.run(
-            SETTLE, names, (name, record, 1_000, worker, tokens, money, lifetime_s, if_unseen, *times)
+            SETTLE, names, (name, record, 1_000, worker, tokens, money, if_unseen, lifetimes, *now)
         )
 
-    async def renew(self, count: int, worker: str = "w", at: int = START, name: str = "open") -> None:
-        await self.client.run(RENEW, (name, "held"), (worker, count, LIFETIME_S, LIFETIME_S, "open", "", at))
+    async def renew(self, count: int, worker: str = "w", at: int = START, name: str = "limits") -> None:
+        kind = "open" if name == "limits" else "money"
+        await self.client.run(RENEW, (name, "held"), (worker, count, LIFETIME_S, 75, kind, "", at))
 
 
 @pytest.fixture
@@ -124,18 +125,18 @@ class TestRequestsAMinute:
         key = Key(client, rpm=2, most=2)
         for _ in range(5):
             assert await key.take("same") == [1]
-        assert sync.hget("minute", "n") == b"1"
-        assert sync.hget("open", "c:w") == b"1"
+        assert counted(sync, "limits").requests == 1
+        assert counted(sync, "limits").by_worker == {"w": 1}
         assert await key.take("other") == [1]
         assert (await key.take("third"))[0] == 3
 
     async def test_a_refused_request_takes_nothing(self, client: RespClient, sync: Redis) -> None:
         key = Key(client, rpm=1, most=5)
         await key.take("a")
-        before = (sync.hgetall("minute"), sync.hgetall("open"), sync.hgetall("inflight-w"))
+        before = (sync.hgetall("limits"), sync.hgetall("inflight-w"))
         for number in range(10):
             assert (await key.take(f"more{number}"))[:2] == [3, b"rpm"]
-        assert (sync.hgetall("minute"), sync.hgetall("open"), sync.hgetall("inflight-w")) == before
+        assert (sync.hgetall("limits"), sync.hgetall("inflight-w")) == before
 
     async def test_a_clock_that_is_set_back_leaves_no_count_behind(self, client: RespClient) -> None:
         key = Key(client, rpm=3)
@@ -148,9 +149,8 @@ class TestRequestsAMinute:
         key = Key(client, rpm=10_000, most=10_000)
         for number in range(300):
             await key.take(f"r{number}", at=START + number)
-        assert sync.hlen("minute") <= 61 + 3
-        assert 55 < sync.ttl("minute") <= 62
-        assert 10 < sync.ttl("open") <= LIFETIME_S
+        assert sync.hlen("limits") <= 60 + 10
+        assert 60 < sync.ttl("limits") <= keys.LIMITS_TTL_S
 
 
 class TestOpenRequests:
@@ -167,7 +167,7 @@ class TestOpenRequests:
         assert (await key.take("c"))[0] == 3
         for _ in range(3):
             await key.settle("a")
-        assert sync.hget("open", "c:w") == b"1"
+        assert counted(sync, "limits").by_worker == {"w": 1}
         assert await key.take("c") == [1]
         assert (await key.take("d"))[0] == 3
 
@@ -175,7 +175,7 @@ class TestOpenRequests:
         key = Key(client, most=2)
         await key.take("a")
         await key.settle("never")
-        assert sync.hget("open", "c:w") == b"1"
+        assert counted(sync, "limits").by_worker == {"w": 1}
 
     async def test_a_dead_worker_is_forgotten_15_s_after_it_last_renewed(self, client: RespClient, sync: Redis) -> None:
         key = Key(client, most=2)
@@ -184,7 +184,7 @@ class TestOpenRequests:
         await key.take("b", "alive", START + 6)
         assert (await key.take("c", "alive", START + 19))[0] == 3
         assert await key.take("c", "alive", START + 20) == [1]
-        assert sync.hkeys("open") == [b"c:alive", b"u:alive"]
+        assert counted(sync, "limits").by_worker == {"alive": 2}
 
     async def test_streams_that_outlive_the_count_are_renewed(self, client: RespClient) -> None:
         key = Key(client, most=1)
@@ -197,16 +197,16 @@ class TestOpenRequests:
         key = Key(client, most=2)
         await key.take("a")
         await key.take("b")
-        sync.delete("open")
+        sync.delete("limits")
         await key.renew(2)
         assert (await key.take("c"))[0] == 3
 
     async def test_late_settling_never_counts_below_none(self, client: RespClient, sync: Redis) -> None:
         key = Key(client, most=1)
         await key.take("a")
-        sync.delete("open")
+        sync.delete("limits")
         await key.settle("a")
-        assert sync.hget("open", "c:w") is None
+        assert counted(sync, "limits").by_worker == {}
         assert await key.take("b") == [1]
         assert (await key.take("c"))[0] == 3
 
@@ -239,17 +239,17 @@ class TestHolds:
             assert isinstance(hold, Hold)
             await bench.holds.settle(record(f"r{number}"), hold)
         assert bench.holds.open_by_key == {}
-        assert sync.hget(keys.key_open(DIGEST), "c:w") == b"0"
+        assert counted(sync, keys.key_limits(DIGEST)).by_worker == {"w": 0}
 
     async def test_renewing_writes_what_is_open(self, bench: Bench, sync: Redis) -> None:
         publish(sync, concurrency=5)
         caller = await bench.keyring.identify(SECRET)
         for name in ("r1", "r2"):
             await bench.holds.take(caller, record(name))
-        sync.delete(keys.key_open(DIGEST))
+        sync.delete(keys.key_limits(DIGEST))
         await bench.holds.renew_open()
-        assert sync.hget(keys.key_open(DIGEST), "c:w") == b"2"
-        assert 0 < sync.ttl(keys.key_open(DIGEST)) <= keys.OPEN_TTL_S
+        assert counted(sync, keys.key_limits(DIGEST)).by_worker == {"w": 2}
+        assert 0 < sync.ttl(keys.key_limits(DIGEST)) <= keys.LIMITS_TTL_S
 
     async def test_a_trip_given_up_is_given_back_by_its_id(
         self, own_valkey: RealValkey, connect: Any, tmp_path: Path
@@ -268,9 +268,9 @@ class TestHolds:
             assert isinstance(hold, Hold)
             assert hold.slot_worker == "w"
             await asyncio.sleep(0.05)
-            assert sync.hget(keys.key_open(DIGEST), "c:w") == b"1"
+            assert counted(sync, keys.key_limits(DIGEST)).by_worker == {"w": 1}
             await bench.holds.settle(record("r1"), hold)
-            assert sync.hget(keys.key_open(DIGEST), "c:w") == b"0"
+            assert counted(sync, keys.key_limits(DIGEST)).by_worker == {"w": 0}
 
     async def test_a_limit_changed_in_the_file_counts_from_the_next_request(self, bench: Bench, sync: Redis) -> None:
         publish(sync, rpm=1)

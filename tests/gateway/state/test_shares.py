@@ -21,16 +21,23 @@ from gateway.state.resp import RespClient, Script
 from tests.gateway.state.conftest import until
 from tests.gateway.state.test_holds import Bench, record
 from tests.gateway.state.test_keyring import DIGEST, SECRET, publish
+from tests.support.counters import counted, money
 from tests.support.real_valkey import RealValkey
 
 DAY = 86_400
 NOON = 1_790_000_000 - 1_790_000_000 % DAY + DAY // 2
 MONEY = keys.key_money(DIGEST, period_of("daily", NOON).name)
+LIMITS = keys.key_limits(DIGEST)
 BUDGET: dict[str, Any] = {"budget_nano_usd": 1000, "budget_period": "daily"}
 
 
 def used(name: str, tokens: int, cost: int = 0, **more: Any) -> Any:
     return record(name, usage=Usage(input=tokens, **more), cost_nano_usd=cost)
+
+
+def spent_and_held(sync: Redis, name: str) -> tuple[int, int]:
+    found = money(sync, name)
+    return found.spent, found.held
 
 
 def caller_with(**limits: Any) -> Caller:
@@ -70,18 +77,18 @@ class TestExact:
         assert (error.value.limit, error.value.most, error.value.code) == ("tpm", 1000, "rate_limit_exceeded")
         assert 59 <= (error.value.retry_after_s or 0) <= 61
         await bench.holds.settle(used("r1", 100, output=50), hold)
-        assert sync.hget(keys.key_tokens(DIGEST), "n") == b"150"
+        assert counted(sync, LIMITS).tokens == 150
         assert isinstance(await taken(bench, caller, "r2", tokens=850), Hold)
 
-    @pytest.mark.parametrize(("share", "counted"), [(1.0, b"100"), (0.0, b"40"), (0.5, b"70")])
+    @pytest.mark.parametrize(("share", "tokens"), [(1.0, 100), (0.0, 40), (0.5, 70)])
     async def test_cached_tokens_count_as_the_setting_says(
-        self, bench: Bench, sync: Redis, share: float, counted: bytes
+        self, bench: Bench, sync: Redis, share: float, tokens: int
     ) -> None:
         publish(sync, tpm=1000)
         bench.holds.cached_share = share
         hold = await taken(bench, await bench.keyring.identify(SECRET), "r1", tokens=900)
         await bench.holds.settle(used("r1", 90, output=10, cache_read=60), hold)
-        assert sync.hget(keys.key_tokens(DIGEST), "n") == counted
+        assert counted(sync, LIMITS).tokens == tokens
 
     async def test_money_is_held_and_spent_in_the_period_of_the_take(self, bench: Bench, sync: Redis) -> None:
         publish(sync, **BUDGET)
@@ -92,7 +99,7 @@ class TestExact:
         assert (error.value.code, error.value.retry_after_s) == ("budget_exceeded", 1.0), "it is only held"
         bench.holds._wall = lambda: NOON + DAY / 2 + 60
         await bench.holds.settle(used("r1", 1, cost=950), hold)
-        assert (sync.hget(MONEY, "spent"), sync.hget(MONEY, "c:w")) == (b"950", b"0")
+        assert spent_and_held(sync, MONEY) == (950, 0)
         assert isinstance(await taken(bench, caller, "tomorrow", money=900), Hold)
         bench.holds._wall = lambda: NOON
         with pytest.raises(OverLimit) as error:
@@ -105,9 +112,9 @@ class TestExact:
         monthly = keys.key_money(DIGEST, period_of("monthly", NOON).name)
         caller = await bench.keyring.identify(SECRET)
         hold = await taken(bench, caller, "r1", money=900)
-        assert (sync.hget(MONEY, "c:w"), sync.hget(monthly, "c:w")) == (b"900", b"900")
+        assert [money(sync, name).held for name in (MONEY, monthly)] == [900, 900]
         await bench.holds.renew_open()
-        assert (sync.hget(MONEY, "c:w"), sync.hget(monthly, "c:w")) == (b"900", b"900")
+        assert [money(sync, name).held for name in (MONEY, monthly)] == [900, 900]
         await bench.holds.settle(used("r1", 1, cost=950), hold)
         assert (sync.hget(MONEY, "spent"), sync.hget(monthly, "spent")) == (b"950", b"950")
         assert bench.holds.held_money == {}
@@ -167,9 +174,9 @@ class TestExact:
         await taken(bench, caller, "r2", 100, 100)
         for _ in range(3):
             await bench.holds.settle(used("r1", 30, cost=20), hold)
-        assert (sync.hget(MONEY, "spent"), sync.hget(MONEY, "c:w")) == (b"20", b"100")
-        assert sync.hget(keys.key_tokens(DIGEST), "n") == b"130"
-        assert sync.hget(keys.key_open(DIGEST), "c:w") == b"1"
+        assert spent_and_held(sync, MONEY) == (20, 100)
+        assert counted(sync, LIMITS).tokens == 130
+        assert counted(sync, LIMITS).open == 1
 
     async def test_renewing_writes_what_money_is_held(self, bench: Bench, sync: Redis) -> None:
         publish(sync, **BUDGET)
@@ -177,7 +184,7 @@ class TestExact:
         hold = await taken(bench, caller, "r1", money=300)
         sync.delete(MONEY)
         await bench.holds.renew_open()
-        assert sync.hget(MONEY, "c:w") == b"300"
+        assert money(sync, MONEY).by_worker == {"w": 300}
         assert sync.ttl(MONEY) > DAY // 2
         assert sync.ttl(keys.held("w")) > 3000
         await bench.holds.settle(used("r1", 1), hold)
@@ -207,7 +214,7 @@ class TestExact:
         caller = await bench.keyring.identify(SECRET)
         await taken(bench, caller, "r0", money=100)
         await asyncio.gather(taken(bench, caller, "r1", money=100), bench.holds.renew_open())
-        assert (sync.hget(keys.key_open(DIGEST), "c:w"), sync.hget(MONEY, "c:w")) == (b"2", b"200")
+        assert (counted(sync, LIMITS).open, money(sync, MONEY).held) == (2, 200)
 
     async def test_a_renewal_does_not_count_a_take_under_way_that_is_refused(self, bench: Bench, sync: Redis) -> None:
         """A worker killed before its next renewal would leave what was refused as spent, and pass the budget."""
@@ -218,7 +225,7 @@ class TestExact:
             taken(bench, caller, "r1", money=900), bench.holds.renew_open(), return_exceptions=True
         )
         assert isinstance(refused, OverLimit)
-        assert (sync.hget(keys.key_open(DIGEST), "c:w"), sync.hget(MONEY, "c:w")) == (b"1", b"900")
+        assert (counted(sync, LIMITS).open, money(sync, MONEY).held) == (1, 900)
         assert bench.holds.asking == 0
 
     async def test_a_refused_take_is_not_counted_here(self, bench: Bench, sync: Redis) -> None:
@@ -248,13 +255,13 @@ class TestGivenUp:
             publish(sync, concurrency=5, tpm=100, rpm=5, **BUDGET)
             caller = await bench.keyring.identify(SECRET)
             hold = await self.frozen_take(bench, own_valkey, caller)
-            await until(lambda: sync.hget(keys.key_open(DIGEST), "c:w") == b"1")
-            assert (sync.hget(MONEY, "c:w"), sync.hget(keys.key_tokens(DIGEST), "n")) == (b"60", b"60")
+            await until(lambda: counted(sync, LIMITS).open == 1)
+            assert (money(sync, MONEY).held, counted(sync, LIMITS).tokens) == (60, 60)
             await bench.holds.settle(used("r1", 70, cost=40), hold)
-            assert (sync.hget(MONEY, "c:w"), sync.hget(MONEY, "spent")) == (b"0", b"40")
-            assert sync.hget(keys.key_tokens(DIGEST), "n") == b"70"
-            assert sync.hget(keys.key_open(DIGEST), "c:w") == b"0"
-            assert sync.hget(keys.key_minute(DIGEST), "n") == b"2", "the server counted it; it is not charged again"
+            assert spent_and_held(sync, MONEY) == (40, 0)
+            assert counted(sync, LIMITS).tokens == 70
+            assert counted(sync, LIMITS).open == 0
+            assert counted(sync, LIMITS).requests == 2, "the server counted it; it is not charged again"
             assert sync.hlen(keys.held("w")) == sync.hlen(keys.inflight("w")) == 0
 
     async def test_a_strict_key_is_refused_and_takes_nothing(
@@ -330,19 +337,20 @@ class TestAway:
             publish(sync, rpm=5, tpm=1000, concurrency=9, **BUDGET)
             await until(lambda: client.is_up)
             await bench.holds.renew_open()
-            assert sync.hget(keys.key_minute(DIGEST), "n") == b"3"
-            assert sync.hget(keys.key_tokens(DIGEST), "n") == b"640"
-            assert (sync.hget(MONEY, "spent"), sync.hget(MONEY, "c:w")) == (b"300", b"300")
-            assert sync.hget(keys.key_open(DIGEST), "c:w") == b"1"
+            assert counted(sync, LIMITS).requests == 3
+            assert counted(sync, LIMITS).tokens == 640
+            assert spent_and_held(sync, MONEY) == (300, 300)
+            assert counted(sync, LIMITS).open == 1
             assert bench.holds.unsettled == 0
-            seconds = sorted(int(name) for name in sync.hkeys(keys.key_minute(DIGEST)) if name.isdigit())
-            assert 9 <= seconds[-1] - seconds[0] <= 11, "in the seconds in which they were admitted"
+            earlier, latest = sorted(counted(sync, LIMITS).seconds.items())
+            assert (earlier[1], latest[1]) == ((2, 540), (1, 100)), "in the seconds in which they were admitted"
+            assert 9 <= latest[0] - earlier[0] <= 11
             with pytest.raises(OverLimit):
                 await taken(bench, caller, "r4", 361)
             await bench.holds.settle(used("r3", 100, cost=50), open_one)
             await bench.holds.renew_open()
-            assert sync.hget(keys.key_open(DIGEST), "c:w") == b"0"
-            assert (sync.hget(MONEY, "spent"), sync.hget(MONEY, "c:w")) == (b"350", b"0")
+            assert counted(sync, LIMITS).open == 0
+            assert spent_and_held(sync, MONEY) == (350, 0)
 
     async def test_a_settlement_that_was_lost_is_made_once_redis_is_back(
         self, own_valkey: RealValkey, connect: Any, tmp_path: Path
@@ -357,7 +365,7 @@ class TestAway:
             own_valkey.thaw()
             assert bench.holds.unsettled == 1
             assert isinstance(await taken(bench, caller, "r2", 960, 970), Hold), "sent ahead of the next take"
-            assert (sync.hget(MONEY, "spent"), sync.hget(keys.key_tokens(DIGEST), "n")) == (b"30", b"1000")
+            assert (money(sync, MONEY).spent, counted(sync, LIMITS).tokens) == (30, 1000)
 
     async def test_an_emptied_server_limits_here_and_charges_there(self, bench: Bench, sync: Redis) -> None:
         caller = caller_with(rpm=2, **BUDGET)
@@ -367,7 +375,7 @@ class TestAway:
             await taken(bench, caller, "r3")
         await bench.holds.settle(used("r1", 1, cost=70), hold)
         assert sync.hget(MONEY, "spent") == b"70"
-        assert sync.hget(keys.key_minute(DIGEST), "n") == b"2"
+        assert counted(sync, LIMITS).requests == 2
         publish(sync, rpm=2)
         with pytest.raises(OverLimit):
             await taken(bench, caller, "r4")

@@ -10,6 +10,7 @@ from redis import Redis
 
 from gateway.state.resp import RespClient
 from tests.gateway.state.test_limits import LIFETIME_S, START, Key
+from tests.support.counters import counted, money
 from tests.support.real_valkey import RealValkey
 
 STEPS = (0, 0, 0, 1, 1, 2, 7, 30, 59, 60, 61, 62, 90, 200)
@@ -65,11 +66,11 @@ class TestTokensAMinute:
                 used = chance.choice((0, 1, model.counted[name][1], key.tpm // 2))
                 for _ in range(chance.choice((1, 1, 2))):
                     await key.settle(name, tokens=used, at=now)
-                if sync.hexists("tokens", model.counted[name][0]):  # else it has left the window, or is about to
+                if (
+                    model.counted[name][0] in counted(sync, "limits").seconds
+                ):  # else it has left the window, or is about to
                     model.counted[name][1] = used
-            shown = sync.hgetall("tokens")
-            slots = sum(int(tokens) for second, tokens in shown.items() if second not in (b"n", b"s", b"l"))
-            assert slots == int(shown.get(b"n", 0)) >= model.window(now)
+            assert counted(sync, "limits").tokens >= model.window(now)
 
     async def test_many_clients_never_reserve_more_than_the_limit(
         self, client: RespClient, valkey: RealValkey, connect: Any
@@ -112,7 +113,7 @@ class TestTokensAMinute:
         await key.take("long", tokens=50)
         await key.take("new", at=START + 100, tokens=40)
         await key.settle("long", tokens=9999, at=START + 100)
-        assert sync.hget("tokens", "n") == b"40"
+        assert counted(sync, "limits").tokens == 40
 
     async def test_a_killed_workers_reservation_leaves_by_itself(self, client: RespClient) -> None:
         key = Key(client, tpm=100)
@@ -153,23 +154,24 @@ class TestMoney:
         chance = random.Random(seed)
         key, spent, held = Key(client, budget=1000), 0, dict[str, int]()
         for number in range(300):
-            name, money = f"r{number}", chance.choice((0, 1, 10, 300, 900, 1001))
-            answer = await key.take(name, money=money)
-            if spent + max(money, 1) > 1000:
+            name, asked = f"r{number}", chance.choice((0, 1, 10, 300, 900, 1001))
+            answer = await key.take(name, money=asked)
+            if spent + max(asked, 1) > 1000:
                 assert answer == [3, b"budget", -1]
-            elif spent + sum(held.values()) + max(money, 1) > 1000:
+            elif spent + sum(held.values()) + max(asked, 1) > 1000:
                 assert answer == [3, b"budget", 1], "it is only held: it may be back soon"
             else:
                 assert answer == [1]
-                held[name] = money
+                held[name] = asked
             if held and chance.random() < 0.6:
                 name = chance.choice(list(held))
                 cost = chance.randint(0, min(held.pop(name), 40))
                 for _ in range(chance.choice((1, 2))):
                     await key.settle(name, money=cost)
                 spent += cost
-            assert int(sync.hget("money", "spent") or 0) == spent <= 1000
-            assert int(sync.hget("money", "c:w") or 0) == sum(held.values())
+            shown = money(sync, "money")
+            assert shown.spent == spent <= 1000
+            assert shown.held == sum(held.values())
 
     @pytest.mark.parametrize("seed", range(4))
     async def test_of_two_budgets_neither_is_passed_and_both_count_the_same(
@@ -181,9 +183,9 @@ class TestMoney:
         sync.hset("second-money", "spent", before)
         key, spent, held = Key(client, budget=1000, second=1500), 0, dict[str, int]()
         for number in range(300):
-            name, money = f"r{number}", chance.choice((0, 1, 10, 300, 900, 1001))
-            answer = await key.take(name, money=money)
-            need, open_money = max(money, 1), sum(held.values())
+            name, asked = f"r{number}", chance.choice((0, 1, 10, 300, 900, 1001))
+            answer = await key.take(name, money=asked)
+            need, open_money = max(asked, 1), sum(held.values())
             if spent + need > 1000:
                 assert answer == [3, b"budget", -1]
             elif spent + open_money + need > 1000:
@@ -194,17 +196,16 @@ class TestMoney:
                 assert answer == [3, b"second_budget", 1]
             else:
                 assert answer == [1]
-                held[name] = money
+                held[name] = asked
             if held and chance.random() < 0.6:
                 name = chance.choice(list(held))
                 cost = chance.randint(0, min(held.pop(name), 40))
                 for _ in range(chance.choice((1, 2))):
                     await key.settle(name, money=cost)
                 spent += cost
-            assert int(sync.hget("money", "spent") or 0) == spent
-            assert int(sync.hget("second-money", "spent") or 0) == before + spent
-            for counter in ("money", "second-money"):
-                assert int(sync.hget(counter, "c:w") or 0) == sum(held.values())
+            first, second = money(sync, "money"), money(sync, "second-money")
+            assert (first.spent, second.spent) == (spent, before + spent)
+            assert first.held == second.held == sum(held.values())
 
     async def test_what_a_killed_worker_held_counts_in_both_budgets(self, client: RespClient, sync: Redis) -> None:
         key = Key(client, budget=100, second=100)
@@ -242,7 +243,8 @@ class TestMoney:
         await key.take("a", "dead", money=60)
         later = START + LIFETIME_S + 3_600
         assert await key.take("b", "alive", later, money=41) == [3, b"budget", -1]
-        assert sync.hgetall("money") == {b"spent": b"60"}
+        shown = money(sync, "money")
+        assert (shown.spent, shown.held, shown.dead) == (60, 0, {})
         assert await key.take("b", "alive", later, money=40) == [1]
 
     async def test_a_worker_that_was_late_to_renew_holds_no_less(self, client: RespClient) -> None:
@@ -285,18 +287,18 @@ class TestMoney:
             sync.xadd("records", {"r": str(number)})
         for _ in range(2):
             assert await key.settle("a", tokens=10, money=20) == 0
-        assert (sync.hget("money", "spent"), sync.hget("money", "c:w")) == (b"20", b"0")
-        assert (sync.hget("tokens", "n"), sync.hget("open", "c:w")) == (b"10", b"0")
+        assert (money(sync, "money").spent, money(sync, "money").held) == (20, 0)
+        assert (counted(sync, "limits").tokens, counted(sync, "limits").open) == (10, 0)
         assert sync.hkeys("inflight-w") == [b"a"]
 
 
 async def test_a_refused_request_takes_nothing_of_any_limit(client: RespClient, sync: Redis) -> None:
     key = Key(client, rpm=10, most=10, tpm=100, budget=100)
     await key.take("a", tokens=50, money=50)
-    before = [sync.hgetall(name) for name in ("minute", "open", "tokens", "money", "held-w", "inflight-w")]
+    before = [sync.hgetall(name) for name in ("limits", "money", "held-w", "inflight-w")]
     assert (await key.take("b", tokens=60))[1] == b"tpm"
     assert (await key.take("b", money=60))[1] == b"budget"
-    assert before == [sync.hgetall(name) for name in ("minute", "open", "tokens", "money", "held-w", "inflight-w")]
+    assert before == [sync.hgetall(name) for name in ("limits", "money", "held-w", "inflight-w")]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -334,7 +336,8 @@ async def test_whatever_order_workers_take_settle_renew_and_die_in_nothing_leaks
                 if mine:
                     await key.renew(len(mine), worker, now)
                     await key.renew(100 * len(mine), worker, now, name="money")
-        assert int(sync.hget("money", "spent") or 0) == spent
+        assert money(sync, "money").spent == spent
+        assert counted(sync, "limits").open <= key.most
     for worker, mine in alive.items():
         for name in mine:
             await key.settle(name, worker, at=now)
