@@ -78,9 +78,10 @@ async def login_by_link(
 
 @post("/api/auth/logout", status_code=200)
 async def logout(request: Request[Any, Any, Any], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
-    async with plane.database.write() as connection:
-        await sessions.delete(connection, hash_token(request.scope["state"]["session_token"]))
-    await plane.audit("session.closed", "session", name=plane.actor.name)
+    digest = hash_token(request.scope["state"]["session_token"])
+    async with plane.act() as acting:
+        await sessions.delete(acting.connection, digest)
+        acting.trail.note("session.closed", "session", digest[:_SHOWN], name=plane.actor.name)
     return Response({"success": True}, cookies=[_cookie(plane, "", 0)])
 
 
@@ -88,9 +89,9 @@ async def logout(request: Request[Any, Any, Any], plane: NamedDependency[Plane])
 async def logout_everywhere(plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     """End all sessions of whoever asks, this one too."""
     user = await user_of(plane)
-    async with plane.database.write() as connection:
-        await delete_sessions(connection, user_id=user.id)
-    await plane.audit("session.closed_everywhere", "session", user.id, name=user.name)
+    async with plane.act() as acting:
+        await delete_sessions(acting.connection, user_id=user.id)
+        acting.trail.note("session.closed_everywhere", "session", user.id, name=user.name)
     return Response({"success": True}, cookies=[_cookie(plane, "", 0)])
 
 
@@ -156,6 +157,8 @@ async def end_session(session_id: FromPath[str], plane: NamedDependency[Plane]) 
         if row is None:
             raise not_found("session", session_id)
         await sessions.delete(acting.connection, row.token_hash)
+        user = await users.get(acting.connection, row.user_id)
+        acting.trail.note("session.ended", "session", session_id, name=user.name if user else "")
     return {"success": True}
 
 

@@ -51,6 +51,7 @@ async def clear_cache(plane: NamedDependency[Plane]) -> dict[str, Any]:
         await forget_answers(plane.redis, plane.settings.redis_cache_url)
     except (RedisError, OSError) as error:
         raise ApiError(503, "shared state is away: nothing can be forgotten") from error
+    await plane.audit_done("cache.cleared", "cache")
     return {"success": True}
 
 

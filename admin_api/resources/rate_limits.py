@@ -62,9 +62,11 @@ async def reset_rate_limits(data: JSONBody[ResetBody], plane: NamedDependency[Pl
         async with plane.database.read() as connection:
             ids = [row.id for row in await connections.load_all(connection)]
     try:
-        return {"reset": await forget_paces(plane.redis, ids)}
+        count = await forget_paces(plane.redis, ids)
     except (RedisError, OSError) as error:
         raise ApiError(503, "shared state is away: nothing can be reset") from error
+    await plane.audit_done("limits.reset", "limits", after={"ids": data.ids, "reset": count})
+    return {"reset": count}
 
 
 handlers = (get_rate_limits, enable_rate_limit, reset_rate_limits)

@@ -301,9 +301,9 @@ class _Application:
 async def _release_managed(plane: Plane) -> None:
     """There is no file any more: what it brought can be edited from now on."""
     every: tuple[Collection[Any], ...] = (nodes, connections, combos, aliases, chains, prices, settings_rows, keys)
-    async with plane.database.write() as connection:
+    async with plane.acting_as(CONFIG_FILE).act() as acting:
         for collection in every:
-            await _release(connection, collection)
+            await _release(acting.connection, collection)
 
 
 async def _release(connection: AsyncConnection, collection: Collection[Any]) -> None:

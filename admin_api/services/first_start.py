@@ -44,7 +44,8 @@ async def prepare_first_start(plane: Plane) -> Credentials:
         return _opened(plane, pending)
     fresh_password = new_password()
     password_hash = await hash_password(plane.settings.initial_password or fresh_password)
-    async with plane.database.write() as connection:
+    async with plane.act() as acting:
+        connection = acting.connection
         await take_turns(connection)
         pending = await get_first_start(connection)
         if pending is not None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from redis.asyncio import Redis
 
 from admin_api.auth.actor import SYSTEM, Actor
@@ -19,6 +20,7 @@ from admin_api.services.backups import Backups
 from admin_api.services.job_status import JobStatus
 from admin_api.services.provider_calls import ProviderCalls
 from admin_api.store.database import Change, Database
+from admin_api.store.faults import FAILURES
 from gateway.config.envelope import parse_encryption_key, seal
 from gateway.config.settings import Settings
 from gateway.config.snapshot import Price
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from admin_api.services.tariff import Tariff
 
 _HASHES_AT_ONCE = 2
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -140,6 +144,14 @@ class Plane:
         """Tell of something done outside of a transaction, a reset in Redis say. `action` as `<kind>.<verb>`."""
         async with self.act() as acting:
             acting.trail.note(action, kind, object_id, name=name, before=before, after=after)
+
+    async def audit_done(self, action: str, kind: str, object_id: str = "", *, after: object = None) -> None:
+        """Tell of what Redis has done already. While SQL is away it stands in this process's log: it cannot be undone for that."""
+        try:
+            await self.audit(action, kind, object_id, after=after)
+        except FAILURES as error:
+            who = {"actor": self.actor.name, "address": self.actor.address}
+            log.warning("audit_row_not_written", action=action, after=after, **who, reason=type(error).__name__)
 
     async def published(self) -> dict[str, bool]:
         """Publish what was changed; part of every answer to a change."""

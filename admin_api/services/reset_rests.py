@@ -10,6 +10,8 @@ from gateway.state.rests_admin import reset_rests
 async def reset_states(plane: Plane, ids: list[str] | None = None) -> int:
     """How many rests were ended. Raises ApiError 503."""
     try:
-        return await reset_rests(plane.redis, ids)
+        count = await reset_rests(plane.redis, ids)
     except (RedisError, OSError) as error:
         raise ApiError(503, "shared state is away: nothing can be reset") from error
+    await plane.audit_done("resilience.reset", "resilience", after={"ids": ids, "reset": count})
+    return count

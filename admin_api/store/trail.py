@@ -27,6 +27,9 @@ _KINDS = {
     "users": "user",
     "admin_tokens": "token",
 }
+_UNTOLD = frozenset({"sessions"})
+"""Tables whose rows say nothing by themselves: what begins and ends a session is told, without its digest."""
+
 _NAMES = ("name", "pattern", "model")
 
 
@@ -59,6 +62,8 @@ class Trail:
 
     def note_row(self, verb: Verb, table: str, key: str, before: object, after: object) -> None:
         """A row of `table` by its primary key."""
+        if table in _UNTOLD:
+            return
         kind = _KINDS.get(table, table)
         row = after if after is not None else before
         name = next((str(value) for field in _NAMES if (value := getattr(row, field, None))), "")

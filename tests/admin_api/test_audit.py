@@ -138,3 +138,9 @@ async def test_a_row_that_the_config_file_writes_anew_was_changed(admin, plane):
     changed, _created = await entries(admin, kind="combo")
     assert changed["action"] == "combo.changed"
     assert (changed["before"], changed["after"]) == ({"strategy": "priority"}, {"strategy": "random"})
+
+
+async def test_what_a_first_start_makes_is_told(admin):
+    made = await entries(admin, actor="omniroute")
+    assert [entry["action"] for entry in made] == ["key.created", "setting.created", "user.created"]
+    assert {entry["actor"]["kind"] for entry in made} == {"system"}
