@@ -321,6 +321,9 @@ class App:
         metrics.cache_store_up.set(1 if self._cache.store.is_up else 0)
         metrics.cache_front_bytes.set(self._cache.front.held_bytes)
         self._local_mode.look()
+        shed, self._load.shed = self._load.shed, {}
+        for kind, count in shed.items():
+            metrics.shed_requests.add(kind, count)
         for name, size in self._queues(edge).items():
             metrics.queue_size.set(size, (name,))
         for name, size in self._caches().items():

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from gateway.accounting.bodies import BodyLog
 from gateway.accounting.explain import explained_header, explanation
-from gateway.accounting.measure import measure
+from gateway.accounting.measure import measure, measure_answer
 from gateway.accounting.monitor import Monitor
 from gateway.accounting.record import record_of, record_of_embedding, saved_of
 from gateway.admission.load import Load
@@ -422,6 +422,8 @@ class Passage:
         if self._keeps_routing:
             record = structs.replace(record, routing=self._plan.decision())
         measure(record, tools.metrics)
+        if not record.cache:
+            measure_answer(record, tools.metrics, self._runtime.rates, self._runtime.named_models)
         if self._found is not None:
             count_pii(self._found.found, "output", tools.metrics)
         self._let_go(record)

@@ -44,7 +44,7 @@ from gateway.providers.spec import (
     WriteAs,
 )
 from gateway.routing.affinity import Session, keeps_turns, session_of_name, session_of_turns
-from gateway.routing.catalog import Catalog, compiling_catalog, known_models
+from gateway.routing.catalog import Catalog, compiling_catalog, known_models, naming_models
 from gateway.routing.eligible import NO_NEEDS, Needs, needs_in
 from gateway.routing.meaning import meaning_of
 from gateway.routing.plan import Plan, lay_plan
@@ -95,6 +95,8 @@ class Runtime:
     """What equal requests share without an `Idempotency-Key`; None = nothing."""
     """Of names that leave no choice: one model at one connection, and nothing after it."""
 
+    named_models: frozenset[str] = frozenset()
+    """Models that the configuration or a data file names: only these are told apart in metrics."""
     shaper: Shaper | None = None
     """None while nothing of requests is to be changed or looked at."""
 
@@ -263,11 +265,13 @@ def compiling_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], enc
     profiles = snapshot.settings.profiles
     everywhere = with_profile(snapshot.settings.resilience, profiles.get(EVERY_KEY))
     catalog = yield from compiling_catalog(snapshot, specs, connections)
+    named_models = yield from naming_models(snapshot, catalog)
     return Runtime(
         snapshot.revision,
         catalog,
         structs.replace(snapshot.settings, resilience=everywhere) if EVERY_KEY in profiles else snapshot.settings,
         Rates(catalog.prices.book),
+        named_models=named_models,
         caching=snapshot.settings.cache if snapshot.settings.cache.mode != "off" else None,
         sharing=snapshot.settings.sharing if snapshot.settings.sharing.is_wide else None,
         gate=gate_of(snapshot.settings.ip_filter),

@@ -11,6 +11,8 @@ from admin_api.jobs.lost import LostJob
 from admin_api.jobs.reconcile import ReconcileJob
 from admin_api.jobs.runner import Job
 from admin_api.jobs.tell_log import TellLogJob
+from admin_api.jobs.tell_metrics import EVERY_S as TELL_METRICS_S
+from admin_api.jobs.tell_metrics import TellMetricsJob
 from admin_api.jobs.usage import FoldHoursJob, TopKeysJob, TurnPricesJob
 from admin_api.services.old_secrets import end_old_secrets
 from admin_api.services.plane import Plane
@@ -56,6 +58,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         # It looks whether a day has gone by; a look at millions of rows takes its time.
         Job("check-storage", every_s=60.0, run=CheckStorageJob(plane), limit_s=3600.0),
         Job("tell-log", every_s=1.0, run=TellLogJob(plane), is_shared=False, runs_at_end=True),
+        Job("tell-metrics", every_s=TELL_METRICS_S, run=TellMetricsJob(plane), is_shared=False, limit_s=20.0),
         Job("budgets", every_s=30.0, run=BudgetsJob(plane)),
         Job("purge", every_s=3600.0, run=purge),
         Job("reconcile", every_s=15.0, run=ReconcileJob(plane)),

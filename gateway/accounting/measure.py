@@ -2,10 +2,13 @@
 
 import structlog
 
+from gateway.accounting.cost import Rates, cost_of
 from gateway.domain.record import RequestRecord
-from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.metrics import OTHER, Metrics
 
 _log = structlog.get_logger()
+
+NANO = 1_000_000_000
 
 
 def measure(record: RequestRecord, metrics: Metrics) -> None:
@@ -23,8 +26,6 @@ def measure(record: RequestRecord, metrics: Metrics) -> None:
         metrics.tokens.add((provider, "output"), usage.output)
     if usage.cache_read:
         metrics.tokens.add((provider, "cache_read"), usage.cache_read)
-    if usage.cache_read or usage.cache_write:
-        _measure_prompt_cache(record, metrics)
     if usage.cache_write:
         metrics.tokens.add((provider, "cache_write"), usage.cache_write)
     if usage.reasoning:
@@ -32,6 +33,8 @@ def measure(record: RequestRecord, metrics: Metrics) -> None:
     if record.cache:
         metrics.saved_tokens.add((record.cache, "input"), record.saved_input)
         metrics.saved_tokens.add((record.cache, "output"), record.saved_output)
+        metrics.saved_usd.add((record.cache,), record.saved_nano_usd / NANO)
+    _measure_key(record, metrics)
     if usage.estimated:
         metrics.estimated_usage.add((provider,))
     if record.status >= 500 or record.error.startswith("stream_"):
@@ -49,8 +52,40 @@ def measure(record: RequestRecord, metrics: Metrics) -> None:
         )
 
 
-def _measure_prompt_cache(record: RequestRecord, metrics: Metrics) -> None:
-    usage, where = record.usage, (record.connection_id, record.model)
+def measure_answer(record: RequestRecord, metrics: Metrics, rates: Rates, named_models: frozenset[str]) -> None:
+    """What a provider's answer cost, and how long the gateway took beside it. `named_models` have a label of their own."""
+    usage, model = record.usage, record.model
+    if model not in named_models:
+        model = OTHER
+    if record.cost_nano_usd:
+        metrics.cost_usd.add((record.provider, model), record.cost_nano_usd / NANO)
+    elif usage.input or usage.output:
+        rate = rates.rate(record.provider, record.model, record.at)
+        if not cost_of(usage, rate).is_known:
+            metrics.unpriced_tokens.add((record.provider, model), usage.input + usage.output)
+    if usage.cache_read or usage.cache_write:
+        _measure_prompt_cache(record, model, metrics)
+    if record.first_byte_ms is not None:
+        attempts_ms = 0.0
+        for attempt in record.attempts:
+            attempts_ms += attempt.duration_ms
+        metrics.overhead_seconds.observe(max(0.0, record.first_byte_ms - attempts_ms) / 1000, (record.endpoint,))
+
+
+def _measure_key(record: RequestRecord, metrics: Metrics) -> None:
+    key, status, usage = metrics.key_label(record.key_name or record.key_id), record.status, record.usage
+    is_cut = record.error.startswith("stream_")
+    metrics.key_requests.add((key, "failed" if status >= 500 or is_cut else "ok" if status < 400 else "refused"))
+    if usage.input:
+        metrics.key_tokens.add((key, "input"), usage.input)
+    if usage.output:
+        metrics.key_tokens.add((key, "output"), usage.output)
+    if record.cost_nano_usd:
+        metrics.key_cost_usd.add((key,), record.cost_nano_usd / NANO)
+
+
+def _measure_prompt_cache(record: RequestRecord, model: str, metrics: Metrics) -> None:
+    usage, where = record.usage, (record.connection_id, model)
     metrics.prompt_cache_tokens.add((*where, "input"), usage.input)
     metrics.prompt_cache_tokens.add((*where, "read"), usage.cache_read)
     metrics.prompt_cache_tokens.add((*where, "written"), usage.cache_write)

@@ -39,7 +39,7 @@ class Load:
         self.bound_open = bound_open
         self.bound_lag_s = bound_lag_s
         self.shed: dict[tuple[str, str], int] = {}
-        """Refusals so far, by (class, reason): at most eight entries."""
+        """Refusals since somebody last took them, by (class, reason): at most eight entries."""
         self._lags = (0.0, 0.0)
 
     @property

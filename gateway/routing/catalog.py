@@ -107,6 +107,24 @@ def compiling_catalog(
     )
 
 
+def naming_models(snapshot: Snapshot, catalog: Catalog) -> Steps[frozenset[str]]:
+    """Every model that connections list, data files know, or a combo, alias, chain or price names; no pattern stands for one."""
+    lists = {one.models for accounts in catalog.connections.values() for one in accounts}
+    named = {model for _, model in catalog.facts}
+    for models in lists:
+        named |= models
+        yield len(models) // 20
+
+    def add(name: str) -> None:
+        named.update((name, name.partition("/")[2]))
+
+    yield from each((entry.model for combo in snapshot.combos for entry in combo.models), add)
+    yield from each((alias.target for alias in snapshot.aliases), add)
+    yield from each((model for chain in snapshot.fallback_chains for model in chain.models), add)
+    yield from each((price.model for price in snapshot.prices), add)
+    return frozenset(named)
+
+
 def known_models(snapshot: Snapshot, specs: Mapping[str, ProviderSpec]) -> Steps[dict[str, tuple[ModelSpec, ...]]]:
     """By provider: what the data files know of it, and what the operator says, which counts more."""
     known = {spec.id: {model.id: model for model in spec.models} for spec in specs.values()}

@@ -22,6 +22,8 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from gateway import __version__
+
 _MOST_SCRAPES_AT_ONCE = 8
 _SOCKET_TIMEOUT_S = 5.0
 _STOP_POLL_S = 0.1
@@ -38,7 +40,7 @@ class ProcessFacts(Collector):
         self._facts = facts
 
     def collect(self) -> Iterator[Metric]:
-        """Two families, with the process's name as label."""
+        """Two families with the process's name as label, and the version."""
         up = GaugeMetricFamily("omniroute_up", "1 while the process runs.", labels=["process"])
         restarts = CounterMetricFamily(
             "omniroute_process_restarts", "Times the process ended and was started again.", labels=["process"]
@@ -46,8 +48,11 @@ class ProcessFacts(Collector):
         for name, is_running, count in self._facts():
             up.add_metric([name], float(is_running))
             restarts.add_metric([name], count)
+        build = GaugeMetricFamily("omniroute_build_info", "1, with the version that runs.", labels=["version"])
+        build.add_metric([__version__], 1.0)
         yield up
         yield restarts
+        yield build
 
 
 class MetricsServer:

@@ -21,6 +21,17 @@ async def read_records(redis: Redis, most: int) -> list[Entry]:
     return [(name, fields.get(_FIELD, b"")) for name, fields in found]
 
 
+async def oldest_record(redis: Redis) -> tuple[int, float]:
+    """How many entries wait, and the age in seconds of the oldest, by the server's clock. Raises redis.exceptions.RedisError."""
+    waiting = int(await redis.xlen(keys.RECORDS))
+    if not waiting:
+        return 0, 0.0
+    oldest: Any = await redis.xrange(keys.RECORDS, count=1)
+    seconds, micros = await redis.time()
+    noted_ms = int(oldest[0][0].partition(b"-")[0]) if oldest else int(seconds * 1000)
+    return waiting, max(0.0, seconds + micros / 1e6 - noted_ms / 1000)
+
+
 async def forget_records(redis: Redis, entries: Sequence[Entry]) -> bool:
     """Take out what `read_records` gave, all of it or nothing. False: this server never had the last of them.
 

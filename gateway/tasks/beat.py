@@ -25,6 +25,7 @@ from gateway.state.rests import Rests
 from gateway.state.slots import Slots
 from gateway.state.tier_money import TierMoney
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.process_look import ProcessLook
 
 _log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ LAST_WORDS_S = 1.0
 
 async def flush_metrics(metrics: Metrics, gauges: Callable[[], None], note_lag: Callable[[float], None]) -> None:
     """Hand metrics over, and measure how late the loop wakes us: its lag."""
+    process = ProcessLook("gateway", time.monotonic)
     while True:
         due = time.monotonic() + FLUSH_S  # uvloop's own clock counts whole ms
         await asyncio.sleep(FLUSH_S)
@@ -48,6 +50,7 @@ async def flush_metrics(metrics: Metrics, gauges: Callable[[], None], note_lag: 
         metrics.event_loop_lag_seconds.set(lag_s)
         note_lag(lag_s)
         gauges()
+        process.look(metrics)
         metrics.flush()
 
 

@@ -5,10 +5,24 @@ import re
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway.telemetry.metrics import DEFINITIONS, LATENCY_BUCKETS_S, Counter, Gauge, Histogram, Metrics
+from gateway.telemetry.metrics import (
+    CONTROL_DEFINITIONS,
+    DEFINITIONS,
+    LATENCY_BUCKETS_S,
+    MAX_KEYS,
+    MAX_SERIES,
+    OTHER,
+    ControlMetrics,
+    Counter,
+    Definition,
+    Gauge,
+    Histogram,
+    Metrics,
+    MetricSet,
+)
 
 
-def text_of(metrics: Metrics) -> str:
+def text_of(metrics: MetricSet) -> str:
     metrics.flush()
     return generate_latest(metrics.registry).decode()
 
@@ -19,19 +33,21 @@ def value(text: str, sample: str) -> float:
     return float(found[1])
 
 
-def test_every_definition_has_its_field_of_its_kind() -> None:
+@pytest.mark.parametrize(
+    ("metrics", "definitions"), [(Metrics(), DEFINITIONS), (ControlMetrics(), CONTROL_DEFINITIONS)]
+)
+def test_every_definition_has_its_field_of_its_kind(metrics: MetricSet, definitions: tuple[Definition, ...]) -> None:
     kinds = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
-    metrics = Metrics()
-    for definition in DEFINITIONS:
+    for definition in definitions:
         field = getattr(metrics, definition.name.removeprefix("omniroute_"))
         assert type(field) is kinds[definition.kind]
         assert definition.help.endswith(".")
     fields = {name for name, field in vars(metrics).items() if isinstance(field, Counter | Gauge | Histogram)}
-    assert fields == {definition.name.removeprefix("omniroute_") for definition in DEFINITIONS}
+    assert fields == {definition.name.removeprefix("omniroute_") for definition in definitions}
 
 
 def test_names_are_unique_and_ours() -> None:
-    names = [definition.name for definition in DEFINITIONS]
+    names = [definition.name for definition in {*DEFINITIONS, *CONTROL_DEFINITIONS}]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"omniroute_[a-z_]+", name) for name in names)
     assert not any(name.endswith("_total") for name in names)
@@ -86,3 +102,25 @@ def test_a_flush_with_nothing_new_changes_nothing() -> None:
     metrics = Metrics()
     metrics.requests.add(("/e", "p", "200", ""))
     assert text_of(metrics) == text_of(metrics)
+
+
+def test_a_million_keys_get_as_many_series_as_some_keys() -> None:
+    metrics = Metrics()
+    for number in range(1_000_000):
+        metrics.key_cost_usd.add((metrics.key_label(f"key-{number}"),))
+    text = text_of(metrics)
+    assert len(re.findall(r"^omniroute_key_cost_usd_total{", text, re.MULTILINE)) == MAX_KEYS + 1
+    assert value(text, f'omniroute_key_cost_usd_total{{key="{OTHER}"}}') == 1_000_000 - MAX_KEYS
+
+
+def test_no_metric_has_more_series_than_its_bound_and_its_sum_stays_right() -> None:
+    metrics = Metrics()
+    for number in range(MAX_SERIES + 500):
+        metrics.cost_usd.add(("p", f"model-{number}"))
+        metrics.overhead_seconds.observe(0.001, (f"endpoint-{number}",))
+    text = text_of(metrics)
+    costs = re.findall(r"^omniroute_cost_usd_total{.*} (\S+)$", text, re.MULTILINE)
+    assert len(costs) == MAX_SERIES + 1
+    assert sum(map(float, costs)) == MAX_SERIES + 500
+    assert len(re.findall(r"^omniroute_overhead_seconds_count{", text, re.MULTILINE)) == MAX_SERIES + 1
+    assert value(text_of(metrics), 'omniroute_folded_series_total{metric="omniroute_cost_usd"}') == 500
