@@ -144,6 +144,7 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m gateway.config.schema
 	@$(BIN)/python -m gateway.providers.document
 	@$(BIN)/python -m gateway.telemetry.document
+	@$(BIN)/python -m deploy.dashboards
 	@$(BIN)/python -m admin_api.document
 	@$(BIN)/python -m admin_api.document_types
 	@$(BIN)/python -m tests.journeys.matrix.document
@@ -154,4 +155,4 @@ k8s: $(VENV)/.run $(DEPLOY_VENV)/.tools ## render deploy/k8s anew from the chart
 	@$(BIN)/python deploy/render_kustomize.py $(DEPLOY_VENV)/bin/helm4
 
 clean: ## remove what was built (not your data)
-	@rm -rf $(VENV) $(LOAD_VENV) $(DEPLOY_VENV) $(NODE_VENV) .mypy_cache .ruff_cache loadtests/native/bin loadtests/out dashboard/node_modules admin_api/dashboard_bundle
+	@rm -rf $(VENV) $(LOAD_VENV) $(DEPLOY_VENV) $(NODE_VENV) .tools .mypy_cache .ruff_cache loadtests/native/bin loadtests/out dashboard/node_modules admin_api/dashboard_bundle

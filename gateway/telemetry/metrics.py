@@ -37,8 +37,12 @@ class Definition:
     help: str
     mode: Literal["livesum", "livemin", "livemax"] = "livesum"
     buckets: tuple[float, ...] = LATENCY_BUCKETS_S
-    at_zero: tuple[str, ...] = ()
-    """Values of its only label that stand at 0 from the start: Prometheus takes a series' first value for no rise at all."""
+    at_zero: tuple[Labels, ...] = ()
+    """Label values that stand at 0 from the start: Prometheus takes a series' first value for no rise at all."""
+
+
+def _each(*values: str) -> tuple[Labels, ...]:
+    return tuple((value,) for value in values)
 
 
 PROCESS_DEFINITIONS = (
@@ -67,13 +71,13 @@ DEFINITIONS = (
     ),
     Definition("omniroute_cost_usd", "counter", ("provider", "model"), "Money that answers cost, in USD; a model that no configuration names is `other`."),
     Definition("omniroute_unpriced_tokens", "counter", ("provider", "model"), "Tokens of answers for which no price is known, so that they cost nothing here."),
-    Definition("omniroute_saved_usd", "counter", ("how",), "Money that answers from the cache did not cost, by how they were found.", at_zero=("hit", "semantic", "idempotent", "joined")),
+    Definition("omniroute_saved_usd", "counter", ("how",), "Money that answers from the cache did not cost, by how they were found.", at_zero=_each("hit", "semantic", "idempotent", "joined")),
     Definition("omniroute_key_requests", "counter", ("key", "result"), "Requests by key: ok, refused (4xx) or failed."),
     Definition("omniroute_key_tokens", "counter", ("key", "kind"), "Input and output tokens by key."),
     Definition("omniroute_key_cost_usd", "counter", ("key",), "Money by key, in USD."),
     Definition("omniroute_estimated_usage", "counter", ("provider",), "Requests whose usage was counted here."),
     Definition("omniroute_attempts", "counter", ("provider", "outcome"), "Upstream attempts by how they ended."),
-    Definition("omniroute_retries", "counter", ("verdict",), "Calls beyond a request's first: made, or refused to spare providers.", at_zero=("made", "refused")),
+    Definition("omniroute_retries", "counter", ("verdict",), "Calls beyond a request's first: made, or refused to spare providers.", at_zero=_each("made", "refused")),
     Definition(
         "omniroute_budget_warnings", "counter", (), "Requests of keys that have spent the part of their budget they warn at."
     ),
@@ -81,22 +85,23 @@ DEFINITIONS = (
         "omniroute_address_refusals", "counter", ("reason",), "Requests refused for where they came from: blocked, banned, rate."
     ),
     Definition("omniroute_auth_refusals", "counter", ("reason",), "Requests refused before they had a valid key."),
-    Definition("omniroute_shed_requests", "counter", ("class", "reason"), "Requests refused because a worker had too much to do."),
-    Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault.", at_zero=("provider", "caller", "gateway")),
+    Definition("omniroute_shed_requests", "counter", ("class", "reason"), "Requests refused because a worker had too much to do.",
+               at_zero=tuple((name, why) for name in ("interactive", "agent", "batch") for why in ("open_requests", "loop_lag"))),
+    Definition("omniroute_streams_interrupted", "counter", ("side",), "Streams that ended early, by whose fault.", at_zero=_each("provider", "caller", "gateway")),
     Definition("omniroute_guard_findings", "counter", ("sign", "action"), "Signs of prompt injection, and what was done."),
     Definition("omniroute_pii_found", "counter", ("kind", "side"), "Personal data found, by kind, in input or output."),
     Definition("omniroute_shaping_pieces", "counter", ("how",), "Pieces of text that the guard and the search for personal data looked at: searched, or known from before."),
     Definition("omniroute_shaping_skipped", "counter", ("reason",), "Requests that went on unshaped: too_large or unreadable."),
     Definition("omniroute_grammar_violations", "counter", ("dialect",), "Sampled translated streams out of order."),
-    Definition("omniroute_records", "counter", ("path",), "Usage records handed over: stream, spool or lost.", at_zero=("stream", "spool", "lost")),
-    Definition("omniroute_snapshot_failures", "counter", ("reason",), "Published snapshots that could not be used."),
-    Definition("omniroute_redis_errors", "counter", ("operation",), "Trips to Redis that failed or ran out of time.", at_zero=("take", "settle", "take_slot")),
-    Definition("omniroute_redis_outages", "counter", ("cause",), "Times that a worker entered local mode: Redis was lost or slow.", at_zero=("lost", "slow")),
+    Definition("omniroute_records", "counter", ("path",), "Usage records handed over: stream, spool or lost.", at_zero=_each("stream", "spool", "lost")),
+    Definition("omniroute_snapshot_failures", "counter", ("reason",), "Published snapshots that could not be used.", at_zero=_each("missing", "unreadable")),
+    Definition("omniroute_redis_errors", "counter", ("operation",), "Trips to Redis that failed or ran out of time.", at_zero=_each("take", "settle", "take_slot")),
+    Definition("omniroute_redis_outages", "counter", ("cause",), "Times that a worker entered local mode: Redis was lost or slow.", at_zero=_each("lost", "slow")),
     Definition("omniroute_local_mode_seconds", "counter", (), "Seconds that workers were on their own."),
     Definition("omniroute_relayed_requests", "counter", ("status",), "Requests relayed to the admin process."),
-    Definition("omniroute_cache_lookups", "counter", ("found",), "Cacheable requests by where their answer was: front, store or miss; of the misses, semantic or shadow.", at_zero=("front", "store", "miss")),
-    Definition("omniroute_cache_answers", "counter", ("kept",), "Answers of cacheable requests, by whether they were kept.", at_zero=("kept", "not_kept")),
-    Definition("omniroute_cache_failures", "counter", ("operation",), "Trips to the cache store that failed or ran out of time.", at_zero=("get", "put")),
+    Definition("omniroute_cache_lookups", "counter", ("found",), "Cacheable requests by where their answer was: front, store or miss; of the misses, semantic or shadow.", at_zero=_each("front", "store", "miss")),
+    Definition("omniroute_cache_answers", "counter", ("kept",), "Answers of cacheable requests, by whether they were kept.", at_zero=_each("kept", "not_kept")),
+    Definition("omniroute_cache_failures", "counter", ("operation",), "Trips to the cache store that failed or ran out of time.", at_zero=_each("get", "put")),
     Definition("omniroute_cache_store_up", "gauge", (), "1 while every worker reaches the cache store.", "livemin"),
     Definition("omniroute_cache_front_bytes", "gauge", (), "Bytes of kept answers in workers' own memory."),
     Definition("omniroute_prompt_cache_tokens", "counter", ("connection", "model", "kind"), "Input tokens of answers that used a provider's prompt cache: all of their input, read and written."),
@@ -124,7 +129,7 @@ CONTROL_DEFINITIONS = (
     Definition("omniroute_ledger_lag_seconds", "gauge", (), "Age of the oldest record that is not in SQL yet.", "livemax"),
     Definition("omniroute_ledger_rejected_records", "gauge", (), "Records set aside because they could not be read.", "livemax"),
     Definition("omniroute_spool_bytes", "gauge", (), "Records on this machine's disk that Redis has not yet.", "livemax"),
-    Definition("omniroute_job_failing", "gauge", ("job",), "1 while a background job fails.", "livemax"),
+    Definition("omniroute_job_failing", "gauge", ("name",), "1 while a background job fails.", "livemax"),
     Definition("omniroute_resting", "gauge", ("provider", "connection", "state"), "Targets left alone after failures: cooling; of breakers open, half_open (its time is over, a request will try), ramping. Without connection: the provider itself.", "livemax"),
     Definition("omniroute_quota_used_ratio", "gauge", ("provider", "connection", "window"), "Used part of what providers tell of their own limits: requests or tokens.", "livemax"),
     Definition("omniroute_key_budget_used_ratio", "gauge", ("key", "period"), "Used part of keys' budgets, of those that are furthest.", "livemax"),
@@ -195,8 +200,8 @@ class MetricSet:
         self._definitions = definitions
         self._exported = {definition.name: _exported(definition, self.registry) for definition in definitions}
         for definition in definitions:
-            for value in definition.at_zero:
-                self._exported[definition.name].labels(value)
+            for labels in definition.at_zero:
+                self._exported[definition.name].labels(*labels)
         self._known: dict[str, set[Labels]] = {definition.name: set() for definition in definitions}
         self.process_cpu_seconds = Counter()
         self.process_memory_bytes = Gauge()
