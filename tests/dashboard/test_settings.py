@@ -3,6 +3,7 @@
 import re
 import typing
 
+import httpx
 import msgspec
 import pytest
 from playwright.sync_api import expect
@@ -10,7 +11,7 @@ from playwright.sync_api import expect
 from admin_api.resources.settings import SettingsBody
 
 expect.set_options(timeout=30_000)
-TABS = ("security", "routing", "resilience", "ai", "network", "storage", "appearance")
+TABS = ("security", "users", "routing", "resilience", "ai", "network", "storage", "appearance")
 NOT_TO_BE_SET = {"version", "setupComplete", "requireLogin"}
 """Which version is changed, that the first start is over, and what has one value only."""
 
@@ -232,3 +233,77 @@ def test_default_parameters_are_added_changed_deleted_and_taken_back(dashboard, 
     card.locator("li", has_text="Temperature: 0.5").wait_for()
     assert stored() == made
     gateway.admin.patch("/api/settings", json={"shaping": {"defaults": []}}).raise_for_status()
+
+
+def test_a_user_is_added_changed_and_deleted_after_a_question(dashboard, gateway, visit):
+    page = dashboard.open("settings/users?user=%2B")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("User").fill("new-colleague")
+    dialog.get_by_label("Role").select_option("operator")
+    dialog.get_by_label("New password").fill("short")
+    dashboard.expect(r"status of 4\d\d")
+    dialog.get_by_role("button", name="Add").click()
+    expect(dialog.get_by_label("New password")).to_have_attribute("aria-invalid", "true")
+    assert dashboard.axe() == []
+    dialog.get_by_label("New password").fill("a long password")
+    dialog.get_by_role("button", name="Add").click()
+    row = page.get_by_role("row", name="new-colleague")
+    expect(row).to_contain_text("Operator")
+    other = visit()
+    theirs = other.open("settings/security")
+    theirs.get_by_role("button", name="Log in as another user").click()
+    theirs.get_by_label("User name").fill("new-colleague")
+    theirs.get_by_label("Password", exact=True).fill("a long password")
+    theirs.keyboard.press("Enter")
+    card_of(theirs, "Your password").wait_for()
+    expect(theirs.get_by_role("link", name="Users")).to_have_count(0)
+    row.click()
+    dialog.get_by_label("Role").select_option("viewer")
+    dialog.get_by_label("May log in").uncheck()
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Viewer")
+    user = next(one for one in gateway.admin.get("/api/users").json()["users"] if one["name"] == "new-colleague")
+    assert (user["role"], user["isActive"]) == ("viewer", False)
+    row.get_by_role("button", name="Delete new-colleague").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    assert "new-colleague" not in [one["name"] for one in gateway.admin.get("/api/users").json()["users"]]
+    other.expect(r"status of 401")
+
+
+def test_the_last_owner_cannot_be_deleted_and_is_told_why(dashboard, gateway):
+    dashboard.expect(r"status of 409")
+    page = dashboard.open("settings/users")
+    page.get_by_role("row", name="you").get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_text("this is the last owner").wait_for()
+
+
+def test_a_token_is_shown_once_works_within_its_paths_and_is_revoked(dashboard, gateway):
+    hostile = "<script>x</script>\u202e"
+    page = dashboard.open("settings/users")
+    page.get_by_role("button", name="Make a token").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill(hostile)
+    dialog.get_by_label("Paths").fill("/api/usage\nnonsense")
+    dashboard.expect(r"status of 400")
+    dialog.get_by_role("button", name="Add").click()
+    expect(dialog.get_by_label("Paths")).to_have_attribute("aria-invalid", "true")
+    dialog.get_by_label("Paths").fill("/api/usage")
+    dialog.get_by_label("Last day").fill("2031-05-01")
+    assert dashboard.axe() == []
+    dialog.get_by_role("button", name="Add").click()
+    secret = dialog.locator(".copy-line code").inner_text()
+    assert dashboard.axe() == []
+    as_token = {"authorization": f"Bearer {secret}"}
+    assert httpx.get(f"{gateway.url}/api/usage/budget", headers=as_token, timeout=60).status_code == 200
+    assert httpx.get(f"{gateway.url}/api/keys", headers=as_token, timeout=60).status_code == 403
+    dialog.get_by_role("button", name="Close").click()
+    row = page.get_by_role("row").filter(has_text="<script>x</script>")
+    expect(row).to_contain_text("/api/usage")
+    assert secret not in page.content()
+    assert dashboard.axe() == []
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    assert httpx.get(f"{gateway.url}/api/usage/budget", headers=as_token, timeout=60).status_code == 401

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bodyOf, dateOf, expiryOf, stateOf, tightest, toneOf, warnings, type Key } from './convert.ts';
+import { dateOf, expiryOf } from '../../lib/last-day.ts';
+import { bodyOf, stateOf, tightest, toneOf, warnings, type Key } from './convert.ts';
 
 const NOW = 1_800_000_000;
 const key = (more: Partial<Key>) => ({ isActive: true, expiresAt: 0, budgets: [], ...more }) as Key;

@@ -1,6 +1,7 @@
 /** A key as the API has it, as a form shows it, and back. Pure. */
 import type { KeyBody } from '../../api/schema.ts';
 import type { Course, Sums } from '../../lib/course.ts';
+import { expiryOf } from '../../lib/last-day.ts';
 
 export interface Budget {
   readonly period: string;
@@ -90,22 +91,6 @@ export function toneOf(budget: Budget): 'bad' | 'warn' | 'info' {
 /** The choices of the warning, with one that is set and not among them. */
 export function warnings(current: number): number[] {
   return [...new Set([...WARNINGS, current])].sort((one, other) => one - other);
-}
-
-/** The last day on which a key works, as a date field has it: `2027-03-31`, in the reader's time. */
-export function dateOf(expiresAt: number): string {
-  if (!expiresAt) return '';
-  const day = new Date(expiresAt * 1000 - 1);
-  const two = (part: number) => String(part).padStart(2, '0');
-  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
-}
-
-/** The end of that day, unix seconds. A day that was not changed keeps its instant. */
-export function expiryOf(date: string, before: number): number {
-  if (!date) return 0;
-  if (date === dateOf(before)) return before;
-  const [year, month, day] = date.split('-').map(Number) as [number, number, number];
-  return new Date(year, month - 1, day + 1).getTime() / 1000;
 }
 
 /** What is sent. An empty limit is 0: none. */

@@ -1,7 +1,8 @@
 /** The form of a key, in parts. The names are the API's, so that its messages stand at their fields. */
 import { compact, percent, t } from '../../i18n/index.ts';
+import { dateOf } from '../../lib/last-day.ts';
 import { html, type Choice, type Form, type TemplateResult } from '../../ui/index.ts';
-import { dateOf, PERIODS, PRIORITIES, STEPS, SWITCHES, warnings, type Key } from './convert.ts';
+import { PERIODS, PRIORITIES, STEPS, SWITCHES, warnings, type Key } from './convert.ts';
 
 /** What the API takes for a key that says nothing. */
 const WARNS_FROM = 0.8;

@@ -19,7 +19,8 @@ export interface Group {
   readonly settings: readonly Setting[];
 }
 
-export const TABS = ['security', 'routing', 'resilience', 'ai', 'network', 'storage', 'appearance'] as const;
+/** `users` is for owners. */
+export const TABS = ['security', 'users', 'routing', 'resilience', 'ai', 'network', 'storage', 'appearance'] as const;
 export type Tab = (typeof TABS)[number];
 
 const seconds = (path: string): Setting => ({ path, type: 'number', unit: 's', min: 0 });
@@ -33,6 +34,7 @@ const rare = (...settings: Setting[]): Setting[] => settings.map((one) => ({ ...
 
 export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
   security: [],
+  users: [],
   routing: [
     {
       id: 'accounts',

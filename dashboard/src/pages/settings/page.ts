@@ -1,4 +1,4 @@
-/** Settings, in seven tabs. What the config file says cannot be changed here, and says so. */
+/** Settings, in tabs. What the config file says cannot be changed here, and says so. */
 import { get, send } from '../../api/client.ts';
 import { isOwner, mayChange } from '../../api/session.ts';
 import { chooseLanguage, has, language, languages, t } from '../../i18n/index.ts';
@@ -10,6 +10,7 @@ import './defaults.ts';
 import './network.ts';
 import './security.ts';
 import './settings.css';
+import './users.ts';
 import { changesOf, fieldOf, GROUPS, pairLines, TABS, valueAt, valuesOf, type Group, type Setting, type Tab } from './fields.ts';
 
 type Document = Readonly<Record<string, unknown>> & { readonly version: number; readonly managed: readonly string[] };
@@ -27,14 +28,16 @@ export default class Settings extends Page<Document> {
   }
 
   protected view(document: Document): TemplateResult {
-    const tab = TABS.find((one) => one === route().rest[0]) ?? 'security';
-    const items = TABS.map((id) => ({ id, label: t(`settings.tab.${id}`), href: href(`settings/${id}`) }));
+    const offered = TABS.filter((one) => one !== 'users' || isOwner());
+    const tab = offered.find((one) => one === route().rest[0]) ?? 'security';
+    const items = offered.map((id) => ({ id, label: t(`settings.tab.${id}`), href: href(`settings/${id}`) }));
     return html`${tabs(t('nav.settings'), items, tab)}
       <div class="stack settings">${GROUPS[tab].map((group) => this.group(group, document))} ${this.more(tab, document)}</div>`;
   }
 
   private more(tab: Tab, document: Document): TemplateResult | typeof nothing {
     if (tab === 'security') return html`<settings-security></settings-security>`;
+    if (tab === 'users') return html`<settings-users></settings-users>`;
     if (tab === 'ai') return html`<settings-defaults .document=${document} .onChanged=${() => this.reload()}></settings-defaults>`;
     if (tab === 'network') return html`<settings-network></settings-network>`;
     if (tab === 'storage') return isOwner() ? html`<settings-backups></settings-backups>` : nothing;
