@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from admin_api.app import RESOURCES, build_routes
 from admin_api.auth.access import ROLES, is_public, may
 from admin_api.resources.settings import SettingsBody
+from admin_api.services.seed_differences import ROUTES_ABSENT, SETTINGS_ELSEWHERE
 
 DOCUMENT = Path("docs/api.md")
 
@@ -97,7 +98,8 @@ def api_document() -> str:
     """The whole page as Markdown."""
     app = build_routes()
     schema = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
-    return _HEAD + _walk() + "".join(part for module in RESOURCES for part in _resource(module, schema))
+    resources = "".join(part for module in RESOURCES for part in _resource(module, schema))
+    return _HEAD + _walk() + resources + "".join(_differences())
 
 
 def _walk() -> str:
@@ -188,6 +190,14 @@ def _settings(schema: dict[str, Any]) -> Iterator[str]:
     words = inspect.cleandoc(SettingsBody.__doc__ or "")
     yield f"### The fields of settings\n\n{words}\n\n"
     yield from _fields(inner[body["$ref"].rpartition("/")[2]], {"components": {"schemas": {**schema, **inner}}})
+
+
+def _differences() -> Iterator[str]:
+    yield "## What the seed system has and this has not\n\n"
+    yield "| its route | why it is not here, or what stands in its place |\n|---|---|\n"
+    yield from (f"| `{route}` | {why} |\n" for route, why in ROUTES_ABSENT.items())
+    yield "\nSettings that `/api/settings` refuses, and where they are:\n\n| setting | where it is, or why not |\n|---|---|\n"
+    yield from (f"| `{name}` | {why} |\n" for name, why in SETTINGS_ELSEWHERE.items())
 
 
 def _referred(schema: dict[str, Any]) -> str:

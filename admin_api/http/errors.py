@@ -3,6 +3,7 @@
 A resource raises `ApiError`; Litestar's own exceptions and bugs are turned into the same shape here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -67,12 +68,12 @@ def answer_api_error(_request: Request[Any, Any, Any], error: ApiError) -> Respo
     return Response(body, status_code=error.status, headers=error.headers)
 
 
-def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     """Litestar's own: not found, wrong method, too large, a body that does not fit."""
     details: tuple[Detail, ...] = ()
     message = error.detail
     if isinstance(error, ValidationException):
-        details = _validation_details(error.extra)
+        details = _validation_details(error.extra, _names_of_parameters(request))
         message = "; ".join(f"{detail.field}: {detail.message}" for detail in details) or "the body does not fit"
     return Response(error_body(message, details), status_code=error.status_code, headers=error.headers or {})
 
@@ -113,11 +114,17 @@ def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[di
     return Response(error_body("something failed inside; the log says what"), status_code=500)
 
 
-def _validation_details(extra: Any) -> tuple[Detail, ...]:
-    entries = extra if isinstance(extra, list) else []
-    return tuple(
-        Detail(_field(entry), str(entry.get("message", "is not valid"))) for entry in entries if isinstance(entry, dict)
-    )
+def _names_of_parameters(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """What callers call the arguments of the route that was asked, where it is another word than ours."""
+    fields = request.route_handler.parsed_fn_signature.parameters
+    named = {ours: getattr(field.kwarg_definition, "name", None) for ours, field in fields.items()}
+    return {ours: name for ours, name in named.items() if name}
+
+
+def _validation_details(extra: Any, names: Mapping[str, str]) -> tuple[Detail, ...]:
+    entries = [entry for entry in extra if isinstance(entry, dict)] if isinstance(extra, list) else []
+    found = ((_field(entry), str(entry.get("message", "is not valid"))) for entry in entries)
+    return tuple(Detail(names.get(field, field), message) for field, message in found)
 
 
 def _field(entry: dict[str, Any]) -> str:

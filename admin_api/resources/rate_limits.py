@@ -33,12 +33,12 @@ class ResetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ids: list[str] | None = None
 
 
-@get("/api/rate-limits")
+@get(["/api/rate-limits", "/api/rate-limit"])
 async def get_rate_limits(plane: NamedDependency[Plane]) -> dict[str, Any]:
     return await rate_limits(plane)
 
 
-@post("/api/rate-limits", status_code=200)
+@post(["/api/rate-limits", "/api/rate-limit"], status_code=200)
 async def enable_rate_limit(data: JSONBody[EnableBody], plane: NamedDependency[Plane]) -> Response[dict[str, Any]]:
     """Whether the default limits count for a connection."""
     async with plane.change() as change:

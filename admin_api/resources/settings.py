@@ -19,6 +19,7 @@ from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.keep_settings import keep_settings, load_settings, version_of
 from admin_api.services.log_in import check_password, new_password_hash, user_of
 from admin_api.services.plane import Plane
+from admin_api.services.seed_differences import SETTINGS_ELSEWHERE
 from admin_api.store.credentials import delete_sessions, set_password_hash
 from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow
@@ -167,12 +168,17 @@ def _read(data: dict[str, Any]) -> SettingsBody:
     named = {_ALIASES.get(name, name): value for name, value in data.items()}
     unknown = sorted(set(named) - _KNOWN)
     if unknown:
-        raise bad_request(*((name, "is not a setting of this version") for name in unknown))
+        raise bad_request(*((name, _why_not(name)) for name in unknown))
     try:
         return msgspec.convert(named, SettingsBody)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
         raise bad_request((path.rstrip("`") or "body", message)) from error
+
+
+def _why_not(name: str) -> str:
+    elsewhere = SETTINGS_ELSEWHERE.get(name)
+    return f"is not set here: {elsewhere}" if elsewhere else "is not a setting of this version"
 
 
 async def _checked_new_password(body: SettingsBody, plane: Plane, peer: str) -> str:

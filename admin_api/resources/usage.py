@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, Parameter
+from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 
 from admin_api.http.errors import bad_request, not_found
 from admin_api.services.decision_view import decision_view
@@ -30,6 +30,7 @@ SEARCHED_S = 86_400.0
 _Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT)]
 _Instant = Annotated[float, Parameter(ge=0, le=1e11)]
 _Search = Annotated[str, Parameter(max_length=200)]
+_ApiKey = Annotated[str, QueryParameter(name="apiKey", required=False, description="The seed's word for `key`.")]
 
 
 @get("/api/usage/history")
@@ -42,6 +43,7 @@ async def history(
     provider: FromQuery[str] = "",
     account: FromQuery[str] = "",
     key: FromQuery[str] = "",
+    api_key: _ApiKey = "",
     combo: FromQuery[str] = "",
     search: FromQuery[_Search] = "",
     since: FromQuery[_Instant] = 0.0,
@@ -49,7 +51,7 @@ async def history(
 ) -> dict[str, Any]:
     """Usage and cost of single requests."""
     filters = Filters(
-        status=status, model=model, provider=provider, account=account, key=key, combo=combo,
+        status=status, model=model, provider=provider, account=account, key=key or api_key, combo=combo,
         search=search, since=since, until=until,
     )  # fmt: skip
     page = await _page(plane, filters, cursor, limit)
@@ -66,6 +68,7 @@ async def logs(
     provider: FromQuery[str] = "",
     account: FromQuery[str] = "",
     key: FromQuery[str] = "",
+    api_key: _ApiKey = "",
     combo: FromQuery[str] = "",
     search: FromQuery[_Search] = "",
     since: FromQuery[_Instant] = 0.0,
@@ -73,7 +76,7 @@ async def logs(
 ) -> dict[str, Any]:
     """How single requests went: every attempt, times and errors. A text is looked for within a time range."""
     filters = Filters(
-        status=status, model=model, provider=provider, account=account, key=key, combo=combo,
+        status=status, model=model, provider=provider, account=account, key=key or api_key, combo=combo,
         search=search, since=since, until=until,
     )  # fmt: skip
     page = await _page(plane, filters, cursor, limit)

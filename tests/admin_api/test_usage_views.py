@@ -97,7 +97,7 @@ async def test_each_filter_finds_what_fits_and_pages_meet(plane, admin):
         for number in range(100)
     ))  # fmt: skip
     wanted = {
-        "key=k1": 33, "provider=other": 50, "account=c2": 20, "model=m3": 25, "combo=house": 50, "status=error": 15,
+        "key=k1": 33, "apiKey=k1": 33, "provider=other": 50, "account=c2": 20, "model=m3": 25, "combo=house": 50, "status=error": 15,
         "status=ok": 85, "status=500": 15, "provider=other&key=k1": 17, "search=NEEDLE": 1, "search=%25": 0, "search=1_1": 0,
         f"since={BEGAN + 90}": 10, f"until={BEGAN + 90}": 90, f"since={BEGAN + 10}&until={BEGAN + 20}&key=k1": 4,
     }  # fmt: skip

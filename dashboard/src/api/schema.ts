@@ -44,6 +44,7 @@ export interface Bodies {
     '/api/providers': undefined;
     '/api/providers/{connection_id}': undefined;
     '/api/providers/{connection_id}/models': undefined;
+    '/api/rate-limit': undefined;
     '/api/rate-limits': undefined;
     '/api/resilience': undefined;
     '/api/sessions': undefined;
@@ -98,6 +99,7 @@ export interface Bodies {
     '/api/providers/test-batch': BatchBody;
     '/api/providers/validate': ValidateBody;
     '/api/providers/{connection_id}/test': ProbeBody | null;
+    '/api/rate-limit': EnableBody;
     '/api/rate-limits': EnableBody;
     '/api/rate-limits/reset': rate_limits_ResetBody;
     '/api/resilience/reset': resilience_ResetBody;
