@@ -212,9 +212,7 @@ async def test_every_route_that_changes_something_leaves_its_row(plane, doer):
     for part in (_sessions, _settings, _what_serves, _what_rests, _who_may, _backups, _lock_outs):
         await part(doer)
     changing = {
-        (method, route.path)
-        for route in build_routes().routes
-        for method in route.methods - {"GET", "HEAD", "OPTIONS"}
+        (method, route.path) for route in build_routes().routes for method in route.methods - {"GET", "HEAD", "OPTIONS"}
     }
     assert doer.called == changing - TELL_NOTHING
     assert doer.silent == []
