@@ -11,7 +11,7 @@ NODE_VENV := .venv-node
 WITH_NODE := dashboard/bundling/with-node.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs k8s clean
+.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin flame fmt lint types imports lock docs k8s image-try clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -150,6 +150,9 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	@$(BIN)/python -m tests.journeys.matrix.document
 	@$(BIN)/python -m tests.journeys.failover.document
 	@$(BIN)/python deploy/document_values.py
+
+image-try: ## do here, without an engine, what building and running the image does
+	@$(PYTHON) deploy/image/try_image.py
 
 k8s: $(VENV)/.run $(DEPLOY_VENV)/.tools ## render deploy/k8s anew from the chart
 	@$(BIN)/python deploy/render_kustomize.py $(DEPLOY_VENV)/bin/helm4
