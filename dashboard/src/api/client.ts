@@ -1,6 +1,7 @@
 /** The one way to the admin API. Every call has a time limit; a refusal is an `ApiError`, silence is `Offline`. */
+import { t } from '../i18n/index.ts';
 import type { Bodies, Method, PathOf } from './schema.ts';
-import { ApiError, Offline, readProblem } from '../lib/problem.ts';
+import { Offline, readProblem } from '../lib/problem.ts';
 import { productUrl } from './places.ts';
 import { refreshSession, session, setSession } from './session.ts';
 
@@ -94,5 +95,6 @@ function written(query: Query = {}): string {
 
 /** A sentence for what went wrong, in the API's own words where it said some. */
 export function problemText(error: unknown): string {
-  return error instanceof ApiError ? error.message : error instanceof Error ? error.message : String(error);
+  if (error instanceof Offline) return t('state.offline');
+  return error instanceof Error ? error.message : String(error);
 }

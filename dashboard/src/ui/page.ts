@@ -6,10 +6,11 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { Offline } from '../api/client.ts';
 import { onLive } from '../api/live.ts';
+import { onSession, session } from '../api/session.ts';
 import { onRoute, route } from '../shell/router.ts';
 import { range } from '../shell/range.ts';
 import { Element } from './element.ts';
-import { errorState, loadingState, offlineNotice } from './states.ts';
+import { errorState, loadingState, offlineNotice, type Shape } from './states.ts';
 
 const RETRY_MS = 5_000;
 const SETTLE_MS = 15_000;
@@ -36,14 +37,19 @@ export abstract class Page<Data> extends Element {
     return JSON.stringify([route().rest, [...route().query], range()]);
   }
 
-  /** Shown while there is nothing yet. */
-  protected waiting(): TemplateResult {
-    return loadingState();
-  }
+  /** Of what is shown while there is nothing yet. */
+  protected readonly shape: Shape = 'parts';
 
   protected override begin(): void {
     this.during(onRoute(() => this.askIfOther()));
     this.during(onLive('resumed', () => void this.reload()));
+    let isIn = session() !== null;
+    this.during(
+      onSession((now) => {
+        if (now && !isIn) void this.reload(); // what was asked when the session ended has had no answer
+        isIn = now !== null;
+      }),
+    );
     if (this.followsConfig) this.during(onLive('config', () => void this.reload()));
     this.during(() => {
       this.running?.abort();
@@ -85,7 +91,7 @@ export abstract class Page<Data> extends Element {
     const isOffline = this.problem instanceof Offline;
     if (this.data === undefined) {
       if (this.problem !== undefined) return errorState(this.problem, () => void this.reload());
-      return this.waiting();
+      return loadingState(this.shape);
     }
     const notice = isOffline ? offlineNotice() : this.problem ? errorState(this.problem, () => void this.reload(), true) : nothing;
     return html`${notice}${this.view(this.data)}`;

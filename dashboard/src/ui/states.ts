@@ -21,11 +21,19 @@ export function emptyState(empty: Empty): TemplateResult {
   </div>`;
 }
 
-/** Grey shapes of about the size of what comes, so that nothing jumps. */
-export function loadingState(rows = 4): TemplateResult {
-  return html`<div class="loading" role="status" aria-label=${t('state.loading')}>
-    ${Array.from({ length: rows }, () => html`<div class="skeleton"></div>`)}
-  </div>`;
+/** What comes: a list below its filters, cards, figures above charts, or the parts of one thing. */
+export type Shape = 'list' | 'cards' | 'figures' | 'parts';
+
+/** Grey shapes where the parts of what comes will be. An answer that comes at once is not announced by a flash of them. */
+export function loadingState(shape: Shape = 'parts'): TemplateResult {
+  const blocks = (count: number, size = '') => Array.from({ length: count }, () => html`<div class="skeleton ${size}"></div>`);
+  const shapes: Record<Shape, () => TemplateResult> = {
+    list: () => html`<div class="skeleton field-like"></div><div class="skeleton whole"></div>`,
+    cards: () => html`<div class="skeleton field-like"></div><div class="grid">${blocks(6, 'tall')}</div>`,
+    figures: () => html`<div class="stats">${blocks(4)}</div><div class="grid two">${blocks(2, 'taller')}</div>`,
+    parts: () => html`${blocks(3)}`,
+  };
+  return html`<div class="loading" role="status" aria-label=${t('state.loading')}>${shapes[shape]()}</div>`;
 }
 
 export function errorState(problem: unknown, retry: () => void, isSmall = false): TemplateResult {

@@ -35,6 +35,7 @@ const SETTLE_MS = 5_000;
 
 export default class Combos extends Page<Data> {
   readonly name = 'combos';
+  protected override readonly shape = 'cards';
   private settling = 0;
   private readonly busy = new Set<string>();
 

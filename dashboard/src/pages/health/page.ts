@@ -38,6 +38,7 @@ const EVERY_MS = 10_000;
 
 export default class HealthPage extends Page<Data> {
   readonly name = 'health';
+  protected override readonly shape = 'cards';
 
   protected override begin(): void {
     super.begin();

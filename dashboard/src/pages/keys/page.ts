@@ -36,6 +36,7 @@ const NANO = 1e9;
 
 export default class Keys extends Page<Data> {
   readonly name = 'keys';
+  protected override readonly shape = 'list';
   private readonly form = new Form(this, () => void this.readAnew());
   private readonly rotation = new Form(this, () => void this.reload());
   private made: Made | undefined;

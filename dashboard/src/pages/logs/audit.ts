@@ -32,6 +32,7 @@ const TYPING_MS = 350;
 
 export class Audit extends Page<Data> {
   readonly name = 'logs';
+  protected override readonly shape = 'list';
   private typing = 0;
   private list = 0;
 

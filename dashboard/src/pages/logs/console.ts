@@ -24,6 +24,7 @@ const TONES: Readonly<Record<string, Tone>> = { warning: 'warn', error: 'bad', c
 
 export class Console extends Page<Data> {
   readonly name = 'logs';
+  protected override readonly shape = 'list';
   protected override readonly followsConfig = false;
   private typing = 0;
 

@@ -23,6 +23,7 @@ const READING_FROM = 200;
 
 export class Requests extends Page<Data> {
   readonly name = 'logs';
+  protected override readonly shape = 'list';
   protected override readonly followsConfig = false;
   private fresh = 0;
   private settling = 0;

@@ -23,6 +23,7 @@ const SHOWN = 12;
 
 export default class Models extends Page<Data> {
   readonly name = 'models';
+  protected override readonly shape = 'list';
   private readonly aliases = new Aliases(this, () => this.reload());
 
   protected override begin(): void {

@@ -25,6 +25,7 @@ const RECENT = 8;
 
 export default class Overview extends Page<Data> {
   readonly name = 'overview';
+  protected override readonly shape = 'figures';
   protected override readonly followsConfig = false;
   private rate = 0;
   private tokenRate = 0;

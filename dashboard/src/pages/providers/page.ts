@@ -26,6 +26,7 @@ const TEST_LIMIT_MS = 60_000;
 
 export default class Providers extends Page<Data> {
   readonly name = 'providers';
+  protected override readonly shape = 'cards';
   private readonly connectionForm = new ConnectionForm(this, () => this.reload());
   private readonly nodeForm = new NodeForm(this, () => this.reload());
   private readonly modelForm = new ModelForm(this, () => this.reload());

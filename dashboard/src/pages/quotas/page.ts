@@ -25,6 +25,7 @@ const NANO = 1e9;
 
 export default class Quotas extends Page<Data> {
   readonly name = 'quotas';
+  protected override readonly shape = 'cards';
   private typing = 0;
 
   protected override begin(): void {

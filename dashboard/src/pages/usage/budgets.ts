@@ -61,6 +61,7 @@ const PAGE = 100;
 
 export class Budgets extends Page<Data> {
   readonly name = 'usage';
+  protected override readonly shape = 'list';
   private readonly form = new Form(this, () => void this.reload());
 
   protected override begin(): void {

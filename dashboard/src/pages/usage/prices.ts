@@ -29,6 +29,7 @@ const MOST_FILE_BYTES = 20_000_000;
 
 export class Prices extends Page<Data> {
   readonly name = 'usage';
+  protected override readonly shape = 'list';
   private readonly form = new Form(this, () => void this.reload());
   private typing = 0;
   private importProblem: unknown;

@@ -37,6 +37,7 @@ const REST_COLOR = 8;
 
 export class Spending extends Page<Data> {
   readonly name = 'usage';
+  protected override readonly shape = 'figures';
 
   protected override begin(): void {
     super.begin();

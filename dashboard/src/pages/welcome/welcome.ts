@@ -71,7 +71,7 @@ export class Welcome extends Element {
   private body(step: number): TemplateResult {
     if (step === 0) return this.passwordStep();
     if (this.problem) return errorState(this.problem, () => void this.load());
-    if (!this.catalog) return loadingState(1);
+    if (!this.catalog) return loadingState();
     if (step === 1) return this.providerStep(this.catalog);
     return step === 2 ? this.testStep() : this.clientStep();
   }
