@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -65,10 +66,11 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def tab(gateway, chromium, session):
-    """One tab for all of them; a page is opened anew in each test."""
+def tab(gateway, chromium):
+    """One tab for all of them; a page is opened anew in each test. Its session is its own: a login ends the one before."""
     gateway.chat("local/seen")
-    it = Dashboard(chromium, gateway.url, session)
+    answer = httpx.post(f"{gateway.url}/api/auth/login", json={"password": PASSWORD}, timeout=60)
+    it = Dashboard(chromium, gateway.url, answer.cookies["auth_token"])
     it.page.add_init_script(_SHIFTS)
     it.expect(r"status of (401|500)|Failed to (fetch|load resource)|ERR_FAILED|net::")
     yield it
