@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 LOAD_VENV := .venv-load
 DEPLOY_VENV := .venv-deploy
 export UV_PYTHON_DOWNLOADS := never
+unexport PYTHONDONTWRITEBYTECODE  # else every process of every run compiles all that it imports
 UV = $(BIN)/uv pip install --quiet --require-hashes
 BUNDLE := admin_api/dashboard_bundle/index.html
 NODE_VENV := .venv-node
