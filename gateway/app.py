@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from gateway import __version__
 from gateway.accounting.bodies import BodyLog
 from gateway.accounting.monitor import Monitor
 from gateway.admission.load import Load
@@ -76,6 +77,8 @@ from gateway.tasks.watch_snapshot import SnapshotWatch
 from gateway.telemetry.log_tail import LogTail
 from gateway.telemetry.logs import configure_logging
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.spans import SpanEncoder
+from gateway.telemetry.trace import Collector, Tracer
 from gateway.upstream.addresses import Resolver
 from gateway.upstream.curl import CurlTransport
 from gateway.upstream.deadlines import Wheel
@@ -87,6 +90,8 @@ _log = structlog.get_logger()
 
 LAST_BODIES_S = 1.0
 """A worker that ends hands bodies over for so long."""
+LAST_TRACES_S = 2.0
+"""The same for spans."""
 REDIS_WAIT_S = 1.0
 """A worker waits so long for Redis before it serves: what it admits without is no more than its share of a limit."""
 
@@ -122,6 +127,7 @@ class App:
     async def _start(self) -> None:
         settings, loop = self._settings, asyncio.get_running_loop()
         metrics = Metrics()
+        self._tracer = _tracer(settings, metrics)
         self._build_state(metrics, loop)
         attempts = self._build_upstream()
         self._build_cache(attempts, metrics)
@@ -146,6 +152,7 @@ class App:
             envelopes=Envelopes(settings.api_key_secret.encode()),
             open_exchanges=self._open_exchanges,
             addresses=self._addresses,
+            tracer=self._tracer,
         )
         self._relay = AdminRelay(settings.admin_socket) if self._relays else None
         self._edge = Edge(settings, self._tools, self._health, self._relay, os.urandom)
@@ -250,6 +257,8 @@ class App:
         )
         start("follow_drain", lambda: follow_drain(notice, self._begin_drain, self._open_exchanges))
         start("tell_log", lambda: tell_log(redis, self._worker, self._tail))
+        if self._tracer is not None:
+            start("export_traces", self._tracer.run)
         start("watch_parent", lambda: watch_parent(self._open_exchanges))
 
     def _resilience(self) -> Resilience:
@@ -302,6 +311,8 @@ class App:
         await self._curl.close()
         if self._relay is not None:
             await self._relay.close()
+        if self._tracer is not None:
+            await self._tracer.close(LAST_TRACES_S)
         self._keyring.save()
         self._spool.release()
         self._tools.metrics.flush()
@@ -355,6 +366,7 @@ class App:
             "waiting_for_slots": self._lines.waiting,
             "untold_targets": self._standing.untold,
             "untold_log_lines": len(self._tail),
+            "traces": len(self._tracer) if self._tracer is not None else 0,
         }
 
     def _caches(self) -> dict[str, int]:
@@ -391,6 +403,16 @@ class App:
             "fresh_credentials": self._refreshes.fresh,
             "targets_without_stream_options": len(self._tools.attempts.refusing),
         }
+
+
+def _tracer(settings: Settings, metrics: Metrics) -> Tracer | None:
+    if not settings.trace_url:
+        return None
+    resource = {"service.name": "omniroute", "service.version": __version__, **dict(settings.trace_resource)}
+    names = {spec.id: spec.trace_name for spec in load_specs().values() if spec.trace_name}
+    encoder = SpanEncoder(resource, __version__, names)
+    collector = Collector(settings.trace_url, dict(settings.trace_headers))
+    return Tracer(collector, settings.trace_ratio, encoder.encode, metrics, os.urandom)
 
 
 def create_app() -> Any:

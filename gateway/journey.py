@@ -141,6 +141,8 @@ async def _admit(
         started_at=inbound.started_at,
         task=asyncio.current_task(tools.loop),
     )
+    if tools.tracer is not None:
+        exchange.trace = tools.tracer.begin(inbound.headers, inbound.started_at)
     if shaped is not None:
         exchange.guard, exchange.redacts = shaped.guard, shaped.output
         if shaped.output is not None and head.is_stream and exchange.request().n > 1:
@@ -222,6 +224,10 @@ async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: Ga
         if error.shows_decision or tools.runtimes.current().settings.explains_all:
             record = structs.replace(record, routing=error.decision)
     measure(record, tools.metrics)
+    if tools.tracer is not None:
+        trace = tools.tracer.begin(inbound.headers, inbound.started_at)
+        if trace is not None:
+            trace.end(record)
     await tools.holds.settle(record, NO_HOLD)
 
 

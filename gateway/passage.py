@@ -50,6 +50,7 @@ from gateway.state.address_limits import AddressLimits
 from gateway.state.holds import NO_HOLD, Hold, Holds
 from gateway.state.keyring import Keyring
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.trace import Tracer
 from gateway.upstream.seam import UpstreamFault
 
 _log = structlog.get_logger()
@@ -88,6 +89,8 @@ class Tools:
     monitor: Monitor
     addresses: AddressLimits | None = None
     bodies: BodyLog | None = None
+    tracer: Tracer | None = None
+    """None where traces are off."""
 
 
 class Passage:
@@ -141,6 +144,8 @@ class Passage:
                 exchange.call, exchange.target = committed.call, committed.target
             exchange.watch.nudge_due = 0.0
             exchange.committed_at = time.monotonic()
+            if exchange.trace is not None:
+                exchange.trace.answered(committed.held)
             if exchange.head.is_stream:
                 await self._forward_stream(committed)
             else:
@@ -426,6 +431,8 @@ class Passage:
             measure_answer(record, tools.metrics, self._runtime.rates, self._runtime.named_models)
         if self._found is not None:
             count_pii(self._found.found, "output", tools.metrics)
+        if exchange.trace is not None:
+            exchange.trace.end(record)
         self._let_go(record)
         tiers = tools.traffic.tiers
         if record.cost_nano_usd and tiers is not None and tiers.has_budgets and exchange.target is not None:

@@ -7,8 +7,9 @@ the user owns it). Anything that can change while running is configuration, not 
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 
@@ -78,6 +79,13 @@ class Settings:
     semantic_cache_max_size: int = 100
     grammar_sample: float = 0.0
     """Share of translated streams whose events are checked against their dialect's grammar."""
+    trace_url: str = ""
+    """Where spans go (OTLP, JSON over HTTP); empty = no traces."""
+    trace_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    trace_ratio: float = 1.0
+    """Share of the requests without a `traceparent` that are traced."""
+    trace_resource: tuple[tuple[str, str], ...] = ()
+    """What spans say of where they come from, `service.name` among it."""
 
     @property
     def drain_notice(self) -> Path:
@@ -178,6 +186,13 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         is_demo_enabled=_boolean(values, "OMNIROUTE_DEMO", True),
         semantic_cache_max_size=_integer(values, "SEMANTIC_CACHE_MAX_SIZE", 100, low=0, high=10_000_000),
         grammar_sample=_share(values, "OMNIROUTE_GRAMMAR_SAMPLE"),
+        trace_url=_trace_url(values),
+        trace_headers=_pairs(values, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
+        trace_ratio=_share(values, "OTEL_TRACES_SAMPLER_ARG") if values.get("OTEL_TRACES_SAMPLER_ARG") else 1.0,
+        trace_resource=(
+            *_pairs(values, "OTEL_RESOURCE_ATTRIBUTES"),
+            *((("service.name", values["OTEL_SERVICE_NAME"]),) if values.get("OTEL_SERVICE_NAME") else ()),
+        ),
     )
     if not settings.require_api_key and not settings.is_loopback and not settings.allow_open:
         raise BadSetting(
@@ -239,6 +254,38 @@ def _seconds(values: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= number <= 86_400:
         raise BadSetting(f"{name} must be seconds from 0 to 86400, not {text!r}")
     return number
+
+
+def _trace_url(values: Mapping[str, str]) -> str:
+    """OpenTelemetry's own variables, as its SDKs read them; empty = off."""
+    base, exact = values.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""), values.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+    exporter = values.get("OTEL_TRACES_EXPORTER") or "otlp"
+    if not (base or exact) or exporter == "none" or _boolean(values, "OTEL_SDK_DISABLED", False):
+        return ""
+    name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" if exact else "OTEL_EXPORTER_OTLP_ENDPOINT"
+    protocol = values.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or values.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http"
+    if exporter != "otlp" or not protocol.startswith("http"):
+        raise BadSetting(
+            "traces are sent by OTLP over HTTP as JSON: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json and the endpoint's HTTP port "
+            "(4318), or switch them off with OTEL_SDK_DISABLED=true"
+        )
+    url = exact or base.rstrip("/") + "/v1/traces"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadSetting(f"{name} must be a URL like http://collector:4318")
+    return url
+
+
+def _pairs(values: Mapping[str, str], *names: str) -> tuple[tuple[str, str], ...]:
+    """`name=value,name=value`, values percent-encoded, of the first variable that is set. The message holds no value."""
+    given = next((name for name in names if values.get(name)), "")
+    pairs = []
+    for part in filter(None, (one.strip() for one in values.get(given, "").split(","))):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip() or not unquote(value).isprintable():
+            raise BadSetting(f"{given} must be name=value pairs separated by commas")
+        pairs.append((name.strip(), unquote(value.strip())))
+    return tuple(pairs)
 
 
 def _share(values: Mapping[str, str], name: str) -> float:

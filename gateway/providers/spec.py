@@ -143,4 +143,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_limited_by_model: bool = False
     transport: Literal["http", "demo"] = "http"
     tier: Literal["subscription", "api-key", "cheap", "free"] = "api-key"
+    trace_name: str = ""
+    """What OpenTelemetry's conventions call it, where that is not its id."""
     documentation_url: str = ""

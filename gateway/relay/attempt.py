@@ -149,7 +149,10 @@ class Attempts:
             asking = native_asking(exchange, target, asks_usage=asks_usage)
             if asking is None:
                 asking = await translated_asking(exchange, target, self._pictures, asks_usage=asks_usage)
-            request = UpstreamRequest(connection, asking.url, asking.headers, asking.body, timeouts.connect_s)
+            headers = asking.headers
+            if exchange.trace is not None:
+                headers = exchange.trace.upstream(len(exchange.attempts), asking.url, asking.codec.dialect, headers)
+            request = UpstreamRequest(connection, asking.url, headers, asking.body, timeouts.connect_s)
             call = await self._transports[connection.transport].start(request)
         except Unsupported as error:
             return Failed(UNSUPPORTED, error.message)

@@ -18,6 +18,7 @@ from gateway.domain.target import Target
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.usage import Usage
 from gateway.state.slots import FREE, Slot
+from gateway.telemetry.trace import Trace
 from gateway.upstream.deadlines import Watch
 from gateway.upstream.seam import UpstreamCall, UpstreamFault
 
@@ -75,6 +76,8 @@ class Exchange:
     """Header lines for a provider of the caller's dialect, once they were needed."""
     _request: ChatRequest | None = None
     task: asyncio.Task[None] | None = None
+    trace: Trace | None = None
+    """None while it is not traced."""
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.timeouts.caller_stall_s, self.caller_stalled)

@@ -254,6 +254,8 @@ def _note(
 ) -> None:
     connection = target.connection
     metrics.attempts.add((connection.provider, outcome))
+    if exchange.trace is not None:
+        exchange.trace.attempted(started_at, ended_at)
     exchange.attempts.append(
         AttemptRecord(
             provider=connection.provider,

@@ -111,6 +111,7 @@ DEFINITIONS = (
     Definition("omniroute_stored_bodies", "counter", ("outcome",), "Requests whose bodies were to be stored: handed_over, or dropped for want of room or of a store."),
     Definition("omniroute_samples", "counter", ("outcome",), "Requests sampled while an owner watches: published, or skipped; unwatched or store_away: made for nobody."),
     Definition("omniroute_flights", "counter", ("place",), "Requests that may share an upstream call, by their place in it; and what kept them from it."),
+    Definition("omniroute_traced_requests", "counter", ("outcome",), "Requests whose spans were made: exported; lost: queue_full, refused by the collector, or failed.", at_zero=_each("exported", "queue_full", "refused", "failed")),
     Definition("omniroute_open_requests", "gauge", (), "Requests being served."),
     Definition("omniroute_open_streams", "gauge", (), "Streamed answers being sent."),
     Definition("omniroute_queue_size", "gauge", ("queue",), "Entries waiting or open in a bounded queue."),
@@ -274,6 +275,7 @@ class Metrics(MetricSet):
         self.stored_bodies = Counter()
         self.samples = Counter()
         self.flights = Counter()
+        self.traced_requests = Counter()
         self.open_requests = Gauge()
         self.open_streams = Gauge()
         self.queue_size = Gauge()

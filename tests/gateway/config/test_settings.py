@@ -118,3 +118,44 @@ def test_variables_without_meaning_here_are_named():
 
 def test_workers_are_between_one_and_eight():
     assert 1 <= default_workers() <= 8
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, ""),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, "http://collector:4318/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318/"}, "http://collector:4318/v1/traces"),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://c/x", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://d"},
+            "https://c/x",
+        ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "true"}, ""),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "none"}, ""),
+        ({"OTEL_SERVICE_NAME": "gateway"}, ""),
+    ],
+)
+def test_traces_are_off_until_there_is_somebody_to_send_them_to(given: dict[str, str], url: str) -> None:
+    assert load_settings(given).trace_url == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        {"OTEL_EXPORTER_OTLP_HEADERS": "s3cret-c4n4ry"},
+        {"OTEL_TRACES_SAMPLER_ARG": "2"},
+    ],
+)
+def test_what_traces_cannot_use_is_refused_without_saying_a_secret(given: dict[str, str]) -> None:
+    with pytest.raises(BadSetting) as refused:
+        load_settings(given)
+    assert "OTEL_" in str(refused.value)
+    assert "c4n4ry" not in str(refused.value)
+
+
+def test_headers_for_a_collector_are_read_and_never_shown() -> None:
+    settings = load_settings({"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20c4n4ry,x-team=a"})
+    assert settings.trace_headers == (("Authorization", "Basic c4n4ry"), ("x-team", "a"))
+    assert "c4n4ry" not in repr(settings)
