@@ -32,7 +32,7 @@ VIEWS = (
 )  # fmt: skip
 ROUNDS = 3
 SHOWN_MS, SHIFT, ASKS = 1000.0, 0.1, 3
-_PASSWORD = "correct horse battery"  # noqa: S105  (of a product that lives as long as this run)
+_PASSWORD = "correct horse battery"
 _WATCH = """
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) window.shifted = (window.shifted ?? 0) + entry.value;
