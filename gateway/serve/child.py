@@ -77,6 +77,11 @@ class Child:
         """Process id, which is its group's id as well; 0 while it does not run."""
         return self._process.pid if self._process else 0
 
+    @property
+    def pids(self) -> set[int]:
+        """Process ids that it waits for: of what runs, and of what has ended before its own children."""
+        return {process.pid for _, process in self._remains} | ({self._process.pid} if self._process else set())
+
     def start_if_due(self, now: float) -> None:
         """Start it when it should live, does not, and has waited long enough."""
         if self._process is not None or not self.is_wanted or now < self.due_at:

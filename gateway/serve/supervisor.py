@@ -27,6 +27,7 @@ from gateway.serve.data_dir_lock import DataDirLock
 from gateway.serve.drain import KILL_AFTER_DEADLINE_S, ORPHAN_LIMIT_S, write_drain_notice
 from gateway.serve.environment import Role, bare_environment, child_environment
 from gateway.serve.metrics_server import MetricsServer, ProcessFacts
+from gateway.serve.orphans import is_first_process, reap_orphans
 from gateway.serve.readiness import (
     CannotStart,
     answers_ready,
@@ -105,6 +106,7 @@ class Supervisor:
         self._stop_signal = 0
         self._stopped_at = 0.0
         self._had_terminal = has_terminal()
+        self._is_first_process = is_first_process()
 
     def run(self) -> int:
         """Run until told to stop. Returns the exit code. Raises CannotStart."""
@@ -238,6 +240,8 @@ class Supervisor:
         for child in self._children:
             child.notice_end(now)
             child.start_if_due(now)
+        if self._is_first_process:
+            reap_orphans(set().union(*(child.pids for child in self._children)))
         return now
 
     def _pump_until(self, is_done: Callable[[], bool], limit_s: float) -> bool:
