@@ -15,7 +15,7 @@ from litestar.response import Stream
 
 from admin_api.http.answers import saved
 from admin_api.http.errors import ApiError, bad_request, not_found
-from admin_api.services.backups import Backup
+from admin_api.services.backups import Backup, BackupUnderWay
 from admin_api.services.export_config import export_archive, export_config
 from admin_api.services.move_in import MovedIn, move_in
 from admin_api.services.plane import Plane
@@ -198,10 +198,10 @@ def restored_view(restored: Restored) -> dict[str, Any]:
 
 
 def refusal(problem: Exception, field: str) -> ApiError:
-    """Why it was not done, as an answer: 400 for a file, 409 for secrets, 507 for the disk."""
+    """Why it was not done, as an answer: 400 for a file, 409 for secrets and for another that is under way, 507 for the disk."""
     if isinstance(problem, BadDatabase):
         return bad_request((field, str(problem)))
-    return ApiError(409 if isinstance(problem, OtherSecrets) else 507, str(problem))
+    return ApiError(409 if isinstance(problem, OtherSecrets | BackupUnderWay) else 507, str(problem))
 
 
 handlers = (list_backups, make_backup, restore_backup, delete_backup, import_database, export, export_all)

@@ -9,8 +9,8 @@ import hashlib
 import hmac
 import re
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -28,6 +28,8 @@ from gateway.config.settings import Settings
 Reason = Literal["manual", "scheduled", "pre-migration", "pre-restore", "pre-import"]
 
 MAX_BY_HAND = 100
+TURN_LIMIT_S = 50.0
+"""How long a copy waits for the one before it; who asked has an answer within a minute."""
 _NAME = re.compile(r"db_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3})Z_([a-z-]{1,20})\.sqlite")
 _STAMP = "%Y-%m-%dT%H-%M-%S"
 _CHECK = b"omniroute backup check"
@@ -44,6 +46,10 @@ class Backup(msgspec.Struct, frozen=True):
     reason: str
 
 
+class BackupUnderWay(BackupFailed):
+    """Another copy is being made, and took too long to wait for."""
+
+
 class Backups:
     """The folder of backups of one database. `lock`: one restore or import at a time."""
 
@@ -53,6 +59,8 @@ class Backups:
         self._now = now
         self.folder = settings.backups_dir
         self.lock = asyncio.Lock()
+        self.turn_limit_s = TURN_LIMIT_S
+        self._turn = asyncio.Lock()
 
     async def load_all(self) -> list[Backup]:
         """The newest first."""
@@ -73,8 +81,9 @@ class Backups:
         await asyncio.to_thread(self._make_folder)
         if reason == "manual" and sum(one.reason == "manual" for one in await self.load_all()) >= MAX_BY_HAND:
             raise BackupFailed(f"there are {MAX_BY_HAND} backups made by hand: delete some")
-        target = self._free_name(made_at, reason)
-        size = await self._copy(target, facts)
+        async with self.turn():
+            target = self._free_name(made_at, reason)
+            size = await self._copy(target, facts)
         log.info("backup_made", file=target.name, bytes=size)
         return Backup(target.name, _instant(target.name[3:26]), size, reason)
 
@@ -83,8 +92,25 @@ class Backups:
         with self.scratch("export") as folder:
             target = folder / "export.sqlite"
             facts = {"made_at": str(self._now()), "version": __version__, "pepper": pepper_check(self._settings)}
-            await self._copy(target, facts)
+            async with self.turn():
+                await self._copy(target, facts)
             return target.open("rb")
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One after the other: files get names of their own, and Alembic, which knows one migration at a time, makes their schemas.
+
+        Raises BackupUnderWay.
+        """
+        try:
+            async with asyncio.timeout(self.turn_limit_s):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise BackupUnderWay("another backup is being made: try again when it is there") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def scratch(self, purpose: Literal["export", "import", "restore", "upload"]) -> Iterator[Path]:

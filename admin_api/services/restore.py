@@ -105,7 +105,8 @@ async def _make_ready(plane: Plane, staged: Path, facts: dict[str, str], *, acce
     try:
         if await database.get_schema() not in known_schemas():
             raise BadDatabase("it was made by a newer version: restore it with that one")
-        await database.migrate()
+        async with plane.backups.turn():
+            await database.migrate()
         if not accepts_other_secrets:
             await _check_secrets(plane, database, facts)
         async with plane.database.read() as connection:

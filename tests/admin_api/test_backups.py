@@ -17,7 +17,7 @@ import pytest
 from admin_api.auth.sessions import create_admin_token
 from admin_api.jobs.backup import BackupJob
 from admin_api.jobs.usage import FoldHoursJob
-from admin_api.services.backups import migrate_safely
+from admin_api.services.backups import TURN_LIMIT_S, migrate_safely
 from admin_api.store.database import get_revision, known_schemas, open_database
 from admin_api.store.usage_sums import load_sums
 from gateway.config.keys import digest_of
@@ -71,6 +71,32 @@ async def test_a_backup_is_whole_private_and_listed(admin, plane):
     assert listed["available"] is True
     assert listed["backups"] == [made]
     assert (made["reason"], made["size"]) == ("manual", path.stat().st_size)
+
+
+async def test_backups_restores_and_exports_at_once_are_made_one_after_the_other(admin, plane):
+    await make_node(admin, "one")
+    first = await make_backup(admin)
+    answers = await asyncio.gather(
+        *(admin.put("/api/db-backups") for _ in range(3)),
+        *(admin.get("/api/db-backups/export") for _ in range(2)),
+        restore(admin, first["id"]),
+    )
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 200, 200, 200]
+    made = [one["id"] for one in (await admin.get("/api/db-backups")).json()["backups"]]
+    assert len(made) == 5
+    for name in made:
+        assert rows(plane.backups.folder / name, "PRAGMA integrity_check") == [("ok",)]
+        assert rows(plane.backups.folder / name, "SELECT prefix FROM provider_nodes") == [("one",)]
+
+
+async def test_who_waits_too_long_for_another_backup_is_told(admin, plane):
+    plane.backups.turn_limit_s = 0.05
+    async with plane.backups.turn():
+        answer = await admin.put("/api/db-backups")
+    assert answer.status_code == 409
+    assert "another backup" in answer.json()["error"]["message"]
+    plane.backups.turn_limit_s = TURN_LIMIT_S
+    await make_backup(admin)
 
 
 async def test_a_restore_brings_back_what_was_and_workers_take_it_up(admin, plane, redis):
