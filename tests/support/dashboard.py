@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 
 from tests.support.product import REPOSITORY
 
@@ -49,6 +49,8 @@ class Dashboard:
         if session:
             self.context.add_cookies([{"name": "auth_token", "value": session, "url": url}])
         self._problems: list[str] = []
+        self.questions = 0
+        """How often the browser itself asked before a page with something typed was left; it is left."""
         self._expected: list[str] = []
         self.page = self.watch(self.context.new_page())
 
@@ -56,6 +58,7 @@ class Dashboard:
         """Remember what goes wrong in a page."""
         page.on("console", lambda message: self._problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self._problems.append(str(error)))
+        page.on("dialog", self._leave)
         page.on("request", lambda request: self._note_address(request.url))
         return page
 
@@ -92,6 +95,10 @@ class Dashboard:
 
     def close(self) -> None:
         self.context.close()
+
+    def _leave(self, question: Dialog) -> None:
+        self.questions += 1
+        question.accept()
 
     def _note_address(self, address: str) -> None:
         if not address.startswith((self.url, "blob:", "data:")):

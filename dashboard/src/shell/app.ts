@@ -10,12 +10,16 @@ import { button } from '../ui/controls.ts';
 import { icon } from '../ui/icons.ts';
 import { emptyState, errorState, loadingState } from '../ui/states.ts';
 import '../ui/toast.ts';
+import { mayLeave } from '../ui/dialog.ts';
+import { unsavedWithin } from '../ui/unsaved.ts';
 import './login.ts';
 import './bar.ts';
 import './palette.ts';
 import { GROUPS, loadPage, pageOf, pathOf } from './navigation.ts';
-import { go, href, onRoute, route } from './router.ts';
+import { go, guardLeaving, href, onRoute, route } from './router.ts';
 import { openPalette } from './palette.ts';
+
+const isNeeded = () => unsavedWithin().length > 0;
 
 class App extends Element {
   private page: HTMLElement | undefined;
@@ -31,6 +35,10 @@ class App extends Element {
     const keys = (event: KeyboardEvent) => this.onKey(event);
     window.addEventListener('keydown', keys);
     this.during(() => window.removeEventListener('keydown', keys));
+    guardLeaving({ isNeeded, ask: mayLeave });
+    const unload = (event: Event) => isNeeded() && event.preventDefault();
+    window.addEventListener('beforeunload', unload);
+    this.during(() => window.removeEventListener('beforeunload', unload));
     this.showPage();
     if (session()) void this.welcomeFirst();
   }

@@ -7,7 +7,7 @@ import { icon, type IconName } from '../ui/icons.ts';
 import { toastProblem } from '../ui/toast.ts';
 import { PAGES, pathOf } from './navigation.ts';
 import { chooseRange, RANGES } from './range.ts';
-import { go } from './router.ts';
+import { leaveTo } from './router.ts';
 import { chooseTheme, THEMES } from './theme.ts';
 
 interface Command {
@@ -122,11 +122,11 @@ class Palette extends Element {
 
 function commands(): Command[] {
   return [
-    ...PAGES.map((one) => ({ label: t(`nav.${one.name}`), group: t('palette.page'), icon: one.icon, run: () => go(pathOf(one.name)) })),
+    ...PAGES.map((one) => ({ label: t(`nav.${one.name}`), group: t('palette.page'), icon: one.icon, run: () => void leaveTo(pathOf(one.name)) })),
     ...RANGES.map((one) => ({ label: t(`range.${one}`), group: t('shell.range'), icon: 'usage' as const, run: () => chooseRange(one) })),
     ...THEMES.map((one) => ({ label: t(`theme.${one}`), group: t('shell.theme'), icon: 'settings' as const, run: () => chooseTheme(one) })),
     ...languages().map((one) => ({ label: one.name, group: t('shell.language'), icon: 'info' as const, run: () => void chooseLanguage(one.tag).catch(toastProblem) })),
-    { label: t('palette.welcome'), group: t('palette.action'), icon: 'play', run: () => go('welcome') },
+    { label: t('palette.welcome'), group: t('palette.action'), icon: 'play', run: () => void leaveTo('welcome') },
     { label: t('palette.logOut'), group: t('palette.action'), icon: 'logout', run: () => void logOut().catch(toastProblem) },
   ];
 }

@@ -4,8 +4,16 @@ import { readRoute, writeRoute, type Route } from '../lib/route.ts';
 
 type Query = Readonly<Record<string, string | undefined>>;
 
+/** Asks before something is left that would be lost. */
+interface Guard {
+  readonly isNeeded: () => boolean;
+  readonly ask: () => Promise<boolean>;
+}
+
 const listeners = new Set<() => void>();
+let guard: Guard = { isNeeded: () => false, ask: () => Promise.resolve(true) };
 let current = read();
+let address = location.href;
 
 export function route(): Route {
   return current;
@@ -20,6 +28,15 @@ export function href(path: string, query: Query = {}): string {
 export function go(path: string, query: Query = {}): void {
   history.pushState(null, '', href(path, query));
   changed();
+}
+
+/** As `go`, for who reads: what was typed and not sent is asked for first. */
+export async function leaveTo(path: string): Promise<void> {
+  if (await guard.ask()) go(path);
+}
+
+export function guardLeaving(next: Guard): void {
+  guard = next;
 }
 
 /** Change parts of the query of the page we are on; '' or undefined takes one away. Not a step to go back by, unless asked. */
@@ -46,7 +63,7 @@ export function startRouter(): void {
   // The document names its icon from where it was loaded; a browser reads that anew from wherever we go.
   const sign = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
   if (sign) sign.href = sign.href;
-  window.addEventListener('popstate', changed);
+  window.addEventListener('popstate', () => void goneBack());
   document.addEventListener('click', (event) => {
     const link = (event.target as Element).closest?.('a[href]') as HTMLAnchorElement | null;
     if (!link || event.defaultPrevented || event.button !== 0) return;
@@ -55,9 +72,25 @@ export function startRouter(): void {
     const url = new URL(link.href);
     if (url.origin !== location.origin || !url.pathname.startsWith(base) || url.hash) return;
     event.preventDefault();
-    if (url.href !== location.href) history.pushState(null, '', url.href);
-    changed();
+    void followed(url.href);
   });
+}
+
+async function followed(address: string): Promise<void> {
+  if (guard.isNeeded() && !(await guard.ask())) return;
+  if (address !== location.href) history.pushState(null, '', address);
+  changed();
+}
+
+/** The browser has gone already: until it is asked we are where we were. */
+async function goneBack(): Promise<void> {
+  const wanted = location.href;
+  if (guard.isNeeded() && wanted !== address) {
+    history.pushState(null, '', address);
+    if (!(await guard.ask())) return;
+    history.replaceState(null, '', wanted);
+  }
+  changed();
 }
 
 function read(): Route {
@@ -66,5 +99,6 @@ function read(): Route {
 
 function changed(): void {
   current = read();
+  address = location.href;
   for (const listener of listeners) listener();
 }

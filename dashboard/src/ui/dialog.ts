@@ -9,6 +9,7 @@ import { t } from '../i18n/index.ts';
 import { button, type Content } from './controls.ts';
 import { Element } from './element.ts';
 import { placeToasts } from './toast.ts';
+import { noteSaved, unsavedWithin } from './unsaved.ts';
 
 let count = 0;
 
@@ -38,12 +39,12 @@ export class Dialog extends Element {
   }
 
   protected override render(): TemplateResult {
-    return html`<dialog class=${this.kind} aria-labelledby=${this.headingId} @close=${this.onClose} @mousedown=${this.onBackdrop}>
+    return html`<dialog class=${this.kind} aria-labelledby=${this.headingId} @close=${this.onClose} @cancel=${this.onCancel} @mousedown=${this.onBackdrop}>
       ${this.open
         ? html`<div class="dialog-frame">
             <header class="dialog-head">
               <h2 id=${this.headingId}>${this.heading}</h2>
-              ${button({ label: t('action.close'), icon: 'close', isIconOnly: true, kind: 'quiet', onClick: () => this.close() })}
+              ${button({ label: t('action.close'), icon: 'close', isIconOnly: true, kind: 'quiet', onClick: () => void this.leave() })}
             </header>
             <div class="dialog-body">${this.body}</div>
             ${this.footer === nothing ? nothing : html`<footer class="dialog-foot">${this.footer}</footer>`}
@@ -64,6 +65,17 @@ export class Dialog extends Element {
 
   close(): void {
     this.querySelector('dialog')?.close();
+  }
+
+  /** Closed by who reads it: what was typed in it is asked for. */
+  private async leave(): Promise<void> {
+    if (await mayLeave(this)) this.close();
+  }
+
+  private onCancel(event: Event): void {
+    if (!unsavedWithin(this).length) return;
+    event.preventDefault();
+    void this.leave();
   }
 
   private onClose(event: Event): void {
@@ -115,4 +127,13 @@ export function ask(question: Question): Promise<boolean> {
       place,
     );
   });
+}
+
+/** Ask before what was typed and not sent is lost; true where there is nothing. */
+export async function mayLeave(place: Node = document): Promise<boolean> {
+  const unsaved = unsavedWithin(place);
+  const question = { title: t('form.leaveTitle'), text: t('form.leaveText'), action: t('form.leave'), isDangerous: true };
+  if (unsaved.length && !(await ask(question))) return false;
+  unsaved.forEach(noteSaved);
+  return true;
 }

@@ -18,6 +18,7 @@ import { ApiError, Offline, problemText } from '../api/client.ts';
 import { t } from '../i18n/index.ts';
 import { button, type Content } from './controls.ts';
 import { notice } from './states.ts';
+import { noteSaved, noteTyped } from './unsaved.ts';
 
 export type Value = string | number | boolean | string[] | undefined;
 export type Values = Record<string, Value>;
@@ -55,6 +56,7 @@ export class Form implements ReactiveController {
   isBusy = false;
   private problems = new Map<string, string>();
   private general: unknown;
+  private element: HTMLFormElement | undefined;
   private readonly prefix = `f${(count += 1)}-`;
   /** The fields as they were drawn last, by name. */
   private fields = new Map<string, Field>();
@@ -82,6 +84,7 @@ export class Form implements ReactiveController {
     this.problems.clear();
     this.general = undefined;
     this.fields.clear();
+    noteSaved(this.element);
     this.host.requestUpdate();
   }
 
@@ -162,6 +165,8 @@ export class Form implements ReactiveController {
   }
 
   private touched(it: Field, input: HTMLInputElement): void {
+    this.element = input.form ?? undefined;
+    noteTyped(input.form);
     if (this.problems.delete(it.name)) this.host.requestUpdate();
     it.onChange?.(valueOf(it, input));
   }
@@ -175,6 +180,7 @@ export class Form implements ReactiveController {
       this.host.requestUpdate();
       try {
         await save(values);
+        noteSaved(form);
       } catch (problem) {
         this.place(problem);
       }

@@ -5,7 +5,7 @@ import { ApiError, path, send } from '../../api/client.ts';
 import { mayChange } from '../../api/session.ts';
 import { duration, percent, t } from '../../i18n/index.ts';
 import { go, href } from '../../shell/router.ts';
-import { badge, button, card, Element, emptyState, Form, linkButton, notice, toast, toastProblem, type Item, type TemplateResult, type Values } from '../../ui/index.ts';
+import { badge, button, card, Element, emptyState, Form, linkButton, notice, noteTyped, toast, toastProblem, type Item, type TemplateResult, type Values } from '../../ui/index.ts';
 import { entriesOf, entry, modelsOf, nameOf, sharesOf, STRATEGIES, weightOf, weightShares, type Combo, type Entry, type Served, type Shares, type Strategy } from './combo.ts';
 import { byOption, configOf, optionFields } from './options.ts';
 import { shareLine } from './shares.ts';
@@ -204,6 +204,7 @@ class ComboBuilder extends Element {
   private change(entries: readonly Entry[]): void {
     this.entries = entries;
     this.isTouched = true;
+    noteTyped(this.querySelector('form'));
     this.entryProblems = new Map();
     this.requestUpdate();
   }

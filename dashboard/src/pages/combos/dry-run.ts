@@ -54,7 +54,7 @@ class DryRun extends Element {
     const keys = [{ value: '', label: t('combos.anyKey') }, ...known.map((one) => ({ value: one.id, label: one.name }))];
     return html`<div class="combo-columns">
       ${card({
-        body: html`<form @submit=${this.form.on((values) => this.ask(values))} @focusin=${() => void this.loadKeys()} novalidate>
+        body: html`<form data-free @submit=${this.form.on((values) => this.ask(values))} @focusin=${() => void this.loadKeys()} novalidate>
           <p class="muted">${t('combos.dryText')}</p>
           ${this.form.field({ name: 'model', label: t('combos.model'), required: true, value: query.get('model') ?? '', placeholder: this.names[0] ?? 'openai/gpt-5.6-mini', suggestions: this.names })}
           ${this.form.field({ name: 'keyId', label: t('combos.key'), type: 'select', choices: keys, value: asked })}

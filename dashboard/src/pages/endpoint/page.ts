@@ -84,7 +84,7 @@ export default class Endpoint extends Page<Data> {
     const picked = route().query.get('key') ?? '';
     const choices = [{ value: '', label: t('endpoint.noneChosen') }, ...keys.map((one) => ({ value: one.id, label: `${one.name} · ${one.key}` }))];
     return card({
-      body: html`<form @submit=${this.form.on(() => this.try(model))} novalidate>
+      body: html`<form data-free @submit=${this.form.on(() => this.try(model))} novalidate>
         <div class="fields two">
           ${this.form.field({ name: 'base', label: t('endpoint.base'), type: 'url', required: true, value: base, hint: t('endpoint.baseHint'), onChange: (value) => setQuery({ base: this.asTyped(String(value)) }) })}
           ${this.form.field({ name: 'model', label: t('endpoint.model'), required: true, value: model, suggestions: models.map((one) => one.name), hint: models.length ? t('endpoint.modelHint') : t('endpoint.noModels'), onChange: (value) => setQuery({ model: String(value) }) })}

@@ -24,7 +24,7 @@ export class Bench extends Element {
     return html`<p class="muted lead">${t('translator.benchText')}</p>
       <div class="stack">
         ${card({
-          body: html`<form @submit=${this.form.on((values) => this.run(values))} novalidate>
+          body: html`<form data-free @submit=${this.form.on((values) => this.run(values))} novalidate>
             <div class="fields two">
               ${this.form.field({ name: 'model', label: t('translator.model'), required: true, value: route().query.get('model') ?? 'demo/story', hint: t('translator.modelHint') })}
               ${this.form.field({
