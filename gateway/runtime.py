@@ -19,7 +19,7 @@ from gateway.admission.permit import may_use
 from gateway.config.addresses import shown_proxy
 from gateway.config.envelope import open_sealed
 from gateway.config.snapshot import Connection as ConnectionEntry
-from gateway.config.snapshot import Node, RoutingSettings, Snapshot, proxy_owner
+from gateway.config.snapshot import Node, RoutingSettings, Snapshot, decoding_snapshot, proxy_owner
 from gateway.dialects.first_turns import first_turns
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.caching import CacheSettings, SharingSettings
@@ -243,6 +243,11 @@ class RuntimeHolder:
 async def compile_runtime(snapshot: Snapshot, specs: Mapping[str, ProviderSpec], encryption_key: bytes) -> Runtime:
     """Build a Runtime aside. A connection whose secret does not open is left out and logged; the rest serve."""
     return await _driven(compiling_runtime(snapshot, specs, encryption_key))
+
+
+async def read_snapshot(data: bytes) -> Snapshot:
+    """Decode and check a published snapshot. Raises UnreadableSnapshot."""
+    return await _driven(decoding_snapshot(data))
 
 
 async def _driven(steps: Steps[_T]) -> _T:

@@ -6,6 +6,7 @@ in compile. Gateway keys are not in it: there may be 100,000 (`KeyEntry`, looked
 A worker reads schema `SCHEMA` and the one before it, and keeps the old snapshot when it cannot read a new one.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from gateway.domain.rest import Resilience as Resilience  # noqa: PLC0414  (as b
 from gateway.domain.retrying import RetryBudget as RetryBudget  # noqa: PLC0414  (as below)
 from gateway.domain.shaping import Shaping as Shaping  # noqa: PLC0414
 from gateway.domain.shaping import ShapingStep as ShapingStep  # noqa: PLC0414
+from gateway.domain.steps import MOST, Steps, finished
 from gateway.domain.timeouts import Timeouts as Timeouts  # noqa: PLC0414  (part of this contract, told to mypy)
 from gateway.domain.waiting import Waiting as Waiting  # noqa: PLC0414
 
@@ -166,6 +168,12 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     settings: RoutingSettings = RoutingSettings()
 
 
+class _RawSnapshot(Snapshot, frozen=True):
+    """A snapshot whose connections are still JSON."""
+
+    connections: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]  # on its way to being one
+
+
 class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One gateway key as workers see it, stored under its digest. Limits of 0 mean none.
 
@@ -210,7 +218,9 @@ def proxy_owner(level: str) -> str:
 
 
 encode_snapshot = msgspec.json.Encoder().encode
-_decode_snapshot = msgspec.json.Decoder(Snapshot).decode
+_decode_connection = msgspec.json.Decoder(Connection).decode
+_decode_raw = msgspec.json.Decoder(_RawSnapshot).decode
+_BYTES_A_UNIT = 100
 encode_key_entry = msgspec.json.Encoder().encode
 decode_key_entry = msgspec.json.Decoder(KeyEntry).decode
 
@@ -221,10 +231,40 @@ class UnreadableSnapshot(ValueError):
 
 def decode_snapshot(data: bytes) -> Snapshot:
     """Decode and check a published snapshot. Raises UnreadableSnapshot."""
+    return finished(decoding_snapshot(data))
+
+
+def decoding_snapshot(data: bytes) -> Steps[Snapshot]:
+    """`decode_snapshot` in steps: connections, of which there may be thousands with hundreds of models each, one by one."""
     try:
-        snapshot = _decode_snapshot(data)
+        raw = _decode_raw(data)
+        _check_schema(raw.schema)
+        connections = yield from _decoding_connections(raw.connections)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise UnreadableSnapshot(f"not a snapshot: {error}") from error
-    if snapshot.schema not in (SCHEMA, SCHEMA - 1):
-        raise UnreadableSnapshot(f"snapshot schema {snapshot.schema}; this version reads {SCHEMA} and {SCHEMA - 1}")
-    return snapshot
+    values = {name: getattr(raw, name) for name in Snapshot.__struct_fields__}
+    return Snapshot(**{**values, "connections": connections})
+
+
+def _decoding_connections(raw: Sequence[msgspec.Raw]) -> Steps[tuple[Connection, ...]]:
+    """Lists of models that are equal, as those of a provider's accounts mostly are, are kept once."""
+    connections: list[Connection] = []
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {}
+    done = 0
+    for one in raw:
+        connection = _decode_connection(one)
+        models = lists.setdefault(connection.models, connection.models)
+        if models is not connection.models:
+            connection = msgspec.structs.replace(connection, models=models)
+        connections.append(connection)
+        done += 2 + len(one) // _BYTES_A_UNIT
+        if done >= MOST:
+            yield done
+            done = 0
+    yield done
+    return tuple(connections)
+
+
+def _check_schema(schema: int) -> None:
+    if schema not in (SCHEMA, SCHEMA - 1):
+        raise UnreadableSnapshot(f"snapshot schema {schema}; this version reads {SCHEMA} and {SCHEMA - 1}")

@@ -16,9 +16,9 @@ import structlog
 
 from gateway.accounting.monitor import Monitor
 from gateway.config.lastgood import load_lastgood, save_lastgood
-from gateway.config.snapshot import UnreadableSnapshot, decode_snapshot
+from gateway.config.snapshot import UnreadableSnapshot
 from gateway.providers.spec import ProviderSpec
-from gateway.runtime import RuntimeHolder, compile_runtime
+from gateway.runtime import RuntimeHolder, compile_runtime, read_snapshot
 from gateway.state import keys
 from gateway.state.client import make_client
 from gateway.state.keyring import Keyring
@@ -115,13 +115,13 @@ class SnapshotWatch:
         assert isinstance(data, bytes)
         try:
             with _out_of_the_collectors_way():
-                runtime = await compile_runtime(decode_snapshot(data), self._specs, self._encryption_key)
+                runtime = await compile_runtime(await read_snapshot(data), self._specs, self._encryption_key)
         except UnreadableSnapshot as error:
             self._refuse("unreadable", revision, str(error))
             return
         self._holder.swap(runtime)
         self._metrics.snapshot_revision.set(revision)
-        save_lastgood(self._lastgood, data)
+        await asyncio.to_thread(save_lastgood, self._lastgood, data)
         _log.info("configuration_swapped", revision=revision)
 
     def _refuse(self, reason: str, revision: int, cause: str) -> None:

@@ -18,6 +18,9 @@ from gateway.config.snapshot import (
     Price,
     RoutingSettings,
     Snapshot,
+    decode_snapshot,
+    decoding_snapshot,
+    encode_snapshot,
 )
 from gateway.domain.steps import MOST
 from gateway.domain.target import Connection as Compiled
@@ -162,6 +165,18 @@ def test_compiling_goes_in_short_steps_whatever_is_large(shape: str) -> None:
     assert max(steps) <= MOST + 150
     assert sum(steps) >= 30 * len(large.connections)
     assert sum(steps) > 100_000 or shape in ("plain", "one provider")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_decoding_goes_in_short_steps_too_and_gives_what_was_published(shape: str) -> None:
+    large = shaped(shape)
+    data = encode_snapshot(large)
+    steps = [*decoding_snapshot(data)]
+    assert max(steps) <= MOST + 150
+    assert sum(steps) >= len(data) / 200, "as long as the connections are"
+    found = decode_snapshot(data)
+    assert found == large
+    assert len({id(one.models) for one in found.connections}) == len({one.models for one in large.connections})
 
 
 @pytest.mark.parametrize("shape", SHAPES)
