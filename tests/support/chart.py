@@ -16,14 +16,15 @@ SHAPES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci"
 HELMS = ("helm3", "helm4")
 KUBERNETES = ("1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
 """The versions that the chart is for."""
+_OF_THE_MACHINE = (*HELMS, "kubectl")
 _PROGRAMS = REPOSITORY / ".venv-deploy" / "bin"
 
 Object = dict[str, Any]
 
 
 def program(name: str) -> str:
-    """Its path: the variable of that name in capitals, else from `.venv-deploy`."""
-    path = os.environ.get(name.upper()) or str(_PROGRAMS / name)
+    """Its path, from `.venv-deploy`; of those that are packaged for one platform only, the variable's of that name in capitals first."""
+    path = (name in _OF_THE_MACHINE and os.environ.get(name.upper())) or str(_PROGRAMS / name)
     assert Path(path).is_file(), f"{path} is missing: run `make deploy-tools`, or set {name.upper()}"
     return path
 
