@@ -15,6 +15,7 @@ from admin_api.http.versions import IfMatch, Version, check_version
 from admin_api.services.connection_view import connection_view
 from admin_api.services.find_provider import find_provider
 from admin_api.services.key_rules import secret_hint
+from admin_api.services.masking import first_secret
 from admin_api.services.node_rules import proxy_problem
 from admin_api.services.ownership import editable
 from admin_api.services.plane import Plane
@@ -43,8 +44,8 @@ class ConnectionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     """Limits of 0 mean none, empty `models` any.
 
     Of the last block `rateLimitProtection` says whether the default limits count here, and `defaultModel` is the model
-    that a test asks; the rest is kept for the seed's users and obeyed by nothing. `testStatus` is taken and ignored: only
-    a test says it.
+    that a test asks; the rest is kept for the seed's users and obeyed by nothing, and may hold no secret. `testStatus` is taken
+    and ignored: only a test says it.
     """
 
     provider: str | msgspec.UnsetType = msgspec.UNSET
@@ -152,6 +153,8 @@ def _changed(plane: Plane, row: ConnectionRow, data: ConnectionBody, revision: i
             raise bad_request(("proxy", problem))
         given["proxy"] = plane.seal(data.proxy, row.id)
     extra = {_camel(name): value for name in _EXTRA if (value := getattr(data, name)) is not msgspec.UNSET}
+    if (secret := first_secret(extra)) is not None:
+        raise bad_request((secret, "is kept open and shown to everybody: a secret is given as `apiKey`"))
     return msgspec.structs.replace(row, **given, extra={**row.extra, **extra}, updated_at=plane.now(), version=revision)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from admin_api.services.masking import masked
 from admin_api.store.connection_tests import TestRow
 from admin_api.store.connections import ConnectionRow
 
@@ -11,7 +12,7 @@ _STATUS = {"network_error": "unavailable", "upstream_unavailable": "unavailable"
 def connection_view(row: ConnectionRow, test: TestRow | None = None) -> dict[str, Any]:
     """`extra` fields stand beside the others, as the seed has them."""
     return {
-        **row.extra,
+        **masked(row.extra),
         **test_view(test),
         "id": row.id,
         "provider": row.provider,

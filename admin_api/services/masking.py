@@ -26,6 +26,18 @@ def is_secret_name(name: str) -> bool:
     return _SECRET.search(_snake(name)) is not None
 
 
+def first_secret(value: Any, path: str = "") -> str | None:
+    """Where in a document a field has the name of a secret and something in it, as `outer.inner`; None when nowhere."""
+    inner = list(value.items()) if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else []
+    for name, held in inner:
+        where = f"{path}.{name}".lstrip(".")
+        if is_secret_name(str(name)) and held and not isinstance(held, bool):
+            return where
+        if (found := first_secret(held, where)) is not None:
+            return found
+    return None
+
+
 def masked(value: Any) -> Any:
     """A row or document as plain data, secrets masked by their names, and by what they look like."""
     return _masked(msgspec.to_builtins(value))

@@ -108,6 +108,23 @@ async def test_a_connection_lives_and_its_secret_never_comes_out(admin, redis, p
     assert snapshot.connections == ()
 
 
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"copilotToken": "tok-canary"}, "copilotToken"), ({"deep": {"clientSecret": "s"}}, "deep.clientSecret"),
+        ({"list": [{"password": ["p"]}]}, "list.0.password"), ({"customHeaders": {"Authorization": "Bearer b"}}, "customHeaders.Authorization"),
+    ],
+)  # fmt: skip
+async def test_what_is_kept_open_of_a_connection_may_hold_no_secret(admin, given, field):
+    body = {"provider": "openai", "name": "n", "apiKey": "sk-1234567890", "providerSpecificData": given}
+    answer = await admin.post("/api/providers", json=body)
+    assert answer.status_code == 400
+    assert [detail["field"] for detail in answer.json()["error"]["details"]] == [f"providerSpecificData.{field}"]
+    kept = {**body, "providerSpecificData": {"plan": "pro", "copilotToken": "", "machineId": "m", "hasToken": True}}
+    made = await admin.post("/api/providers", json=kept)
+    assert made.json()["connection"]["providerSpecificData"] == kept["providerSpecificData"]
+
+
 async def test_a_connection_needs_a_provider_that_exists_and_a_name_of_its_own(admin):
     await make_node(admin)
     body = {"provider": "nobody", "name": "a", "apiKey": "k"}
