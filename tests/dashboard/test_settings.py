@@ -1,7 +1,10 @@
 """The settings."""
 
+import json
 import re
+import sqlite3
 import typing
+from contextlib import closing
 
 import httpx
 import msgspec
@@ -9,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from admin_api.resources.settings import SettingsBody
+from tests.support.seed_system import insert, make_seed_database
 
 expect.set_options(timeout=30_000)
 TABS = ("security", "users", "routing", "resilience", "ai", "network", "storage", "appearance")
@@ -307,3 +311,63 @@ def test_a_token_is_shown_once_works_within_its_paths_and_is_revoked(dashboard, 
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
     assert httpx.get(f"{gateway.url}/api/usage/budget", headers=as_token, timeout=60).status_code == 401
+
+
+def test_a_seed_system_is_looked_at_and_moves_in_with_a_report(dashboard, gateway, tmp_path):
+    source = make_seed_database(tmp_path / "storage.sqlite")
+    with closing(sqlite3.connect(source)) as database:
+        for table in ("provider_nodes", "provider_connections", "combos", "api_keys", "domain_fallback_chains"):
+            database.execute(f"DELETE FROM {table}")
+        database.execute("DELETE FROM key_value WHERE namespace != 'modelAliases'")
+        insert(database, "combos", id="b1", name="<b>nowhere</b>", data=json.dumps({"models": ["cursor/default"]}))
+        database.commit()
+    page = dashboard.open("settings/storage")
+    card = card_of(page, "Move in")
+    card.get_by_role("button", name="Only look").click()
+    card.get_by_text("Choose a file first.").wait_for()
+    card.get_by_label("Database file").set_input_files(source)
+    card.get_by_role("button", name="Only look").click()
+    card.get_by_text("This would move in. Nothing was changed.").wait_for()
+    expect(card.locator("li", has_text="<b>nowhere</b>")).to_be_visible()
+    assert "fast" not in gateway.admin.get("/api/models/alias").json()["aliases"]
+    assert dashboard.axe() == []
+    card.get_by_role("button", name="Move in").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert "fast" not in gateway.admin.get("/api/models/alias").json()["aliases"]
+    card.get_by_role("button", name="Move in").click()
+    page.get_by_role("dialog").get_by_role("button", name="Move in").click()
+    card.get_by_text("This has moved in.").wait_for()
+    assert gateway.admin.get("/api/models/alias").json()["aliases"]["fast"] == "local/m1"
+    page.get_by_text("pre-import").first.wait_for()
+    gateway.admin.delete("/api/models/alias", params={"alias": "fast"}).raise_for_status()
+
+
+def test_a_file_that_is_no_database_is_refused_in_words(dashboard, tmp_path):
+    dashboard.expect(r"status of 400")
+    (tmp_path / "storage.sqlite").write_bytes(b"no database" * 1000)
+    page = dashboard.open("settings/storage")
+    card = card_of(page, "Move in")
+    card.get_by_label("Database file").set_input_files(tmp_path / "storage.sqlite")
+    card.get_by_role("button", name="Only look").click()
+    expect(card.get_by_role("alert")).to_contain_text("file:")
+
+
+def test_a_proxy_that_does_not_work_is_not_taken_and_one_is_taken_away_after_a_question(dashboard, gateway):
+    proxy = "http://someone:hunter2@127.0.0.1:9"
+    body = {"level": "provider", "id": "unconnected", "proxy": proxy}
+    gateway.admin.put("/api/settings/proxy", json=body).raise_for_status()
+    page = dashboard.open("settings/network")
+    card = card_of(page, "Proxies on the way to providers")
+    row = card.locator("li", has_text="unconnected")
+    expect(row).to_contain_text("http://127.0.0.1:9")
+    assert "hunter2" not in page.content()
+    card.get_by_label("Address of the proxy").fill("http://127.0.0.1:9")
+    card.get_by_label("For the provider").fill("local")
+    card.get_by_role("button", name="Test and save").click()
+    expect(card.get_by_role("alert")).to_have_text(re.compile(r"\w"))
+    assert list(gateway.admin.get("/api/settings/proxy").json()["providers"]) == ["unconnected"]
+    assert dashboard.axe() == []
+    row.get_by_role("button", name="Take it away").click()
+    page.get_by_role("dialog").get_by_role("button", name="Take it away").click()
+    expect(row).to_have_count(0)
+    assert gateway.admin.get("/api/settings/proxy").json()["providers"] == {}

@@ -4,6 +4,7 @@ import { productUrl } from '../../api/places.ts';
 import { setSession } from '../../api/session.ts';
 import { bytes, instant, t } from '../../i18n/index.ts';
 import { ask, button, card, emptyState, html, linkButton, notice, nothing, Page, toast, toastProblem, type TemplateResult } from '../../ui/index.ts';
+import './moving.ts';
 
 interface Backup {
   readonly id: string;
@@ -58,6 +59,7 @@ class Backups extends Page<Data> {
             ${linkButton({ label: t('settings.exportAll'), href: productUrl('api/db-backups/exportAll'), icon: 'download' })}
           </div></div>`,
       })}
+      ${available ? html`<settings-moving .onMoved=${() => this.reload()}></settings-moving>` : nothing}
     </div>`;
   }
 

@@ -1,9 +1,9 @@
-/** Settings, network: the proxy on the way to providers, and for owners which addresses may come in. */
+/** Settings, network: the proxies on the way to providers, and for owners which addresses may come in. */
 import { get, send } from '../../api/client.ts';
 import type { FilterBody } from '../../api/schema.ts';
 import { isOwner, mayChange } from '../../api/session.ts';
 import { duration, t } from '../../i18n/index.ts';
-import { button, card, Form, html, nothing, notice, Page, toast, type TemplateResult, type Values } from '../../ui/index.ts';
+import { ask, button, card, Form, html, nothing, notice, Page, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 
 interface Filter {
   readonly enabled: boolean;
@@ -15,8 +15,8 @@ interface Filter {
 }
 
 interface Data {
-  /** Without credentials; null: none. */
-  readonly proxy: string | null;
+  /** Without credentials, by provider; '' = that of all. */
+  readonly proxies: Readonly<Record<string, string>>;
   readonly filter: Filter | null;
 }
 
@@ -32,30 +32,39 @@ class Network extends Page<Data> {
 
   protected async load(signal: AbortSignal): Promise<Data> {
     const [proxies, filter] = await Promise.all([
-      get<{ global: string | null }>('/api/settings/proxy', { signal }),
+      get<{ global: string | null; providers: Record<string, string> }>('/api/settings/proxy', { signal }),
       isOwner() ? get<Filter>('/api/settings/ip-filter', { signal }) : null,
     ]);
-    return { proxy: proxies.global, filter };
+    return { proxies: { ...(proxies.global ? { '': proxies.global } : {}), ...proxies.providers }, filter };
   }
 
-  protected view({ proxy, filter }: Data): TemplateResult {
-    return html`<div class="stack">${this.proxy(proxy)} ${filter ? this.filter(filter) : nothing}</div>`;
+  protected view({ proxies, filter }: Data): TemplateResult {
+    return html`<div class="stack">${this.proxies(Object.entries(proxies))} ${filter ? this.filter(filter) : nothing}</div>`;
   }
 
-  private proxy(proxy: string | null): TemplateResult {
+  private proxies(proxies: readonly (readonly [string, string])[]): TemplateResult {
     const form = this.proxyForm;
     return card({
-      title: t('settings.proxy'),
+      title: t('settings.proxyTitle'),
       body: html`<form @submit=${form.on((values) => this.setProxy(values))} novalidate>
         <p class="muted">${t('settings.proxyText')}</p>
-        <p>${t('settings.proxyNow')} ${proxy ? html`<code>${proxy}</code>` : t('settings.none')}</p>
-        ${form.field({ name: 'proxy', label: t('settings.proxyAddress'), placeholder: 'socks5://user:password@host:1080', required: true, disabled: !mayChange() })}
-        ${form.problem()} ${this.tested ? notice('good', this.tested) : nothing}
+        ${proxies.length
+          ? html`<ul class="rows">
+              ${proxies.map(
+                ([id, proxy]) => html`<li>
+                  <span class="grow break"><bdi>${id || t('settings.forAll')}</bdi> <code>${proxy}</code></span>
+                  ${mayChange() ? button({ label: t('settings.removeProxy'), kind: 'quiet', icon: 'trash', onClick: () => void this.removeProxy(id) }) : nothing}
+                </li>`,
+              )}
+            </ul>`
+          : html`<p class="muted">${t('settings.none')}</p>`}
         ${mayChange()
-          ? html`<div class="button-row">
-              ${form.submitButton(t('settings.testAndSave'))}
-              ${proxy ? button({ label: t('settings.removeProxy'), kind: 'danger', onClick: () => void this.removeProxy() }) : nothing}
-            </div>`
+          ? html`<div class="fields two">
+                ${form.field({ name: 'proxy', label: t('settings.proxyAddress'), placeholder: 'socks5://user:password@host:1080', required: true })}
+                ${form.field({ name: 'id', label: t('settings.proxyFor'), hint: t('settings.proxyForHint') })}
+              </div>
+              ${form.problem()} ${this.tested ? notice('good', this.tested) : nothing}
+              <div class="button-row">${form.submitButton(t('settings.testAndSave'))}</div>`
           : nothing}
       </form>`,
     });
@@ -83,18 +92,26 @@ class Network extends Page<Data> {
 
   private async setProxy(values: Values): Promise<void> {
     const proxy = String(values['proxy']);
+    const id = String(values['id'] ?? '');
     this.tested = '';
-    const test = await send<{ success?: boolean; latencyMs?: number; error?: string | null }>('POST', '/api/settings/proxy/test', { proxy });
+    const test = await send<{ success?: boolean; latencyMs?: number; error?: string | null }>('POST', '/api/settings/proxy/test', { proxy, provider: id });
     if (test.error) throw new Error(test.error);
-    await send('PUT', '/api/settings/proxy', { level: 'global', proxy });
+    await send('PUT', '/api/settings/proxy', { level: id ? 'provider' : 'global', id, proxy });
+    this.querySelector('form')?.reset();
     this.tested = t('settings.proxyWorks', { time: duration(test.latencyMs ?? 0) });
     await this.reload();
   }
 
-  private async removeProxy(): Promise<void> {
-    await send('PUT', '/api/settings/proxy', { level: 'global', proxy: null });
-    this.tested = '';
-    toast(t('toast.deleted'));
+  private async removeProxy(id: string): Promise<void> {
+    const title = `${t('settings.removeProxy')}: ${id || t('settings.forAll')}`;
+    if (!(await ask({ title, text: t('settings.removeProxyText'), action: t('settings.removeProxy'), isDangerous: true }))) return;
+    try {
+      await send('PUT', '/api/settings/proxy', { level: id ? 'provider' : 'global', id, proxy: null });
+      this.tested = '';
+      toast(t('toast.deleted'));
+    } catch (problem) {
+      toastProblem(problem);
+    }
     await this.reload();
   }
 
