@@ -5,6 +5,7 @@ what runs (5 s at most), jobs, Redis, database; exit code 0. When the supervisor
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -116,8 +117,12 @@ def _build_server(plane: Plane, listen: Listen) -> Server:
         is_loopback = plane.settings.is_loopback
     else:
         is_loopback = replace(plane.settings, host=listen.host).is_loopback
+    gc.disable()  # routes stay: see `__main__.py`
+    app = build_app(plane, is_relayed=listen.socket is not None, is_loopback=is_loopback)
+    gc.freeze()
+    gc.enable()
     server = Server(
-        build_app(plane, is_relayed=listen.socket is not None, is_loopback=is_loopback),
+        app,
         address=listen.host,
         port=listen.port,
         uds=listen.socket,

@@ -3,12 +3,18 @@
 What is imported here is shared memory of all workers; nothing here may open a connection or start a thread.
 """
 
+import gc
+
+gc.disable()  # what is imported stays, and is frozen before the fork
+
 import os
 
 from gateway.app import create_app
 from gateway.config.settings import load_settings
 from gateway.serve.granian_server import run_workers
 from gateway.telemetry.logs import configure_logging
+
+gc.enable()
 
 
 def main() -> None:
