@@ -152,7 +152,7 @@ async def _admit(
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
     recall = NOTHING
     if caching is not None:
-        recall = await tools.cache.recall(
+        recall = tools.cache.recall(
             exchange,
             caller,
             caching,
@@ -160,6 +160,9 @@ async def _admit(
             combo=_combo_config(inbound, head, runtime),
             meaning=runtime.meaning(inbound.pinned_provider, head.model),
         )
+        if recall.look is not None and not _takes_the_same(caller, inbound, runtime, resting):
+            await asyncio.wait((recall.look,))
+            recall = tools.cache.found(recall)
     answer = None if recall.entry is None else replayed(recall.entry, exchange)
     if resting is not None and answer is None:
         raise resting
@@ -174,6 +177,12 @@ async def _admit(
         taken = await tools.holds.take(taken, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
     exchange.note = note
     return Passage(exchange, plan, note, taken, reply, tools, runtime, recall, answer, share)
+
+
+def _takes_the_same(caller: Caller, inbound: Inbound, runtime: Runtime, resting: Unavailable | None) -> bool:
+    """Whether the hold is the same with and without a kept answer, so that both are asked for in one go."""
+    is_shared = bool(inbound.idempotency_key) or runtime.sharing is not None
+    return not (caller.tpm or caller.budget_nano_usd or is_shared or resting)
 
 
 def _share(

@@ -25,6 +25,7 @@ from gateway.cache.replay import head_of, replayed
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.tier import Meant
 from gateway.cache.share import Got, Share, UnattendedReply
+from gateway.cache.store import Look
 from gateway.dialects.codec import Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
@@ -136,6 +137,8 @@ class Passage:
     async def run(self) -> None:
         exchange = self.exchange
         try:
+            if self._recall.look is not None:
+                await self._look(self._recall.look)
             if self._share is None and self._answer is None and self._recall.meant is None:  # no further step for most
                 committed = await self._relayed()
             else:
@@ -171,6 +174,15 @@ class Passage:
                 await self._settle(500)
             if exchange.call is not None:
                 exchange.call.on_nudge = None  # no ring that only the garbage collector would find
+
+    async def _look(self, look: Look) -> None:
+        """The store was asked before the hold was taken, so mostly it has answered."""
+        if not look.done():
+            await asyncio.wait((look,))
+        self._recall = self._tools.cache.found(self._recall)
+        self._answer = None if self._recall.entry is None else replayed(self._recall.entry, self.exchange)
+        if self._answer is not None:
+            self._recorder = None
 
     async def _asked(self) -> Got:
         answer = self._answer

@@ -1,5 +1,6 @@
 """One kept answer: what the provider sent, in its own dialect. Pure."""
 
+from asyncio import Future
 from typing import Literal
 
 import msgspec
@@ -59,6 +60,8 @@ class Recall(msgspec.Struct, frozen=True):
     how: Literal["", "hit", "semantic", "idempotent", "joined"] = ""
     meant: Asked | None = None
     """A request whose answer may be found by what it means."""
+    look: Future[object] | None = None
+    """The store was asked: `ResponseCache.found` says what it knows once this is done."""
 
 
 NOTHING = Recall()

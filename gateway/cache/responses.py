@@ -49,7 +49,7 @@ class ResponseCache:
         self.untold: dict[str, int] = {}
         """Counted since `tasks/follow_cache.py` told the others: look-ups by where the answer was, and answers kept."""
 
-    async def recall(
+    def recall(
         self,
         exchange: Exchange,
         caller: Caller,
@@ -59,27 +59,34 @@ class ResponseCache:
         combo: Mapping[str, object] | None = None,
         meaning: str = "",
     ) -> Recall:
-        """The answer of the request, or where its answer belongs, or nothing. Raises nothing."""
+        """The answer of the request, or where its answer belongs, or a look into the store, or nothing. Raises nothing."""
         asking = _asking(exchange, caller, settings, pinned_provider, combo, meaning)
         key = "" if asking is None else self._key_of(asking, exchange, caller, settings)
         if asking is None or not key:
             return NOTHING
         self.front.max_bytes = settings.front_bytes
         entry = self.front.get(key)
-        where = "front"
-        if entry is None:
-            where = "store"
-            entry = await self.store.get(key)
-            if entry is not None:
-                self.front.put(key, entry)
+        if entry is not None:
+            self._count_lookup("front")
+            self.signed.put(asking, key, len(exchange.body))  # who is asked twice may be asked a third time
+            return Recall(key, entry, "hit")
+        is_meant = settings.semantic.mode != "off" and self.semantic is not None
+        meant = _asked(exchange, caller, pinned_provider, meaning) if is_meant else None
+        look = self.store.look(key)
+        if look is None:
+            self._count_lookup("miss")
+        return Recall(key, meant=meant, look=look)
+
+    def found(self, recall: Recall) -> Recall:
+        """What the look of it has found, which is done."""
+        assert recall.look is not None
+        entry = self.front.get(recall.key) or self.store.found(recall.key, recall.look)
         if entry is None:
             self._count_lookup("miss")
-            if settings.semantic.mode == "off" or self.semantic is None:
-                return Recall(key)
-            return Recall(key, meant=_asked(exchange, caller, pinned_provider, meaning))
-        self._count_lookup(where)
-        self.signed.put(asking, key, len(exchange.body))  # who is asked twice may be asked a third time
-        return Recall(key, entry, "hit")
+            return Recall(recall.key, meant=recall.meant)
+        self.front.put(recall.key, entry)
+        self._count_lookup("store")
+        return Recall(recall.key, entry, "hit")
 
     def key_of(
         self,

@@ -15,6 +15,13 @@ MAX_UNSENT_BYTES = 16 * 1024 * 1024
 """Of answers on their way to the store; more are not kept."""
 
 
+MAX_LOOKS = 1000
+"""From so many on, looks that nobody waited for are let go; besides them there is one at most for each open request."""
+
+Look = asyncio.Future[object]
+"""An answer that was asked for."""
+
+
 class CacheStore:
     """`redis` has the budget and the breaker: a store that is gone costs no time. None = there is no store."""
 
@@ -25,7 +32,7 @@ class CacheStore:
         self.generation = ""
         """Answers of another one are not found any more."""
         self.unsent_bytes = 0
-        self._looks: dict[str, asyncio.Future[Entry | None]] = {}
+        self._looks: dict[str, Look] = {}
 
     @property
     def is_up(self) -> bool:
@@ -33,28 +40,35 @@ class CacheStore:
 
     @property
     def looks(self) -> int:
-        """Answers that are looked for now: at most one for each open request, and for no longer than the budget."""
+        """Answers that are looked for now, or were for a request that has ended meanwhile."""
         return len(self._looks)
 
-    async def get(self, key: str) -> Entry | None:
-        """The answer, if it is there, readable and not too old. Equal requests at the same moment look for it once."""
+    def look(self, key: str) -> Look | None:
+        """Ask for an answer; it is read with `found` once the look is done, which the store's budget bounds. None: no store.
+
+        Equal requests at the same moment look for it once, so nobody may cancel a look: wait for it with `asyncio.wait`.
+        """
         if self._redis is None:
             return None
         look = self._looks.get(key)
-        if look is not None:
-            return await asyncio.shield(look)
-        look = self._looks[key] = asyncio.get_running_loop().create_future()
-        found = None
-        try:
-            found = await self._look(self._redis, key)
-        finally:
-            del self._looks[key]
-            look.set_result(found)  # also when who looked has left: a miss for the others
-        return found
+        if look is None or look.done():
+            if len(self._looks) >= MAX_LOOKS:
+                self._looks = {known: one for known, one in self._looks.items() if not one.done()}
+            try:
+                look = self._redis.ask("GET", keys.cached_answer(self.generation, key))
+            except StateAway:
+                self._metrics.cache_failures.add(("get",))
+                return None
+            self._looks[key] = look
+        return look
 
-    async def _look(self, redis: RespClient, key: str) -> Entry | None:
+    def found(self, key: str, look: Look) -> Entry | None:
+        """The answer, if it is there, readable and not too old."""
+        assert self._redis is not None
+        if self._looks.get(key) is look:
+            del self._looks[key]
         try:
-            data = await redis.call("GET", keys.cached_answer(self.generation, key))
+            data = self._redis.answer_of(look.result())
         except (StateAway, hiredis.ReplyError):
             self._metrics.cache_failures.add(("get",))
             return None
@@ -62,6 +76,15 @@ class CacheStore:
             return None
         entry = decode_entry(data)
         return entry if entry is not None and entry.expires_at > self._wall() else None
+
+    async def get(self, key: str) -> Entry | None:
+        """Both at once."""
+        look = self.look(key)
+        if look is None:
+            return None
+        if not look.done():
+            await asyncio.wait((look,))
+        return self.found(key, look)
 
     def put(self, key: str, entry: Entry) -> bool:
         """Send it and wait for nothing. False when it was not even sent."""

@@ -88,6 +88,7 @@ class _Protocol(asyncio.Protocol):
         for future in waiting:
             if not future.done():
                 future.set_exception(StateAway("the connection to Redis was lost"))
+                future.exception()
         self._lost()
 
 
@@ -176,11 +177,18 @@ class RespClient:
 
     async def call(self, *command: Argument, budget_s: float | None = None) -> object:
         """Run one command within the time budget. Raises StateAway; a ReplyError that is no outage is raised too."""
-        future = self.send(*command)
         if budget_s is not None:
-            return self._checked(await self._within_budget(future, budget_s))
+            return self._checked(await self._within_budget(self.send(*command), budget_s))
+        return self.answer_of(await self.ask(*command))
+
+    def ask(self, *command: Argument) -> asyncio.Future[object]:
+        """Queue a command whose answer is awaited within the time budget: the future then raises StateAway. Raises NotSent."""
+        future = self._queue(_pack(command))
         self._watch(future)
-        answer = await future
+        return future
+
+    def answer_of(self, answer: object) -> object:
+        """What `ask` gave, if it is no error: those of an outage are raised as StateAway, others as they are."""
         self._misses = 0
         return self._checked(answer)
 
@@ -261,6 +269,7 @@ class RespClient:
                 self._slow_since = asyncio.get_running_loop().time()
             self._open_until = asyncio.get_running_loop().time() + OPEN_S
             future.set_exception(StateAway("Redis did not answer within the time budget"))
+            future.exception()  # whoever asked may have left; one that nobody looks at would be logged
 
     def _flush(self) -> None:
         out, self._out = self._out, []
