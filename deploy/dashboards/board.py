@@ -54,11 +54,12 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`uid` is the file's name and the address in Grafana."""
+    """`uid` is the file's name and the address in Grafana, `page` the page of the product's own dashboard that goes further."""
 
     uid: str
     title: str
     about: str
+    page: str
     rows: tuple[tuple[str, tuple[Panel, ...]], ...]
     variables: tuple[Variable, ...] = ()
     refresh: str = field(default="30s")
@@ -121,8 +122,8 @@ def grafana(board: Board) -> str:
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "",
         "annotations": {"list": [_restarts()]},
-        "links": [_other_boards()],
-        "templating": {"list": [_data_source(), *map(_variable, (NAMESPACE, INSTANCE, *board.variables))]},
+        "links": [_other_boards(), _own_dashboard(board.page)],
+        "templating": {"list": [_data_source(), *map(_variable, (NAMESPACE, INSTANCE, *board.variables)), _address()]},
         "panels": panels,
     }
     return json.dumps(model, indent=1) + "\n"
@@ -199,6 +200,19 @@ def _data_source() -> dict[str, Any]:
     return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "hide": 0}
 
 
+def _address() -> dict[str, Any]:
+    """Where the product's own dashboard is; to be set once in each installation."""
+    value = "http://127.0.0.1:20128"
+    return {
+        "name": "omniroute_url",
+        "label": "Address of OmniRoute",
+        "type": "textbox",
+        "query": value,
+        "current": {"text": value, "value": value},
+        "hide": 0,
+    }
+
+
 def _variable(variable: Variable) -> dict[str, Any]:
     return {
         "name": variable.name,
@@ -242,4 +256,19 @@ def _other_boards() -> dict[str, Any]:
         "icon": "external link",
         "tooltip": "The other dashboards of OmniRoute",
         "url": "",
+    }
+
+
+def _own_dashboard(page: str) -> dict[str, Any]:
+    return {
+        "type": "link",
+        "title": "Dashboard of OmniRoute",
+        "url": f"$omniroute_url/dashboard/{page}",
+        "tags": [],
+        "asDropdown": False,
+        "includeVars": False,
+        "keepTime": False,
+        "targetBlank": True,
+        "icon": "dashboard",
+        "tooltip": "Where something can be done about it",
     }

@@ -24,6 +24,7 @@ OVERVIEW = Board(
     "omniroute-overview",
     "OmniRoute / Overview",
     "Is it well, how fast are answers, what do they cost.",
+    "",
     (
         (
             "",
@@ -110,6 +111,7 @@ PROVIDERS = Board(
     "omniroute-providers",
     "OmniRoute / Providers",
     "Who answers, how fast, who fails, and who is left alone for it.",
+    "providers",
     (
         (
             "Calls",
@@ -198,6 +200,7 @@ COST = Board(
     "omniroute-cost",
     "OmniRoute / Keys and cost",
     "Who asks how much, what it costs, what was saved, which budgets go to their end.",
+    "usage",
     (
         (
             "",
@@ -289,6 +292,7 @@ RUNTIME = Board(
     "omniroute-runtime",
     "OmniRoute / Runtime",
     "Processes, load, queues, records on their way to the database.",
+    "health",
     (
         (
             "",
@@ -402,6 +406,7 @@ VALKEY = Board(
     "omniroute-valkey",
     "OmniRoute / Valkey",
     "The state store (limits, records, what rests) and the cache store (kept answers), as the admin process and the workers see them.",
+    "health",
     (
         (
             "",

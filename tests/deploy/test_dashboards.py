@@ -13,7 +13,7 @@ from deploy.dashboards.__main__ import FOLDER
 from deploy.dashboards.board import TAG, grafana
 from deploy.dashboards.boards import BOARDS
 from gateway.telemetry.metrics import CONTROL_DEFINITIONS, DEFINITIONS
-from tests.support.product import REAL, Product, products, wait_for
+from tests.support.product import REAL, REPOSITORY, Product, products, wait_for
 from tests.support.real_gateway import ADMIN_TOKEN, KEY, MESSAGES, running_fake
 from tests.support.real_prometheus import RULES, RealPrometheus, running_prometheus
 
@@ -166,6 +166,8 @@ def test_every_panel_says_what_it_is_and_has_its_place(path: Path) -> None:
     board = json.loads(path.read_text())
     assert board["tags"] == [TAG]
     assert board["links"][0]["tags"] == [TAG]
+    page = board["links"][1]["url"].removeprefix("$omniroute_url/dashboard/")
+    assert (REPOSITORY / "dashboard/src/pages" / (page or "overview")).is_dir()
     panels = board["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
