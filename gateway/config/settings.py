@@ -6,10 +6,11 @@ the user owns it). Anything that can change while running is configuration, not 
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from dotenv import dotenv_values
 
@@ -154,11 +155,11 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         data_dir=data_dir,
         role=_choice(values, "OMNIROUTE_ROLE", "serve", ("serve", "gateway", "admin")),
         run_dir_override=Path(values["OMNIROUTE_RUN_DIR"]).absolute() if values.get("OMNIROUTE_RUN_DIR") else None,
-        redis_url=values.get("REDIS_URL", ""),
+        redis_url=_with_sentinels_password(values, _with_password(values, "REDIS_URL", "REDIS_PASSWORD")),
         redis_cache_url=values.get("REDIS_CACHE_URL", ""),
         redis_budget_s=_integer(values, "OMNIROUTE_REDIS_BUDGET_MS", 50, low=1, high=60_000) / 1000,
         max_waiting_records=_integer(values, "OMNIROUTE_MAX_WAITING_RECORDS", 100_000, low=100, high=100_000_000),
-        database_url=values.get("DATABASE_URL", ""),
+        database_url=_with_password(values, "DATABASE_URL", "DATABASE_PASSWORD"),
         config_file=Path(values["OMNIROUTE_CONFIG"]).expanduser().absolute()
         if values.get("OMNIROUTE_CONFIG")
         else None,
@@ -322,6 +323,24 @@ def _secret(values: Mapping[str, str], name: str) -> str:
     if text in REFUSED_LITERALS:
         raise BadSetting(f"{name} is a published default and protects nothing: try `openssl rand -hex 32`")
     return text
+
+
+def _with_password(values: Mapping[str, str], name: str, of_password: str) -> str:
+    """A URL with the password that was given apart from it, in which any character may stand; one that the URL has goes first."""
+    url, password = values.get(name, ""), values.get(of_password, "")
+    scheme, mark, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, _, hosts = authority.rpartition("@")
+    if not mark or not password or ":" in user:
+        return url
+    return f"{scheme}://{user}:{quote(password, safe='')}@{hosts}{rest[len(authority) :]}"
+
+
+def _with_sentinels_password(values: Mapping[str, str], url: str) -> str:
+    password = values.get("REDIS_SENTINEL_PASSWORD", "")
+    if not password or not url.startswith("redis+sentinel://") or "sentinel_password=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}sentinel_password={quote(password, safe='')}"
 
 
 def _networks(values: Mapping[str, str], name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -135,13 +135,12 @@ def test_a_service_named_like_a_variable_sets_none(name: str) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_variable_is_one_that_the_product_reads(name: str) -> None:
     known = set(re.findall(r'"([A-Z][A-Z_]+)"', Path(settings.__file__).read_text()))
-    parts_of_urls = {"REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "DATABASE_PASSWORD"}
     for pod_name, pod in pods(render(shape(name))):
         if pod_name.endswith("-test"):
             continue
         names = [one["name"] for one in pod["spec"]["containers"][0]["env"]]
         assert len(names) == len(set(names))
-        assert set(names) <= known | parts_of_urls
+        assert set(names) <= known
 
 
 def test_gateways_see_no_secret_that_only_admin_needs() -> None:

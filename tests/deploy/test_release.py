@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from gateway.config.settings import load_settings
 from gateway.state.address import Address
 from tests.support.chart import CHART, Object, find, render, shape
 from tests.support.pods import Pod, kubelet_environment
@@ -23,7 +24,7 @@ from tests.support.real_valkey import RealValkey
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 KEY, TOKEN = "sk-or-first-key-of-the-release", "admin-token-of-the-release"
-OF_VALKEY = "valkey-password"
+OF_VALKEY = "of/valkey@100%?"
 SECRETS = {
     "omniroute": {
         "API_KEY_SECRET": "pepper-of-the-release",
@@ -33,7 +34,7 @@ SECRETS = {
         "INITIAL_PASSWORD": "correct horse battery",
     },
     "valkey": {"password": OF_VALKEY},
-    "database": {"password": quote(PASSWORD, safe="")},
+    "database": {"password": PASSWORD},
 }
 CONFIG = [
     "config.inline.version=1",
@@ -161,11 +162,11 @@ def test_no_secret_is_in_what_the_pods_print(release: Release) -> None:
 
 def test_sentinels_are_named_as_the_product_reads_them() -> None:
     pod = find(render(shape("sentinel")), "Deployment", "-gateway")["spec"]["template"]
-    secrets = {"omniroute": SECRETS["omniroute"], "valkey": {"valkey-password": "p%2Fw", "sentinel-password": "s"}}
-    address = Address(kubelet_environment(pod["spec"]["containers"][0]["env"], secrets)["REDIS_URL"])
+    secrets = {"omniroute": SECRETS["omniroute"], "valkey": {"valkey-password": "p/w", "sentinel-password": "s&s"}}
+    address = Address(load_settings(kubelet_environment(pod["spec"]["containers"][0]["env"], secrets)).redis_url)
     assert address.sentinels == (("valkey-0.valkey", 26379), ("valkey-1.valkey", 26380), ("valkey-2.valkey", 26379))
     assert (address.primary, address.db) == ("shared", 0)
-    assert (address.username, address.password, address.sentinel_password) == ("omniroute", "p/w", "s")
+    assert (address.username, address.password, address.sentinel_password) == ("omniroute", "p/w", "s&s")
 
 
 def test_a_pod_ends_with_code_0_when_it_is_told_to(release: Release) -> None:

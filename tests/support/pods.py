@@ -1,10 +1,9 @@
 """Starts what a pod of the chart runs, with the environment that the kubelet would give it, as a process of this machine.
 
-References to Secrets and `$(NAME)` are resolved as the kubelet does. Only what one machine cannot have is changed: addresses and ports
+References to Secrets are resolved as the kubelet does. Only what one machine cannot have is changed: addresses and ports
 are loopback and free ones, and the pod's folders lie in a folder of its own.
 """
 
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,8 +11,6 @@ from pathlib import Path
 
 from tests.support.chart import Object
 from tests.support.product import REAL, REPOSITORY, Product, clean_environment, free_port
-
-_REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
 Secrets = Mapping[str, Mapping[str, str]]
 """By name, then by key."""
@@ -63,12 +60,13 @@ class Pod:
 
 
 def kubelet_environment(variables: list[Object], secrets: Secrets) -> dict[str, str]:
-    """What a container gets: a missing optional key sets nothing, a reference to what does not stand before stays as it is."""
+    """What a container gets: a missing optional key sets nothing."""
     found: dict[str, str] = {}
     for one in variables:
         if "value" in one:
             assert isinstance(one["value"], str), one
-            found[one["name"]] = _REFERENCE.sub(lambda match: found.get(match[1], match[0]), one["value"])
+            assert "$(" not in one["value"], "the kubelet would fill something in"
+            found[one["name"]] = one["value"]
             continue
         reference = one["valueFrom"]["secretKeyRef"]
         secret = secrets[reference["name"]]

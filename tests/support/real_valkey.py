@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -24,7 +25,7 @@ class RealValkey:
         self._password = password
         self.port = _free_port() if password else 0
         path = Path(self._folder.name) / "v.sock"
-        self.url = f"redis://:{password}@127.0.0.1:{self.port}/3" if password else f"unix://{path}"
+        self.url = f"redis://:{quote(password, safe='')}@127.0.0.1:{self.port}/3" if password else f"unix://{path}"
         self._where = (
             ["--port", str(self.port), "--requirepass", password]
             if password

@@ -159,3 +159,25 @@ def test_headers_for_a_collector_are_read_and_never_shown() -> None:
     settings = load_settings({"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20c4n4ry,x-team=a"})
     assert settings.trace_headers == (("Authorization", "Basic c4n4ry"), ("x-team", "a"))
     assert "c4n4ry" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("redis://valkey:6379/0", "redis://:p%2Fw%40%3F@valkey:6379/0"),
+        ("rediss://me@valkey/0", "rediss://me:p%2Fw%40%3F@valkey/0"),
+        ("redis://me:other@valkey/0", "redis://me:other@valkey/0"),
+        ("redis+sentinel://a:1,b:2/shared/0", "redis+sentinel://:p%2Fw%40%3F@a:1,b:2/shared/0?sentinel_password=s%26s"),
+        ("redis+sentinel://a/shared?sentinel_password=x", "redis+sentinel://:p%2Fw%40%3F@a/shared?sentinel_password=x"),
+        ("", ""),
+    ],
+)
+def test_a_password_that_is_given_apart_goes_into_its_url(url: str, whole: str) -> None:
+    given = {"REDIS_URL": url, "REDIS_PASSWORD": "p/w@?", "REDIS_SENTINEL_PASSWORD": "s&s"}
+    assert load_settings(given).redis_url == whole
+    assert load_settings(given | {"REDIS_URL": whole}).redis_url == whole, "a child is given what its parent made"
+
+
+def test_the_databases_password_may_be_given_apart_too() -> None:
+    given = {"DATABASE_URL": "postgresql://me@db/omni?sslmode=require", "DATABASE_PASSWORD": "a b"}
+    assert load_settings(given).database_url == "postgresql://me:a%20b@db/omni?sslmode=require"

@@ -49,29 +49,23 @@
 {{- end }}
 {{- end -}}
 
-{{/* A password goes into the URL by the kubelet: what refers to it must follow it. */}}
 {{- define "omniroute.environment.redis" -}}
 {{- $redis := .Values.redis -}}
-{{- if or $redis.host $redis.sentinel.hosts }}
-{{- $login := $redis.username }}
 {{- if $redis.passwordSecret.name }}
 {{ include "omniroute.fromSecret" (dict "name" "REDIS_PASSWORD" "secret" $redis.passwordSecret.name "key" $redis.passwordSecret.key) }}
-{{- $login = printf "%s:$(REDIS_PASSWORD)@" $redis.username }}
-{{- else if $login }}
-{{- $login = printf "%s@" $login }}
 {{- end }}
+{{- if $redis.sentinel.passwordSecret.name }}
+{{ include "omniroute.fromSecret" (dict "name" "REDIS_SENTINEL_PASSWORD" "secret" $redis.sentinel.passwordSecret.name "key" $redis.sentinel.passwordSecret.key) }}
+{{- end }}
+{{- if or $redis.host $redis.sentinel.hosts }}
+{{- $login := ternary "" (printf "%s@" $redis.username) (empty $redis.username) }}
 {{- if $redis.sentinel.hosts }}
 {{- $hosts := list }}
 {{- range $redis.sentinel.hosts }}
 {{- $hosts = append $hosts (ternary . (printf "%s:%d" . (int $redis.sentinel.port)) (contains ":" .)) }}
 {{- end }}
-{{- $options := "" }}
-{{- if $redis.sentinel.passwordSecret.name }}
-{{ include "omniroute.fromSecret" (dict "name" "REDIS_SENTINEL_PASSWORD" "secret" $redis.sentinel.passwordSecret.name "key" $redis.sentinel.passwordSecret.key) }}
-{{- $options = "?sentinel_password=$(REDIS_SENTINEL_PASSWORD)" }}
-{{- end }}
 - name: REDIS_URL
-  value: {{ printf "redis+sentinel://%s%s/%s/%d%s" $login (join "," $hosts) $redis.sentinel.primary (int $redis.db) $options | quote }}
+  value: {{ printf "redis+sentinel://%s%s/%s/%d" $login (join "," $hosts) $redis.sentinel.primary (int $redis.db) | quote }}
 {{- else }}
 - name: REDIS_URL
   value: {{ printf "%s://%s%s:%d/%d" (ternary "rediss" "redis" $redis.tls) $login $redis.host (int $redis.port) (int $redis.db) | quote }}
@@ -86,14 +80,12 @@
 
 {{- define "omniroute.environment.database" -}}
 {{- $database := .Values.database -}}
-{{- if $database.host }}
-{{- $login := $database.username }}
 {{- if $database.passwordSecret.name }}
 {{ include "omniroute.fromSecret" (dict "name" "DATABASE_PASSWORD" "secret" $database.passwordSecret.name "key" $database.passwordSecret.key) }}
-{{- $login = printf "%s:$(DATABASE_PASSWORD)" $login }}
 {{- end }}
+{{- if $database.host }}
 - name: DATABASE_URL
-  value: {{ printf "postgresql://%s@%s:%d/%s" $login $database.host (int $database.port) $database.name }}{{ with $database.options }}?{{ . }}{{ end }}
+  value: {{ printf "postgresql://%s@%s:%d/%s" $database.username $database.host (int $database.port) $database.name }}{{ with $database.options }}?{{ . }}{{ end }}
 {{- else }}
 {{ include "omniroute.fromSecret" (dict "name" "DATABASE_URL" "secret" (default .Values.secrets.existingSecret $database.urlSecret.name) "key" $database.urlSecret.key) }}
 {{- end }}
