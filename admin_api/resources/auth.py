@@ -196,7 +196,7 @@ def _cookie(plane: Plane, token: str, max_age: int) -> Cookie:
         value=token,
         max_age=max_age,
         httponly=True,
-        samesite="lax",
+        samesite="strict",
         secure=plane.settings.auth_cookie_secure or plane.settings.base_url.lower().startswith("https://"),
         path="/",
     )

@@ -40,7 +40,7 @@ async def test_the_right_password_opens_a_session_in_a_guarded_cookie(client):
     cookie = answer.headers["set-cookie"]
     assert "auth_token=" in cookie
     assert "HttpOnly" in cookie
-    assert "samesite=lax" in cookie.lower()
+    assert "samesite=strict" in cookie.lower()
     assert "secure" not in cookie.lower()
     assert (await client.get("/api/settings")).status_code == 200
     status = (await client.get("/api/auth/status")).json()

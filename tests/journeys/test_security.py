@@ -1,6 +1,7 @@
 """Keys, addresses and secrets through the started product, with two workers: what is bound stays bound."""
 
 import io
+import json
 import re
 import tarfile
 import time
@@ -23,6 +24,9 @@ CANARIES = (
 def gateway(tmp_path_factory):
     with running_gateway(tmp_path_factory.mktemp("security"), OMNIROUTE_TRUSTED_PROXIES="127.0.0.1/32") as gateway:
         yield gateway
+
+
+SERVER_SECRETS = "secrets.json"
 
 
 def make_key(gateway, **body):
@@ -176,6 +180,7 @@ def test_planted_secrets_stand_in_no_reply_log_metric_export_backup_or_page(gate
     )
     assert logged_in.status_code == 200
     secrets = [*CANARIES, token, key["key"], rotated, logged_in.cookies["auth_token"], ADMIN_TOKEN]
+    secrets += of_the_server(gateway.product.data_dir)
     said += [
         gateway.chat(model, key=key["key"], headers={"x-anything": header}).text
         for model in ("local/ok", "local/status:500", "two/only-here")
@@ -232,4 +237,12 @@ def inside_archive(packed):
 
 def kept_on_disk(folder):
     """What stands in each file under the data dir: database, its log, backups, snapshots, the stream, the spool."""
-    return [path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != SERVER_SECRETS]
+    return [path.read_bytes().decode("latin-1") for path in files]
+
+
+def of_the_server(folder):
+    """What it seals, signs and digests with: in one file, and in no other."""
+    found = [value for value in json.loads((folder / SERVER_SECRETS).read_text()).values() if isinstance(value, str)]
+    assert len(found) >= 3
+    return found
