@@ -148,8 +148,9 @@ def test_gateways_see_no_secret_that_only_admin_needs() -> None:
         pod = find(render(shape("full")), "Deployment", f"-{component}")["spec"]["template"]
         return {one["name"] for one in pod["spec"]["containers"][0]["env"] if "valueFrom" in one}
 
-    assert names("gateway") == {"API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY", "REDIS_URL", "REDIS_CACHE_URL"}
-    assert names("admin") - names("gateway") == {
+    shared = {"API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY", "REDIS_URL", "REDIS_CACHE_URL"}
+    assert names("gateway") == shared | {"OTEL_EXPORTER_OTLP_HEADERS"}
+    assert names("admin") - shared == {
         "JWT_SECRET", "INITIAL_PASSWORD", "OMNIROUTE_INITIAL_KEY", "OMNIROUTE_ADMIN_TOKEN", "DATABASE_URL",
     }  # fmt: skip
 

@@ -169,6 +169,17 @@ def test_sentinels_are_named_as_the_product_reads_them() -> None:
     assert (address.username, address.password, address.sentinel_password) == ("omniroute", "p/w", "s&s")
 
 
+def test_traces_are_set_up_as_the_product_reads_them() -> None:
+    pod = find(render(shape("full")), "Deployment", "-gateway")["spec"]["template"]
+    keys = ("API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY", "REDIS_URL", "REDIS_CACHE_URL", "OTEL_EXPORTER_OTLP_HEADERS")
+    given = dict.fromkeys(keys, "authorization=Basic%20eA")
+    secrets = dict.fromkeys(("omniroute", "omniroute-cache", "collector"), given)
+    settings = load_settings(kubelet_environment(pod["spec"]["containers"][0]["env"], secrets))
+    assert settings.trace_url == "http://collector.observability:4318/v1/traces"
+    assert (settings.trace_ratio, settings.trace_headers) == (0.1, (("authorization", "Basic eA"),))
+    assert ("k8s.namespace.name", "llm") in settings.trace_resource
+
+
 def test_a_pod_ends_with_code_0_when_it_is_told_to(release: Release) -> None:
     """The last test: what it stops is gone."""
     assert [product.stop() for product in (*release.gateways, release.admin)] == [0, 0, 0]

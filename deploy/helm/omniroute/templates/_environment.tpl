@@ -98,6 +98,16 @@
 - {name: SHUTDOWN_TIMEOUT_S, value: {{ .Values.drain.streamsSeconds | quote }}}
 {{- include "omniroute.environment.secrets" . }}
 {{- include "omniroute.environment.redis" . }}
+{{- with .Values.tracing }}
+{{- if .endpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .endpoint | quote }}}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ .ratio | quote }}}
+- {name: OTEL_RESOURCE_ATTRIBUTES, value: "k8s.namespace.name={{ $.Release.Namespace }}"}
+{{- with .headersSecret.name }}
+{{ include "omniroute.fromSecret" (dict "name" "OTEL_EXPORTER_OTLP_HEADERS" "secret" . "key" $.Values.tracing.headersSecret.key) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.gateway.extraEnv }}
 {{ toYaml . }}
 {{- end }}
