@@ -68,7 +68,11 @@ dashboard-check: $(BUNDLE) ## check the dashboard's types, its lock, and its pur
 wheel: $(VENV)/.run $(BUNDLE) ## build a wheel, with the dashboard in it, into dist/
 	@$(BIN)/uv build --quiet --wheel
 
-test: $(VENV)/.dev $(DEPLOY_VENV)/.tools ## run the tests (options: make test ARGS="tests/gateway -x")
+PROMETHEUS := .tools/prometheus/.made-from
+$(PROMETHEUS): requirements/prometheus.lock $(VENV)/.dev
+	@$(BIN)/python deploy/tools/prometheus.py .tools/prometheus && touch $@ || true
+
+test: $(VENV)/.dev $(PROMETHEUS) $(DEPLOY_VENV)/.tools ## run the tests (options: make test ARGS="tests/gateway -x")
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)

@@ -32,8 +32,9 @@ from gateway.telemetry.metrics import ControlMetrics, Gauge, Labels
 from gateway.telemetry.process_look import ProcessLook
 
 EVERY_S = 2.0
-BUDGETS_S = 15.0
-"""Sums of what keys have spent, and the names of connections, are read so often."""
+NAMES_S = 15.0
+"""The names of connections are read so often, for what rests; sums of what keys have spent so often:"""
+BUDGETS_S = 60.0
 MOST_NAMES = 5_000
 MOST_BUDGETS = 200
 """Budgets of keys that are told, those that are furthest."""
@@ -51,6 +52,7 @@ class TellMetricsJob:
         self._shown: dict[int, set[Labels]] = {}
         self._counted: dict[str, ServerFigures] = {}
         self._budgets_due = 0.0
+        self._names_due = 0.0
         self._names: dict[str, tuple[str, str]] = {}
         """(provider, name) of connections by id, at most MOST_NAMES."""
 
@@ -75,11 +77,13 @@ class TellMetricsJob:
             async with plane.database.read() as connection:
                 metrics.ledger_rejected_records.set(await count_rejected(connection))
                 metrics.sql_up.set(1)
+                if now >= self._names_due:
+                    self._names_due = now + NAMES_S
+                    found = (await connections.load_page(connection, "", MOST_NAMES)).rows
+                    self._names = {row.id: (row.provider, row.name or row.id) for row in found}
                 if now < self._budgets_due:
                     return
                 self._budgets_due = now + BUDGETS_S
-                found = (await connections.load_page(connection, "", MOST_NAMES)).rows
-                self._names = {row.id: (row.provider, row.name or row.id) for row in found}
                 rows = await load_keys_with_budget(connection)
                 spent = await spent_by_key(connection, rows, now)
                 settings = {name: row.value for name, row in (await load_settings(connection)).items()}

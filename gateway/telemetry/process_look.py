@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.telemetry.metrics import MetricSet
 
-LOOK_S = 2.0
+LOOK_S = 5.0
 _STATM, _DESCRIPTORS = Path("/proc/self/statm"), Path("/proc/self/fd")
 
 
@@ -32,4 +32,4 @@ class ProcessLook:
         if self._has_proc:
             pages = int(_STATM.read_text().split()[1])
             metrics.process_memory_bytes.set(pages * os.sysconf("SC_PAGE_SIZE"), self._labels)
-            metrics.process_open_files.set(sum(1 for _ in _DESCRIPTORS.iterdir()), self._labels)
+            metrics.process_open_files.set(len(os.listdir(_DESCRIPTORS)), self._labels)  # noqa: PTH208  (`iterdir` is five times as slow)

@@ -54,7 +54,7 @@ class SpanEncoder:
     def _call(self, ended: Ended, number: int, attempt: AttemptRecord) -> Span:
         record, trace, call = ended.record, ended.trace, ended.trace.calls[number]
         operation = _OPERATIONS.get(call.dialect, "chat")
-        name = f"{operation} {attempt.model[:MAX_TEXT]}"
+        name = f"{operation} {_text(attempt.model)}"
         span = _span(ended, trace.span_id_of(number), trace.span_id, name, _CLIENT)
         values: dict[str, object] = {
             "gen_ai.operation.name": operation,
@@ -155,4 +155,9 @@ def _value(value: object) -> dict[str, Any]:
         return {"intValue": str(value)}
     if isinstance(value, float):
         return {"doubleValue": value}
-    return {"stringValue": str(value)[:MAX_TEXT].encode("utf-8", "replace").decode()}
+    return {"stringValue": _text(str(value))}
+
+
+def _text(value: str) -> str:
+    """Short enough, and such that it can be written: a lone surrogate would cost the whole batch."""
+    return value[:MAX_TEXT].encode("utf-8", "replace").decode()
