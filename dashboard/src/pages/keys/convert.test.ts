@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dateOf, expiryOf } from '../../lib/last-day.ts';
-import { bodyOf, stateOf, tightest, toneOf, warnings, type Key } from './convert.ts';
+import { bodyOf, stateOf, tightest, toneOf, warnings, withNewest, type Key } from './convert.ts';
 
 const NOW = 1_800_000_000;
 const key = (more: Partial<Key>) => ({ isActive: true, expiresAt: 0, budgets: [], ...more }) as Key;
@@ -44,4 +44,13 @@ test('of two budgets the one that ends first is shown, in the colour of its warn
   assert.equal(tightest([day, month]), month);
   assert.equal(tightest([]), undefined);
   assert.deepEqual([toneOf(month), toneOf(day), toneOf({ ...day, spentUsd: 10 })], ['warn', 'info', 'bad']);
+});
+
+test('who has read far keeps the place when the newest are read again', () => {
+  const list = (ids: string, nextCursor: string | null) => ({ keys: [...ids].map((id) => key({ id })), nextCursor });
+  const ids = (of: { keys: readonly Key[] }) => of.keys.map((one) => one.id).join('');
+  const read = withNewest(list('bcdef', 'after-f'), list('abc', 'after-c'));
+  assert.deepEqual([ids(read), read.nextCursor], ['abcdef', 'after-f']);
+  assert.equal(ids(withNewest(list('bcdef', 'after-f'), list('ab', null))), 'ab');
+  assert.equal(ids(withNewest(list('xyz', 'after-z'), list('abc', 'after-c'))), 'abc');
 });

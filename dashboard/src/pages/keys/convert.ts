@@ -123,3 +123,17 @@ export function bodyOf(values: Values, before: Key | null): KeyBody {
     unshaped: STEPS.filter((step) => values[`unshaped.${step}`]),
   };
 }
+
+/** Newest first, as far as it was read. */
+export interface List {
+  readonly keys: readonly Key[];
+  readonly nextCursor: string | null;
+}
+
+/** The list with its beginning read again: what was read of it further on stays, so that nobody who reads there loses the place. */
+export function withNewest(before: List, newest: List): List {
+  const last = newest.keys.at(-1);
+  const at = last ? before.keys.findIndex((one) => one.id === last.id) : -1;
+  if (newest.nextCursor === null || at < 0 || at === before.keys.length - 1) return newest;
+  return { keys: [...newest.keys, ...before.keys.slice(at + 1)], nextCursor: before.nextCursor };
+}

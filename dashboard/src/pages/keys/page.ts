@@ -7,14 +7,9 @@ import { compact, instant, money, relative, t } from '../../i18n/index.ts';
 import { range } from '../../shell/range.ts';
 import { route, setQuery } from '../../shell/router.ts';
 import { ask, badge, bar, button, card, copyLine, emptyState, Form, html, nothing, notice, Page, toast, toastProblem, type Column, type Content, type TemplateResult, type Tone, type Values } from '../../ui/index.ts';
-import { bodyOf, shareOf, stateOf, tightest, toneOf, type Key, type KeyDetail, type KeyState } from './convert.ts';
+import { bodyOf, shareOf, stateOf, tightest, toneOf, withNewest, type Key, type KeyDetail, type KeyState, type List } from './convert.ts';
 import { keyDetail } from './detail.ts';
 import { keyFields, limitWords } from './fields.ts';
-
-interface List {
-  readonly keys: readonly Key[];
-  readonly nextCursor: string | null;
-}
 
 interface Data extends List {
   /** The key of the address; null = there is none such. */
@@ -28,6 +23,8 @@ interface Made {
 }
 
 const PAGE = 50;
+/** Who goes on reading, reads on: fewer questions. */
+const FURTHER = 200;
 const MOST = 500;
 const TYPING_MS = 250;
 const OVERLAPS_S = [0, 3600, 86_400, 604_800, 2_592_000];
@@ -43,6 +40,8 @@ export default class Keys extends Page<Data> {
   /** The key as it was when its form was opened: what somebody else changes meanwhile does not overwrite what is typed. */
   private editing: Key | undefined;
   private typing = 0;
+  /** What the list was asked for. */
+  private listed = '';
 
   protected override begin(): void {
     super.begin();
@@ -57,12 +56,16 @@ export default class Keys extends Page<Data> {
 
   protected async load(signal: AbortSignal): Promise<Data> {
     const id = this.openId;
-    const limit = Math.min(MOST, Math.max(PAGE, this.data?.keys.length ?? 0));
+    const asked = JSON.stringify([this.search, range()]);
+    const before = this.data && asked === this.listed ? this.data : undefined;
+    const limit = Math.min(MOST, Math.max(PAGE, before?.keys.length ?? 0));
     const [list, detail] = await Promise.all([
       get<List>('/api/keys', { query: { limit, search: this.search, range: range() }, signal }),
       id ? get<KeyDetail>(path('/api/keys/{key_id}', id), { query: { range: range() }, signal }).catch(missing) : null,
     ]);
-    return { ...list, detail };
+    this.listed = asked;
+    const { keys, nextCursor } = before ? withNewest(before, list) : list;
+    return { keys: detail ? keys.map((key) => (key.id === detail.id ? detail : key)) : keys, nextCursor, detail };
   }
 
   protected view(data: Data): TemplateResult {
@@ -233,7 +236,7 @@ export default class Keys extends Page<Data> {
     const before = this.data;
     if (!before?.nextCursor) return;
     try {
-      const next = await get<List>('/api/keys', { query: { limit: PAGE, search: this.search, range: range(), cursor: before.nextCursor } });
+      const next = await get<List>('/api/keys', { query: { limit: FURTHER, search: this.search, range: range(), cursor: before.nextCursor } });
       if (this.data !== before) return; // it was read anew meanwhile
       this.data = { ...before, keys: [...before.keys, ...next.keys], nextCursor: next.nextCursor };
       this.requestUpdate();
@@ -289,6 +292,7 @@ export default class Keys extends Page<Data> {
     if (!isSure) return;
     try {
       await send('DELETE', path('/api/keys/{key_id}', key.id), undefined, { version: key.version });
+      if (this.data) this.data = { ...this.data, keys: this.data.keys.filter((one) => one.id !== key.id) };
       this.close();
       toast(t('toast.deleted'));
     } catch (problem) {

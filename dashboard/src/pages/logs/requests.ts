@@ -15,6 +15,10 @@ interface Data {
 }
 
 const ROWS = 50;
+/** Who goes on reading, reads on: fewer questions. */
+const FURTHER = 200;
+/** Names that are proposed for the filter by key. */
+const NAMES = 100;
 /** Pages asked for in a row while none of them has a row that fits; each looks at thousands of rows. */
 const TRIES = 10;
 const SETTLE_MS = 1_500;
@@ -116,7 +120,7 @@ export class Requests extends Page<Data> {
   private ask(cursor: string, signal?: AbortSignal): Promise<RequestPage> {
     // Without an instant a text is only looked for in the last day.
     const since = rangeSince() || (filters().search ? 1 : 0);
-    return get<RequestPage>('/api/usage/logs', { query: { ...filters(), since, cursor, limit: ROWS }, signal });
+    return get<RequestPage>('/api/usage/logs', { query: { ...filters(), since, cursor, limit: cursor ? FURTHER : ROWS }, signal });
   }
 
   /** The next page; of a rare kind of request the next that has any. */
@@ -186,7 +190,12 @@ function filters(): Record<(typeof FILTERS)[number], string> {
 }
 
 function keyNames(page: RequestPage): string[] {
-  return [...new Set(page.logs.map((row) => row.apiKeyName).filter(Boolean))].sort();
+  const names = new Set<string>();
+  for (const row of page.logs) {
+    if (row.apiKeyName) names.add(row.apiKeyName);
+    if (names.size === NAMES) break;
+  }
+  return [...names].sort();
 }
 
 function clearFilters(): void {
