@@ -189,7 +189,7 @@ def load_settings(environment: Mapping[str, str], overrides: Mapping[str, str] |
         grammar_sample=_share(values, "OMNIROUTE_GRAMMAR_SAMPLE"),
         trace_url=_trace_url(values),
         trace_headers=_pairs(values, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
-        trace_ratio=_share(values, "OTEL_TRACES_SAMPLER_ARG") if values.get("OTEL_TRACES_SAMPLER_ARG") else 1.0,
+        trace_ratio=_trace_ratio(values),
         trace_resource=(
             *_pairs(values, "OTEL_RESOURCE_ATTRIBUTES"),
             *((("service.name", values["OTEL_SERVICE_NAME"]),) if values.get("OTEL_SERVICE_NAME") else ()),
@@ -275,6 +275,18 @@ def _trace_url(values: Mapping[str, str]) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadSetting(f"{name} must be a URL like http://collector:4318")
     return url
+
+
+def _trace_ratio(values: Mapping[str, str]) -> float:
+    """Of requests without a parent; those with one always go by its word, as the `parentbased_…` samplers do."""
+    sampler = values.get("OTEL_TRACES_SAMPLER", "").removeprefix("parentbased_")
+    if sampler not in ("", "traceidratio", "always_on", "always_off"):
+        raise BadSetting(
+            "OTEL_TRACES_SAMPLER must be parentbased_traceidratio, parentbased_always_on or parentbased_always_off"
+        )
+    if sampler.startswith("always"):
+        return float(sampler == "always_on")
+    return _share(values, "OTEL_TRACES_SAMPLER_ARG") if values.get("OTEL_TRACES_SAMPLER_ARG") else 1.0
 
 
 def _pairs(values: Mapping[str, str], *names: str) -> tuple[tuple[str, str], ...]:

@@ -602,3 +602,12 @@ def refusals(gateway: RealGateway) -> float:
     """How many keys were refused, by the metrics."""
     found = gateway.product.metrics().items()
     return sum(value for name, value in found if name.startswith("omniroute_auth_refusals_total"))
+
+
+def test_where_nothing_is_traced_the_callers_own_place_in_a_trace_passes_on(gateway: RealGateway) -> None:
+    parent, mark = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", gateway.mark
+    assert gateway.chat("local/ok", headers={"traceparent": parent}).status_code == 200
+    assert gateway.chat("local/ok").status_code == 200
+    first, second = (dict(one.headers) for one in gateway.seen(mark))
+    assert first["traceparent"] == parent
+    assert "traceparent" not in second

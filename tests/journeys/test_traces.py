@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,14 +153,3 @@ def test_a_collector_that_refuses_costs_callers_nothing_and_is_counted(
     finally:
         collector.status = 200
     assert re.search(r"traces_lost", gateway.product.errors)
-
-
-def test_without_traces_the_callers_own_place_passes_on(tmp_path: Path) -> None:
-    parent = f"00-{TRACE}-{SPAN}-01"
-    with running_gateway(tmp_path) as plain:
-        mark = plain.mark
-        assert plain.chat("local/ok", headers={"traceparent": parent}).status_code == 200
-        assert plain.chat("local/ok").status_code == 200
-        first, second = (dict(one.headers) for one in plain.seen(mark))
-        assert first["traceparent"] == parent
-        assert "traceparent" not in second

@@ -146,6 +146,7 @@ def test_traces_are_off_until_there_is_somebody_to_send_them_to(given: dict[str,
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
         {"OTEL_EXPORTER_OTLP_HEADERS": "s3cret-c4n4ry"},
         {"OTEL_TRACES_SAMPLER_ARG": "2"},
+        {"OTEL_TRACES_SAMPLER": "jaeger_remote"},
     ],
 )
 def test_what_traces_cannot_use_is_refused_without_saying_a_secret(given: dict[str, str]) -> None:
@@ -181,3 +182,15 @@ def test_a_password_that_is_given_apart_goes_into_its_url(url: str, whole: str) 
 def test_the_databases_password_may_be_given_apart_too() -> None:
     given = {"DATABASE_URL": "postgresql://me@db/omni?sslmode=require", "DATABASE_PASSWORD": "a b"}
     assert load_settings(given).database_url == "postgresql://me:a%20b@db/omni?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "ratio"),
+    [
+        ("", "", 1.0), ("", "0.25", 0.25), ("parentbased_traceidratio", "0.5", 0.5), ("always_off", "", 0.0),
+        ("parentbased_always_on", "0.5", 1.0),
+    ],
+)  # fmt: skip
+def test_samplers_are_opentelemetrys(sampler: str, argument: str, ratio: float) -> None:
+    settings = load_settings({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument})
+    assert settings.trace_ratio == ratio
