@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.config.snapshot import Price
@@ -85,16 +86,19 @@ def most_it_may_cost(input_tokens: int, output_tokens: int, rate: Rate | None) -
     """For a reservation: each side at the dearest price its tokens may have, rounded up."""
     if rate is None:
         return NOTHING_KNOWN
-    total = 0
-    for count, prices in (
-        (input_tokens, (rate.input, rate.cache_read, rate.cache_write)),
-        (output_tokens, (rate.output, rate.reasoning)),
-    ):
-        known = [each for each in prices if each is not None]
-        if count and not known:
-            return NOTHING_KNOWN
-        total += count * max(known, default=0)
+    each_input, each_output = _dearest(rate)
+    if (input_tokens and each_input is None) or (output_tokens and each_output is None):
+        return NOTHING_KNOWN
+    total = input_tokens * (each_input or 0) + output_tokens * (each_output or 0)
     return Cost(-(-total // rate.parts), is_known=True)
+
+
+@lru_cache(MAX_KNOWN)
+def _dearest(rate: Rate) -> tuple[int | None, int | None]:
+    """The dearest price of an input and of an output token."""
+    input_prices = [each for each in (rate.input, rate.cache_read, rate.cache_write) if each is not None]
+    output_prices = [each for each in (rate.output, rate.reasoning) if each is not None]
+    return max(input_prices, default=None), max(output_prices, default=None)
 
 
 class Rates:

@@ -29,7 +29,12 @@ def reservation_of(
     """
     tokens, nano_usd = input_tokens, 0
     for most, rate in targets:
-        output = min(limit for limit in (max_output, most, default_most_output) if limit)
+        output = default_most_output
+        if max_output and max_output < output:
+            output = max_output
+        if most and most < output:
+            output = most
         tokens = max(tokens, input_tokens + output)
-        nano_usd = max(nano_usd, most_it_may_cost(input_tokens, output, rate).nano_usd)
+        if rate is not None:
+            nano_usd = max(nano_usd, most_it_may_cost(input_tokens, output, rate).nano_usd)
     return Reservation(tokens, nano_usd)
