@@ -62,6 +62,7 @@ def test_an_alias_is_made_from_a_model_changed_deleted_and_taken_back(dashboard,
     page.get_by_role("dialog").wait_for(state="hidden")
     assert aliases(gateway).get(name) == "demo/echo"
     page.get_by_role("button", name=f"Delete {name}").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("Taken back").wait_for()
     assert aliases(gateway).get(name) == "demo/echo"

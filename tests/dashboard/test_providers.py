@@ -165,6 +165,7 @@ def test_models_are_found_added_changed_and_taken_away(dashboard, node):
     page.get_by_role("dialog").wait_for(state="hidden")
     assert node.models()["vendor/new"]["maxOutput"] == 4000
     page.get_by_role("button", name="Delete vendor/new").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("button", name="Undo").click()
     wait_for(lambda: node.models().get("vendor/new", {}).get("contextLength") == 32000, LIMIT_S)
     page.get_by_role("button", name="Find models").click()

@@ -231,6 +231,7 @@ def test_default_parameters_are_added_changed_deleted_and_taken_back(dashboard, 
 
     assert stored() == made
     card.get_by_role("button", name="Delete <b>m</b>").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     card.get_by_text("No defaults yet").wait_for()
     assert stored() == []
     page.get_by_role("button", name="Undo").click()

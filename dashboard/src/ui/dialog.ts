@@ -129,6 +129,11 @@ export function ask(question: Question): Promise<boolean> {
   });
 }
 
+/** Ask before something is deleted. Without a text it can be taken back: the toast after it says how. */
+export function askDelete(name: string, text: Content = t('ask.undoable')): Promise<boolean> {
+  return ask({ title: t('ask.delete', { name }), text, action: t('action.delete'), isDangerous: true });
+}
+
 /** Ask before what was typed and not sent is lost; true where there is nothing. */
 export async function mayLeave(place: Node = document): Promise<boolean> {
   const unsaved = unsavedWithin(place);

@@ -7,7 +7,7 @@ export { Element } from './element.ts';
 export { Page } from './page.ts';
 export { icon, type IconName } from './icons.ts';
 export { toast, toastProblem } from './toast.ts';
-export { ask, Dialog } from './dialog.ts';
+export { ask, askDelete, Dialog } from './dialog.ts';
 export { noteTyped } from './unsaved.ts';
 export { Form, type Field, type Choice, type Value, type Values } from './form.ts';
 export { Table, type Column } from './table.ts';

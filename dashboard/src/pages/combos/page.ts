@@ -6,7 +6,7 @@ import { mayChange } from '../../api/session.ts';
 import { compact, money, percent, t } from '../../i18n/index.ts';
 import { range } from '../../shell/range.ts';
 import { href, route, setQuery } from '../../shell/router.ts';
-import { ask, badge, button, emptyState, html, linkButton, nothing, Page, tabs, toast, toastProblem, type TemplateResult } from '../../ui/index.ts';
+import { askDelete, badge, button, emptyState, html, linkButton, nothing, Page, tabs, toast, toastProblem, type TemplateResult } from '../../ui/index.ts';
 import { nameOf, newest, sharesOf, type Combo, type Served } from './combo.ts';
 import { shareLine } from './shares.ts';
 import './builder.ts';
@@ -169,9 +169,11 @@ export default class Combos extends Page<Data> {
   }
 
   private toggle(combo: Combo): Promise<void> {
+    const turn = (isActive: boolean, version?: number) => send('PUT', path('/api/combos/{combo_id}', combo.id), { isActive }, { version });
     return this.changing(combo, async () => {
-      await send('PUT', path('/api/combos/{combo_id}', combo.id), { isActive: !combo.isActive }, { version: combo.version });
-      toast(t(combo.isActive ? 'combos.isPaused' : 'combos.isResumed', { name: combo.name }));
+      await turn(!combo.isActive, combo.version);
+      const undo = () => turn(combo.isActive).then(() => this.reload());
+      toast(t(combo.isActive ? 'combos.isPaused' : 'combos.isResumed', { name: combo.name }), { undo });
     });
   }
 
@@ -183,8 +185,7 @@ export default class Combos extends Page<Data> {
   }
 
   private async discard(combo: Combo): Promise<void> {
-    const text = html`${t('combos.deleteText')}`;
-    if (!(await ask({ title: t('combos.deleteTitle', { name: combo.name }), text, action: t('action.delete'), isDangerous: true }))) return;
+    if (!(await askDelete(combo.name, t('combos.deleteText')))) return;
     await this.changing(combo, async () => {
       await send('DELETE', path('/api/combos/{combo_id}', combo.id), undefined, { version: combo.version });
       toast(t('toast.deleted'), { undo: () => this.restore(combo) });

@@ -6,7 +6,7 @@ import { t } from '../../i18n/index.ts';
 import { fits } from '../../lib/catalog.ts';
 import { Opened } from '../../lib/opened.ts';
 import { route, setQuery } from '../../shell/router.ts';
-import { badge, button, card, emptyState, Form, html, nothing, notice, toast, toastProblem, type Column, type TemplateResult, type Values } from '../../ui/index.ts';
+import { askDelete, badge, button, card, emptyState, Form, html, nothing, notice, toast, toastProblem, type Column, type TemplateResult, type Values } from '../../ui/index.ts';
 import type { Row } from './rows.ts';
 
 export interface AliasList {
@@ -118,6 +118,7 @@ export class Aliases {
   }
 
   private async remove({ pattern, target, version }: Alias): Promise<void> {
+    if (!(await askDelete(pattern))) return;
     try {
       await send('DELETE', '/api/models/alias', undefined, { query: { alias: pattern }, version });
       const undo = async () => {

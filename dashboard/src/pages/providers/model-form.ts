@@ -6,7 +6,7 @@ import { t } from '../../i18n/index.ts';
 import type { Model } from '../../lib/catalog.ts';
 import { Opened } from '../../lib/opened.ts';
 import { route } from '../../shell/router.ts';
-import { Form, html, nothing, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
+import { askDelete, Form, html, nothing, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 import { close, type Data } from './data.ts';
 
 type Host = ConstructorParameters<typeof Form>[0];
@@ -39,6 +39,7 @@ export class ModelForm {
 
   /** Taken back by adding it again as it was. */
   async remove(provider: string, model: Model): Promise<void> {
+    if (!(await askDelete(model.id))) return;
     try {
       await send('DELETE', '/api/provider-models', undefined, { query: { provider, model: model.id }, version: model.version ?? 0 });
       const again = { modelId: model.id, modelName: model.name, source: model.source, contextLength: model.contextLength ?? 0, maxOutput: model.maxOutput ?? 0 };

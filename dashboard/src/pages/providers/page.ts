@@ -120,8 +120,12 @@ export default class Providers extends Page<Data> {
     await this.reload();
   }
 
-  private async toggle({ id, isActive, version }: Connection): Promise<void> {
-    await this.orToast(() => send('PUT', path('/api/providers/{connection_id}', id), { isActive: !isActive }, { version }));
+  private async toggle({ id, name, isActive, version }: Connection): Promise<void> {
+    const turn = (next: boolean, version?: number) => send('PUT', path('/api/providers/{connection_id}', id), { isActive: next }, { version });
+    await this.orToast(async () => {
+      await turn(!isActive, version);
+      toast(t(isActive ? 'providers.switchedOff' : 'providers.switchedOn', { name }), { undo: () => turn(isActive).then(() => this.reload()) });
+    });
     await this.reload();
   }
 

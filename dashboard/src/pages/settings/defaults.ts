@@ -4,7 +4,7 @@ import { send } from '../../api/client.ts';
 import { mayChange } from '../../api/session.ts';
 import { t } from '../../i18n/index.ts';
 import { route, setQuery } from '../../shell/router.ts';
-import { button, card, Element, emptyState, Form, html, nothing, notice, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
+import { askDelete, button, card, Element, emptyState, Form, html, nothing, notice, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 
 type Defaults = Readonly<Record<string, string | number | readonly string[] | null | undefined>> & { readonly model: string };
 
@@ -100,6 +100,7 @@ class ModelDefaults extends Element {
 
   private async discard(index: number): Promise<void> {
     const before = this.document.shaping.defaults;
+    if (!(await askDelete(before[index]!.model))) return;
     try {
       await this.store(before.filter((_, other) => other !== index));
       toast(t('toast.deleted'), { undo: () => this.store(before) });

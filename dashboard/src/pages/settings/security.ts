@@ -85,6 +85,8 @@ class Security extends Page<readonly Open[]> {
   }
 
   private async end(one: Open): Promise<void> {
+    const title = t('settings.end', { name: one.username });
+    if (!(await ask({ title, text: t('settings.endText'), action: title, isDangerous: true }))) return;
     await this.act(() => send('DELETE', path('/api/auth/sessions/{session_id}', one.id)));
   }
 

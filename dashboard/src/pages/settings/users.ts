@@ -6,7 +6,7 @@ import type { UserBody } from '../../api/schema.ts';
 import { instant, relative, t } from '../../i18n/index.ts';
 import { expiryOf } from '../../lib/last-day.ts';
 import { route, setQuery } from '../../shell/router.ts';
-import { ask, badge, button, card, copyLine, emptyState, Form, html, nothing, Page, toast, toastProblem, type Column, type TemplateResult, type Values } from '../../ui/index.ts';
+import { askDelete, badge, button, card, copyLine, emptyState, Form, html, nothing, Page, toast, toastProblem, type Column, type TemplateResult, type Values } from '../../ui/index.ts';
 
 interface User {
   readonly id: string;
@@ -157,7 +157,7 @@ class Users extends Page<Data> {
   }
 
   private async discard(name: string, text: string, act: () => Promise<unknown>): Promise<void> {
-    if (!(await ask({ title: t('settings.deleteOne', { name }), text: t(text), action: t('action.delete'), isDangerous: true }))) return;
+    if (!(await askDelete(name, t(text)))) return;
     try {
       await act();
       toast(t('toast.deleted'));
