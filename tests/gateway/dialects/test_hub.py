@@ -6,6 +6,7 @@ The losses that a dialect forces are written here, and nowhere else is anything 
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -64,6 +65,24 @@ answers = pytest.mark.parametrize("row", [row for row in recorded("response") if
 requests = pytest.mark.parametrize("row", recorded("request"))
 
 
+def in_each(dialects: Iterable[str]) -> Callable[[Callable[[Row, str], None]], Callable[[Row], None]]:
+    """The test in one dialect after the other, as one test: one for each would be five thousand more to collect."""
+
+    def of_all(test: Callable[[Row, str], None]) -> Callable[[Row], None]:
+        def test_all(row: Row) -> None:
+            for dialect in dialects:
+                try:
+                    test(row, dialect)
+                except Exception as error:
+                    error.add_note(f"in the dialect {dialect}")
+                    raise
+
+        test_all.__name__ = test.__name__
+        return test_all
+
+    return of_all
+
+
 # -- streams ----------------------------------------------------------------------------------------------------------
 
 
@@ -81,13 +100,13 @@ def test_any_split_of_a_stream_gives_the_same_events(row: Row) -> None:
 
 
 @streams
-@pytest.mark.parametrize("dialect", CALLERS)
+@in_each(CALLERS)
 def test_a_translated_stream_keeps_the_grammar_of_its_dialect(row: Row, dialect: str) -> None:
     assert violations(dialect, translated(dialect, decoded(row["dialect"], read(row)))) == []
 
 
 @streams
-@pytest.mark.parametrize("dialect", PROVIDERS)
+@in_each(PROVIDERS)
 def test_a_translated_stream_says_the_same(row: Row, dialect: str) -> None:
     events = decoded(row["dialect"], read(row))
     again = decoded(dialect, translated(dialect, events))
@@ -96,7 +115,7 @@ def test_a_translated_stream_says_the_same(row: Row, dialect: str) -> None:
 
 
 @streams
-@pytest.mark.parametrize("dialect", CALLERS)
+@in_each(CALLERS)
 def test_a_cut_stream_never_ends_cleanly(row: Row, dialect: str) -> None:
     events = decoded(row["dialect"], read(row))
     if not any(isinstance(event, Finished) for event in events):
@@ -147,7 +166,7 @@ def pieces_of(dialect: str, written: bytes) -> list[bytes]:
 
 
 @answers
-@pytest.mark.parametrize("dialect", PROVIDERS)
+@in_each(PROVIDERS)
 def test_a_translated_answer_says_the_same(row: Row, dialect: str) -> None:
     try:
         answer = PROVIDERS[row["dialect"]].decode_response(read(row), ORIGIN)
@@ -243,7 +262,7 @@ SAME_TIERS = {("standard_only", "default"), ("default", "standard_only")}
 
 
 @requests
-@pytest.mark.parametrize("dialect", PROVIDERS)
+@in_each(PROVIDERS)
 def test_a_translated_request_asks_the_same(row: Row, dialect: str) -> None:
     request = asked(row)
     if request is None:
