@@ -16,6 +16,7 @@ import uvloop
 from admin_api.auth.access import ROLES
 from admin_api.move_commands import import_seed, make_backup, migrate, restore_file
 from admin_api.process import Listen, serve
+from admin_api.services.backups import SchemaTooNew
 from admin_api.services.recovery import create_token, reset_password
 from admin_api.store.faults import DatabaseAway
 from gateway.config.server_secrets import with_server_secrets
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadSetting as error:
         sys.stderr.write(f"omniroute admin: {error}\n")
         return 2
-    except DatabaseAway as error:
+    except (DatabaseAway, SchemaTooNew) as error:
         sys.stderr.write(f"omniroute admin: {error}\n")
         return 1
 

@@ -179,10 +179,19 @@ class Backups:
             at += 0.001
 
 
+class SchemaTooNew(Exception):
+    """A newer version has been here. The message says what to do."""
+
+
 async def migrate_safely(database: Database, settings: Settings, now: Callable[[], float]) -> None:
-    """Bring the schema up to date; what is there already is copied first. Raises BackupFailed: nothing was changed then."""
+    """Bring the schema up to date; what is there already is copied first. Raises BackupFailed, SchemaTooNew: nothing was changed then."""
     async with database.turn():
         schema = await database.get_schema()
+        if schema and schema not in known_schemas():
+            raise SchemaTooNew(
+                f"the database has schema {schema}, and version {__version__} knows schemas up to {known_schemas()[0]}: "
+                "start the newer version, or have it restore a backup that was made before the upgrade"
+            )
         if schema and schema != known_schemas()[0] and settings.backs_up_before_migrations:
             await Backups(settings, database, now).create("pre-migration")
         await database.migrate()

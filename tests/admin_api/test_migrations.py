@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 import admin_api.store.migrations.versions
 from admin_api.move_commands import migrate
+from admin_api.services.backups import SchemaTooNew, migrate_safely
 from admin_api.store.combos import ComboRow, combos
 from admin_api.store.credentials import admin_tokens, users
 from admin_api.store.database import get_revision, open_database
@@ -132,6 +134,15 @@ async def test_the_command_brings_the_schema_up_to_date_and_says_so(empty_url, t
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith(", was empty")
     assert second == f"schema {VERSIONS[-1]}: nothing to do"
+
+
+async def test_a_schema_of_a_newer_version_is_left_alone_and_named(database, empty_url, tmp_path):
+    await database.migrate()
+    async with database.write() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew, match=r"schema 9999, .* start the newer version"):
+        await migrate_safely(database, make_settings(tmp_path, "", database_url=empty_url), time.time)
+    assert await database.get_schema() == "9999"
 
 
 async def test_a_change_that_fails_raises_no_revision(database):
