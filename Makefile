@@ -73,7 +73,7 @@ $(PROMETHEUS): requirements/prometheus.lock $(VENV)/.dev
 	@$(BIN)/python deploy/tools/prometheus.py .tools/prometheus && touch $@ || true
 
 test: $(VENV)/.dev $(PROMETHEUS) $(DEPLOY_VENV)/.tools ## run the tests (options: make test ARGS="tests/gateway -x")
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
 	@OMNIROUTE_EXACTNESS_S=$(or $(S),600) OMNIROUTE_EXACTNESS_SEED=$(or $(SEED),1) $(BIN)/pytest -x -s tests/journeys/test_exactness.py

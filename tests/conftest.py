@@ -12,7 +12,9 @@ import pytest
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)  # where there are none
 
-FIRST = ("tests/journeys", "tests/admin_api", "tests/gateway/serve", "tests/gateway/state", "tests/gateway/upstream")
+FIRST = (
+    "tests/journeys", "tests/gateway/serve", "tests/admin_api", "tests/dashboard", "tests/gateway/state", "tests/gateway/upstream",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
