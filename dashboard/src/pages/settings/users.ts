@@ -65,9 +65,9 @@ class Users extends Page<Data> {
         ${card({
           title: t('settings.tokens'),
           actions: add('settings.addToken', { token: NEW }),
-          body: html`<p class="muted">${t('settings.tokensText')}</p>
+          body: html`<div class="stack tight"><p class="muted">${t('settings.tokensText')}</p>
             <omni-table label=${t('settings.tokens')} .columns=${tokenColumns()} .rows=${tokens} .rowKey=${(one: Token) => one.id} .actions=${(one: Token) => this.trash(one.name, () => this.deleteToken(one))}
-              .empty=${emptyState({ title: t('settings.noToken'), icon: 'keys' })}></omni-table>`,
+              .empty=${emptyState({ title: t('settings.noToken'), icon: 'keys' })}></omni-table></div>`,
         })}
       </div>
       ${this.userDialog(users)} ${this.tokenDialog()} ${this.madeDialog()}`;

@@ -1,6 +1,6 @@
 /** Requests as they pass: what each side speaks, and what the bodies are built like. Sampled only while this is open; kept here alone. */
 import { onLive, type Sample } from '../../api/live.ts';
-import { bytes, clock, duration, number, t } from '../../i18n/index.ts';
+import { bytes, duration, moment, number, t } from '../../i18n/index.ts';
 import { href, onRoute, route, setQuery } from '../../shell/router.ts';
 import { badge, button, card, Element, emptyState, html, linkButton, notice, nothing, type Column, type TemplateResult } from '../../ui/index.ts';
 import { NAMES, type Dialect } from './dialects.ts';
@@ -64,9 +64,9 @@ export class Monitor extends Element {
 }
 
 const COLUMNS = (): Column<Sample>[] => [
-  { id: 'when', label: t('translator.when'), cell: (one) => html`<span class="figure">${clock(one.at)}</span>`, width: '110px' },
+  { id: 'when', label: t('translator.when'), cell: (one) => html`<span class="figure">${moment(one.at)}</span>`, width: '132px', from: 'medium' },
   { id: 'status', label: t('translator.status'), cell: status, width: '80px' },
-  { id: 'way', label: t('translator.way'), cell: way },
+  { id: 'way', label: t('translator.way'), isMain: true, cell: way },
   { id: 'model', label: t('translator.model'), cell: (one) => html`<bdi class="clip">${one.requestedModel || '–'}</bdi>`, from: 'medium' },
   { id: 'key', label: t('translator.key'), cell: (one) => html`<bdi class="clip">${one.keyName}</bdi>`, width: '150px', from: 'wide' },
   { id: 'took', label: t('translator.took'), cell: (one) => duration(one.durationMs), align: 'end', width: '110px', from: 'medium' },
