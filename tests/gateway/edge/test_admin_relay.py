@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from gateway.domain.errors import Unavailable
-from gateway.edge.admin_relay import AdminRelay
+from gateway.domain.errors import RequestTimeout, Unavailable
+from gateway.edge.admin_relay import MAX_LONG, MAX_ORDINARY, SHORT_BYTES, AdminRelay
 from gateway.edge.reply import AsgiReply
 
 
@@ -60,12 +60,20 @@ async def relay(
     by: AdminRelay | None = None,
     sent: list[dict[str, Any]] | None = None,
     leaves: bool = False,
+    stalls: bool = False,
 ) -> Any:
-    """`by`: a relay that goes on living. `sent`: what the caller has got, as it comes; one who `leaves` says so after the body."""
+    """`by`: a relay that goes on living. `sent`: what the caller has got, as it comes.
+
+    One who `leaves` says so after the body; one who `stalls` never sends its end.
+    """
     sent = [] if sent is None else sent
     messages = iter([{"type": "http.request", "body": part, "more_body": True} for part in parts])
 
     async def receive() -> dict[str, Any]:
+        if stalls and not (left := next(messages, None)):
+            await asyncio.Event().wait()
+        elif stalls:
+            return left
         last = {"type": "http.disconnect"} if leaves else {"type": "http.request", "body": b"", "more_body": False}
         return next(messages, last)
 
@@ -154,3 +162,41 @@ async def test_a_path_that_only_begins_as_the_live_one_is_an_ordinary_request(ad
         admin.may_end.set()
         await relayed
     assert b"".join(message["body"] for message in sent[1:]) == b"ok"
+
+
+SIZED = [(b"content-length", b"1000000")]
+
+
+async def test_who_sends_slowly_keeps_nobody_out_and_is_told_in_time(admin: Admin) -> None:
+    one = AdminRelay(admin.socket, body_limit_s=1.0)
+    slow = [
+        asyncio.create_task(relay(admin.socket, b"/api/auth/login", SIZED, b"{", by=one, stalls=True))
+        for _ in range(2 * MAX_ORDINARY)
+    ]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        status, _ = await relay(admin.socket, b"/api/auth/status", [], by=one)
+        ends = await asyncio.gather(*slow, return_exceptions=True)
+    await one.close()
+    assert status == 201
+    assert all(isinstance(end, RequestTimeout) for end in ends)
+    assert b"login" not in admin.request
+
+
+async def test_a_long_body_streams_and_one_that_stops_coming_is_cut(admin: Admin) -> None:
+    part = b"x" * 250_000
+    headers = [(b"content-length", b"1000000")]
+    await relay(admin.socket, b"/api/db-backups/import", headers, *[part] * 4)
+    assert admin.request.endswith(part * 4)
+    assert len(part) < SHORT_BYTES < 2 * len(part)
+    one = AdminRelay(admin.socket, stall_limit_s=0.1)
+    slow = [
+        asyncio.create_task(relay(admin.socket, b"/api/db-backups/import", headers, part, part, by=one, stalls=True))
+        for _ in range(MAX_LONG)
+    ]
+    async with asyncio.timeout(60):
+        status, _ = await relay(admin.socket, b"/api/auth/status", [], by=one)
+        ends = await asyncio.gather(*slow, return_exceptions=True)
+    await one.close()
+    assert status == 201
+    assert all(isinstance(end, RequestTimeout) for end in ends), ends
