@@ -37,6 +37,7 @@ export default class Settings extends Page<Document> {
 
   private more(tab: Tab, document: Document): TemplateResult | typeof nothing {
     if (tab === 'security') return html`<settings-security></settings-security>`;
+    if (tab === 'routing') return html`<div class="button-row">${linkButton({ label: t('usage.tierBudgets'), href: href('usage/budgets'), icon: 'usage' })}</div>`;
     if (tab === 'users') return html`<settings-users></settings-users>`;
     if (tab === 'ai') return html`<settings-defaults .document=${document} .onChanged=${() => this.reload()}></settings-defaults>`;
     if (tab === 'network') return html`<settings-network></settings-network>`;
