@@ -40,17 +40,19 @@ async def prepare_first_start(plane: Plane) -> Credentials:
     """Make what is missing; gives what has not been shown yet."""
     async with plane.database.read() as connection:
         pending = await get_first_start(connection)
+        is_first = not await users.load_all(connection)
     if pending is not None:
         return _opened(plane, pending)
     fresh_password = new_password()
-    password_hash = await hash_password(plane.settings.initial_password or fresh_password)
+    # Hashing takes a fifth of a second and 64 MB: not at every start.
+    password_hash = await hash_password(plane.settings.initial_password or fresh_password) if is_first else ""
     async with plane.act() as acting:
         connection = acting.connection
         await take_turns(connection)
         pending = await get_first_start(connection)
         if pending is not None:
             return _opened(plane, pending)
-        has_password = bool(await users.load_all(connection))
+        has_password = not is_first or bool(await users.load_all(connection))
         if not has_password:
             await set_password_hash(connection, password_hash, plane.now())
             await _offer_guide(plane, connection)
