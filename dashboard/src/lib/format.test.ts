@@ -8,6 +8,10 @@ test('money below a cent is not told as nothing', () => {
   assert.equal(money(42_000, 'en'), '$0.000042');
 });
 
+test('the sign of dollars keeps its letters beside it from right to left', () => {
+  assert.match(money(1e9, 'ar'), /\u200eUS\$\u200e/);
+});
+
 test('99.99 % is not told as 100 %', () => {
   assert.deepEqual([1, 0.9999, 0.5, 0.0001, 0].map((share) => percent(share, 'en')), ['100%', '99.9%', '50%', '< 0.1%', '0%']);
 });

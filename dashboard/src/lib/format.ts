@@ -23,12 +23,14 @@ export function percent(share: number, language: string): string {
 export function money(nanoUsd: number, language: string): string {
   const usd = nanoUsd / NANO;
   const isSmall = usd !== 0 && Math.abs(usd) < 0.01;
-  return new Intl.NumberFormat(language, {
+  const text = new Intl.NumberFormat(language, {
     style: 'currency',
     currency: 'USD',
     currencyDisplay: 'narrowSymbol',
     ...(isSmall ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 }),
   }).format(usd);
+  // Between words from right to left the sign would part from its letters.
+  return text.includes('\u200f') ? text.replace('US$', '\u200eUS$\u200e') : text;
 }
 
 /** Milliseconds as ms, s, min or h, whichever is read at a glance. */
