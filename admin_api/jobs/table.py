@@ -14,6 +14,7 @@ from admin_api.jobs.tell_log import TellLogJob
 from admin_api.jobs.tell_metrics import EVERY_S as TELL_METRICS_S
 from admin_api.jobs.tell_metrics import TellMetricsJob
 from admin_api.jobs.usage import FoldHoursJob, TopKeysJob, TurnPricesJob
+from admin_api.publish import WHOLE_LIMIT_S
 from admin_api.services.old_secrets import end_old_secrets
 from admin_api.services.plane import Plane
 from admin_api.store.audit import purge_audit
@@ -30,7 +31,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
     """Every job of an admin process."""
 
     async def publish() -> None:
-        await plane.publisher.publish()
+        await plane.publisher.publish(WHOLE_LIMIT_S)
 
     async def republish_all() -> None:
         await plane.publisher.republish_all()
@@ -44,7 +45,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
             await purge_audit(connection, older_than=plane.now() - _AUDIT_KEPT_S)
 
     return (
-        Job("publish", every_s=1.0, run=publish, is_shared=False),
+        Job("publish", every_s=1.0, run=publish, is_shared=False, limit_s=2 * WHOLE_LIMIT_S),
         Job("republish", every_s=3600.0, run=republish_all, limit_s=120.0),
         # Workers end before admin does: their last records come while it stops.
         Job("ledger", every_s=0.25, run=LedgerJob(plane), limit_s=120.0, runs_at_end=True),

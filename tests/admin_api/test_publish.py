@@ -2,11 +2,13 @@
 
 import asyncio
 import functools
+import time
 from dataclasses import replace
 
 import pytest
 
-from admin_api.publish import KEPT_SNAPSHOTS, Publisher
+from admin_api.jobs.table import build_jobs
+from admin_api.publish import KEPT_SNAPSHOTS, PUBLISH_LIMIT_S, Publisher
 from gateway.config.keys import digest_of
 from gateway.config.snapshot import decode_key_entry
 from gateway.state import keys as redis_keys
@@ -18,6 +20,7 @@ from tests.support.admin_plane import (
     published_snapshot,
     rows_beside,
 )
+from tests.support.fault_proxy import FaultProxy
 
 pytestmark = pytest.mark.both_databases
 
@@ -211,3 +214,19 @@ async def test_many_keys_are_published_whole(plane, redis):
             await keys.insert(change.connection, new_key_row(plane, f"secret {number}", f"k{number}", change.revision))
     assert await plane.publisher.publish(60.0)
     assert await redis.exists(*(name_of(f"secret {number}") for number in range(2500))) == 2500
+
+
+async def test_what_takes_longer_than_a_change_may_wait_is_published_by_the_job(tmp_path, own_valkey, database_url):
+    async with FaultProxy(own_valkey.url.removeprefix("unix://")) as proxy:
+        slow = f"redis://127.0.0.1:{proxy.port}/0"
+        plane = await make_plane(make_settings(tmp_path, slow, database_url=database_url))
+        try:
+            proxy.latency_s = 0.15
+            began = time.monotonic()
+            await next(job for job in build_jobs(plane) if job.name == "publish").run()
+            assert plane.publisher.problem == ""
+            assert plane.publisher.published_revision >= 0
+            assert time.monotonic() - began > PUBLISH_LIMIT_S  # else it would say nothing
+        finally:
+            proxy.heal()
+            await close_plane(plane)

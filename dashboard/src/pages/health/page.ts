@@ -69,7 +69,8 @@ export default class HealthPage extends Page<Data> {
 
   private summary(health: Health): TemplateResult {
     const found = degradations(health);
-    if (!found.length) return notice('good', t('health.allWell'));
+    const isResting = Object.values(health.providerHealth).some((one) => one.state === 'OPEN');
+    if (!found.length) return isResting ? notice('warn', t('health.someRest')) : notice('good', t('health.allWell'));
     return html`<div class="stack tight" role="status">
       ${found.map((one) => notice('warn', html`<strong>${t(`health.degraded.${one.kind}`)}</strong>${one.detail ? html`<span class="break">${one.detail}</span>` : nothing}`))}
     </div>`;
