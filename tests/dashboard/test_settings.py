@@ -37,6 +37,7 @@ def test_no_tab_is_wider_than_a_phone(visit, session):
         page = it.open(f"settings/{tab}")
         page.locator(".settings .card").first.wait_for()
         assert it.has_no_sideways_scroll(), tab
+        expect(page.locator(".tabs [aria-current]")).to_be_in_viewport(ratio=0.5)
 
 
 def test_what_is_changed_is_sent_and_nothing_else_is(dashboard, gateway):
