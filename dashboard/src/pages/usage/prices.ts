@@ -275,7 +275,7 @@ function columns(): Column<Price>[] {
     ...(from ? { from } : {}),
   });
   return [
-    { id: 'name', label: t('usage.name.model'), cell: (price) => html`<bdi>${price.name}</bdi>` },
+    { id: 'name', label: t('usage.name.model'), isMain: true, cell: (price) => html`<bdi>${price.name}</bdi>` },
     figure('input'),
     figure('output'),
     figure('cached', 'medium'),
