@@ -3,8 +3,9 @@
 And its trust: every HTTP client of a test would read the machine's certificate authorities, 20 ms each, to speak with 127.0.0.1.
 """
 
+import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,21 @@ os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)  # where there are none
 FIRST = (
     "tests/journeys", "tests/gateway/serve", "tests/admin_api", "tests/dashboard", "tests/gateway/state", "tests/gateway/upstream",
 )  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without garbage collection, which finds next to nothing then and makes CPython 3.11 stumble.
+
+    A finalizer that warns has its traceback formatted, that parses a line, and a parse within pytest's own parsing of a test
+    file is a SystemError ("AST constructor recursion depth mismatch", python/cpython#106905).
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
