@@ -170,7 +170,8 @@ def test_a_thousand_streams_given_up_three_times_leave_no_descriptor_and_no_memo
         all_closed()
     grown_kb = memory_kb(workers) - base_kb
     print(f"grown_kb={grown_kb}")
-    assert grown_kb < 3_000 * 4, "a stream that is over leaves less than 4 kB behind"
+    # The records of the last ten seconds are held; how many these are is for the machine to say.
+    assert grown_kb < 3_000 * 8, "a stream that is over leaves less than 8 kB behind"
 
 
 def descriptors(pids: list[int]) -> int:
