@@ -11,7 +11,7 @@
 //   -a       speaks Anthropic Messages: posts to /v1/messages, and of the SSE events only content_block_delta count
 //   -R US    spreads the first requests of the connections over US microseconds
 //   -z       "temperature":0 instead of 0.7, so that equal requests may be answered from the gateway's cache
-//   -n       numbers the requests: no two have the same text
+//   -n       numbers the requests: no two have the same text, nor those of two clients
 //   -G       GET without a body instead of POST
 //   -P       adds "ports": answers by the local port of each connection
 //   -x       in step with who started it: the line "begin" when measuring begins, and after the result the connections
@@ -147,6 +147,7 @@ static void send_more(conn *c) {
 
 static void begin(conn *c, uint64_t at) {
     static uint64_t numbers;
+    if (!numbers) numbers = at; // microseconds: more than there are requests, so a later client begins behind
     c->began = at;
     c->number = numbers++;
     c->last_event = 0;
