@@ -317,6 +317,7 @@ class App:
         self._spool.release()
         self._tools.metrics.flush()
         if self._cache_redis is not None:
+            self._cache.store.flush()
             await self._cache_redis.close()
         await self._redis.close()
 

@@ -21,7 +21,7 @@ from gateway.cache.asked import Asked
 from gateway.cache.entry import Recall
 from gateway.cache.flights import Flights
 from gateway.cache.recorder import Recorder
-from gateway.cache.replay import head_of, replayed
+from gateway.cache.replay import entry_of, replayed
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.tier import Meant
 from gateway.cache.share import Got, Share, UnattendedReply
@@ -314,13 +314,13 @@ class Passage:
         """The answer is whole and sent: keep it as its provider gave it."""
         if recorder.is_too_large:
             return
-        head = head_of(committed, self.exchange)
-        entry = structs.replace(
-            head,
-            expires_at=head.at + self._runtime.settings.cache.ttl_s,
-            body=recorder.body(),
-            usage=self.exchange.usage,
-            cost_nano_usd=self._cost_nano_usd,
+        entry = entry_of(
+            committed,
+            self.exchange,
+            recorder.body(),
+            self.exchange.usage,
+            self._cost_nano_usd,
+            self._runtime.settings.cache.ttl_s,
         )
         self._tools.cache.keep(self._recall.key, entry, self._meant)
 

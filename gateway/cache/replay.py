@@ -12,6 +12,7 @@ from gateway.dialects.tool_names import NameRestorer, restored_answer
 from gateway.domain.chat import Answer
 from gateway.domain.events import Event
 from gateway.domain.target import Connection, Target
+from gateway.domain.usage import Usage
 from gateway.relay.asking import Asking
 from gateway.relay.attempt import Committed
 from gateway.relay.exchange import Exchange
@@ -135,20 +136,27 @@ def _cut(body: bytes) -> list[bytes]:
 
 
 def head_of(committed: Committed, exchange: Exchange) -> Entry:
-    """An answer as it is kept or shared, but its body, its end and what it cost."""
-    target, asking = committed.target, committed.asking
+    """An answer as it is shared, but its body, its end and what it cost."""
+    return entry_of(committed, exchange, b"", committed.usage, 0, 0.0)
+
+
+def entry_of(
+    committed: Committed, exchange: Exchange, body: bytes, usage: Usage | None, cost_nano_usd: int, ttl_s: float
+) -> Entry:
+    """An answer as it is kept for `ttl_s`; 0 = its end is not known yet."""
+    target, asking, now = committed.target, committed.asking, time.time()
     return Entry(
-        at=time.time(),
-        expires_at=0.0,
+        at=now,
+        expires_at=now + ttl_s if ttl_s else 0.0,
         dialect=asking.codec.dialect,
         is_stream=exchange.head.is_stream,
-        body=b"",
+        body=body,
         content_type=committed.call.headers.get("content-type", ""),
         provider=target.connection.provider,
         connection_id=target.connection.id,
         model=target.model,
         combo=target.combo,
-        usage=committed.usage,
-        cost_nano_usd=0,
+        usage=usage,
+        cost_nano_usd=cost_nano_usd,
         names=asking.names,
     )

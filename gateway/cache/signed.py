@@ -26,6 +26,8 @@ class Signed:
         return len(self._known)
 
     def get(self, asking: Asking) -> str | None:
+        if not self._known:  # its bytes need not be hashed
+            return None
         found = self._known.get(asking)
         if found is None:
             return None

@@ -7,13 +7,16 @@ import hiredis
 
 from gateway.cache.entry import Entry, decode_entry, encode_entry
 from gateway.state import keys
-from gateway.state.resp import RespClient, StateAway
+from gateway.state.resp import RespClient, StateAway, packed_command
 from gateway.telemetry.metrics import Metrics
 
 BUDGET_S = 0.02
 MAX_UNSENT_BYTES = 16 * 1024 * 1024
 """Of answers on their way to the store; more are not kept."""
 
+
+GATHER_S = 0.005
+"""An answer waits so long for others: what a write and its reply cost a busy worker is shared by ten. Its own memory has it at once."""
 
 MAX_LOOKS = 1000
 """From so many on, looks that nobody waited for are let go; besides them there is one at most for each open request."""
@@ -33,6 +36,7 @@ class CacheStore:
         """Answers of another one are not found any more."""
         self.unsent_bytes = 0
         self._looks: dict[str, Look] = {}
+        self._unsent: list[bytes] = []
 
     @property
     def is_up(self) -> bool:
@@ -87,23 +91,37 @@ class CacheStore:
         return self.found(key, look)
 
     def put(self, key: str, entry: Entry) -> bool:
-        """Send it and wait for nothing. False when it was not even sent."""
+        """Have it sent with others soon, and wait for nothing. False when it will not be."""
         if self._redis is None:
             return False
-        data = encode_entry(entry)
-        left_ms = int((entry.expires_at - self._wall()) * 1000)
-        if left_ms <= 0 or self.unsent_bytes + len(data) > MAX_UNSENT_BYTES:
-            return False
-        try:
-            sent = self._redis.send("SET", keys.cached_answer(self.generation, key), data, "PX", left_ms)
-        except StateAway:
+        if not self._redis.is_up:
             self._metrics.cache_failures.add(("put",))
             return False
-        self.unsent_bytes += len(data)
-        sent.add_done_callback(lambda future: self._arrived(future, len(data)))
+        left_ms = int((entry.expires_at - self._wall()) * 1000)
+        if left_ms <= 0:
+            return False
+        command = packed_command("SET", keys.cached_answer(self.generation, key), encode_entry(entry), "PX", left_ms)
+        if self.unsent_bytes + len(command) > MAX_UNSENT_BYTES:
+            return False
+        self.unsent_bytes += len(command)
+        self._unsent.append(command)
+        if len(self._unsent) == 1:
+            asyncio.get_running_loop().call_later(GATHER_S, self.flush)
         return True
 
-    def _arrived(self, sent: "asyncio.Future[object]", size: int) -> None:
-        self.unsent_bytes -= size
-        if sent.cancelled() or sent.exception() is not None or isinstance(sent.result(), hiredis.ReplyError):
-            self._metrics.cache_failures.add(("put",))
+    def flush(self) -> None:
+        """Send what has gathered."""
+        commands, self._unsent = self._unsent, []
+        if not commands or self._redis is None:
+            return
+        size = sum(map(len, commands))
+
+        def over(failed: int) -> None:
+            self.unsent_bytes -= size
+            if failed:
+                self._metrics.cache_failures.add(("put",), failed)
+
+        try:
+            self._redis.send_all(commands, over)
+        except StateAway:
+            over(len(commands))

@@ -59,12 +59,31 @@ class Script:
         self.sha = hashlib.sha1(self.text).hexdigest()  # noqa: S324  (Redis names scripts by SHA-1)
 
 
+class _Uncounted:
+    """Stands for the answers that nobody waits for, of commands sent together: only how many were errors is kept."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, answer: object) -> None:
+        self.failed += isinstance(answer, Exception)
+
+    def set_exception(self, _: Exception) -> None:
+        self.failed += 1
+
+    def exception(self) -> None:
+        return None
+
+
 class _Protocol(asyncio.Protocol):
     """Feeds hiredis and resolves the waiting futures in order."""
 
     def __init__(self, lost: Callable[[], None]) -> None:
         self.reader = hiredis.Reader()
-        self.waiting: deque[asyncio.Future[object]] = deque()
+        self.waiting: deque[asyncio.Future[object] | _Uncounted] = deque()
         self.transport: asyncio.Transport | None = None
         self._lost = lost
 
@@ -151,6 +170,21 @@ class RespClient:
         The future gives the raw answer; an error answer of the server is a value (hiredis.ReplyError).
         """
         return self._queue(_pack(command))
+
+    def send_all(self, commands: Sequence[bytes], tell: Callable[[int], None]) -> None:
+        """Queue packed commands together. `tell` gets how many of them failed, once all are answered. Raises NotSent."""
+        rest = _Uncounted()
+        last = self._queue(b"".join(commands))
+        waiting = cast("_Protocol", self._protocol).waiting
+        waiting.pop()
+        waiting.extend([rest] * (len(commands) - 1))
+        waiting.append(last)
+
+        def over(answer: asyncio.Future[object]) -> None:
+            is_lost = answer.cancelled() or answer.exception() is not None or isinstance(answer.result(), Exception)
+            tell(rest.failed + is_lost)
+
+        last.add_done_callback(over)
 
     def _queue(self, packed: bytes) -> asyncio.Future[object]:
         protocol, loop = self._protocol, self._loop
@@ -372,6 +406,10 @@ def packed_part(value: bytes) -> bytes:
 def _packed_start(evalsha: re.Match[bytes], script: Script) -> bytes:
     """The same command by the script's text: the server has lost it."""
     return b"*%b\r\n$4\r\nEVAL\r\n%b" % (evalsha.group(1), packed_part(script.text))
+
+
+def packed_command(*command: Argument) -> bytes:
+    return _pack(command)
 
 
 def _pack(command: tuple[Argument, ...]) -> bytes:
