@@ -224,7 +224,7 @@ class RespClient:
     def answer_of(self, answer: object) -> object:
         """What `ask` gave, if it is no error: those of an outage are raised as StateAway, others as they are."""
         self._misses = 0
-        return self._checked(answer)
+        return answer if answer is None else self._checked(answer)
 
     async def run(
         self,

@@ -238,10 +238,10 @@ class ComboBuilder extends Element {
       const saved = this.base
         ? await send<Combo>('PUT', path('/api/combos/{combo_id}', this.base.id), body, { version: this.base.version })
         : await send<Combo>('POST', '/api/combos', body);
-      toast(t('toast.saved'));
       this.isTouched = false;
       if (this.base) await this.onChanged();
       else go('combos', { id: saved.id });
+      toast(t('toast.saved')); // last: who reads it may leave at once, and must not be asked
     } catch (problem) {
       throw byOption(this.withoutEntries(problem));
     }
