@@ -62,7 +62,8 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         Job("tell-metrics", every_s=TELL_METRICS_S, run=TellMetricsJob(plane), is_shared=False, limit_s=20.0),
         Job("budgets", every_s=30.0, run=BudgetsJob(plane)),
         Job("purge", every_s=3600.0, run=purge),
-        Job("reconcile", every_s=15.0, run=ReconcileJob(plane)),
+        # An emptied server is compared with the budgets of all keys, of 100,000 too.
+        Job("reconcile", every_s=15.0, run=ReconcileJob(plane), limit_s=600.0),
         Job("fold-hours", every_s=600.0, run=FoldHoursJob(plane)),
         Job("top-keys", every_s=60.0, run=TopKeysJob(plane), limit_s=300.0),
         Job("turn-prices", every_s=30.0, run=TurnPricesJob(plane)),
