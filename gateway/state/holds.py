@@ -6,17 +6,16 @@ refused, and records go to the spool; what was used meanwhile is charged when Re
 """
 
 import asyncio
-import struct
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
 import msgspec
 import structlog
 
 from gateway.config.snapshot import decode_key_entry
-from gateway.domain.budget import Period, period_of, told_spent
+from gateway.domain.budget import told_spent
 from gateway.domain.caller import Caller
 from gateway.domain.errors import OverLimit, Unavailable
 from gateway.domain.record import RequestRecord, encode_record
@@ -24,6 +23,7 @@ from gateway.domain.usage import Usage
 from gateway.state import keys
 from gateway.state.keyring import Keyring
 from gateway.state.local_limits import LocalLimits, Slot
+from gateway.state.packed_limits import MAX_PACKED, SETTLE, TAKE, Budget, LimitsPacker, PackedLimits
 from gateway.state.resp import Argument, NotSent, RespClient, Script, StateAway, packed_part, packed_run
 from gateway.state.spool import Spool, SpoolFull
 from gateway.telemetry.metrics import Metrics
@@ -39,48 +39,8 @@ MAX_UNSETTLED, UNSETTLED_AT_ONCE, PAY_AGAIN_S = 50_000, 1000, 1.0
 
 STRICT_RETRY_S = 1.0
 
-MAX_PACKED, PACKED_S = 10_000, 60.0
-"""Keys whose part of a `take` is kept ready, and how long that of a key with limits is: it holds the time left of a period."""
-
-_TAKE = Script("take")
-_SETTLE = Script("settle")
 _RENEW_OPEN = Script("renew_open")
 _CHARGE_LOCAL = Script("charge_local")
-
-
-class _Budget(msgspec.Struct, frozen=True):
-    """One budget of a key in its present period: nano-dollars, and the counter of what is spent and held of it.
-
-    `ends_at` is the period's end, unix seconds, 0 = never. From `told_from` on what is used is told, 0 = not at all.
-    """
-
-    most: int
-    kind: str
-    told_from: int
-    money: str
-    ends_at: float
-
-
-class _Limited(msgspec.Struct, frozen=True):
-    """What is the same in every `take` and `settle` of a key with limits, in one period of its budgets, for a while.
-
-    A take is `start`, id, note, `limits`, tokens, nano-dollars; a settlement `settle_start`, id, record, `settle_limits`,
-    tokens, nano-dollars, what to do when nothing is held, `settle_end`.
-    """
-
-    version: int
-    made_at: float
-    fresh_until: float
-    start: bytes
-    limits: bytes
-    settle_start: bytes
-    settle_limits: bytes
-    settle_end: bytes
-    budgets: tuple[_Budget, ...]
-
-    def is_fresh(self, now: float) -> bool:
-        """False too when the clock was set back, perhaps into the period before."""
-        return self.made_at <= now < self.fresh_until
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -99,7 +59,7 @@ class Hold(msgspec.Struct, frozen=True):
     if_unseen: Literal["", "noted", "always"] = ""
     local: Slot | None = None
     is_owed: bool = False
-    packed: _Limited | None = None
+    packed: PackedLimits | None = None
     budget_warning: bytes = b""
     """What is spent and held of the key's budget, in words, once its operator wants it told."""
 
@@ -156,11 +116,10 @@ class Holds:
         self._inflight = keys.inflight(worker)
         self._held = keys.held(worker)
         names = (keys.RECORDS, self._inflight)
-        self._settle_start = packed_run(_SETTLE, 1 + len(names) + 3, len(names), *names)
+        self._settle_start = packed_run(SETTLE, 1 + len(names) + 3, len(names), *names)
         self._settle_end = packed_part(b"%d" % max_stream_entries)
-        self._max_stream_entries = max_stream_entries
         self._packed: dict[str, _Packed] = {}
-        self._limited: dict[str, _Limited] = {}
+        self._limits = LimitsPacker(worker, max_stream_entries, wall)
         self._is_listed = False
         self._metrics = metrics
         self._clock = clock
@@ -177,7 +136,6 @@ class Holds:
         self._local = LocalLimits(clock)
         self._unsettled: deque[_Settlement] = deque(maxlen=MAX_UNSETTLED)
         self._pay_from = 0.0
-        self._periods: dict[str, Period] = {}
         self._recent: deque[tuple[float, bytes]] = deque(maxlen=MAX_RECENT)
 
     @property
@@ -187,7 +145,7 @@ class Holds:
     @property
     def packed(self) -> int:
         """Keys whose part of a `take` is kept ready."""
-        return len(self._packed) + len(self._limited)
+        return len(self._packed) + len(self._limits)
 
     @property
     def asking(self) -> int:
@@ -242,7 +200,7 @@ class Holds:
 
     def _pack_key(self, caller: Caller) -> "_Packed":
         names = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight)
-        start = packed_run(_TAKE, 1 + len(names) + 3, len(names), *names, caller.version)
+        start = packed_run(TAKE, 1 + len(names) + 3, len(names), *names, caller.version)
         if len(self._packed) >= MAX_PACKED:
             del self._packed[next(iter(self._packed))]
         packed = self._packed[caller.digest] = _Packed(caller.version, start, Hold(caller.counter))
@@ -251,9 +209,7 @@ class Holds:
     async def _take_limited(
         self, caller: Caller, request_id: str, blob: bytes, reserve_tokens: int, reserve_nano_usd: int
     ) -> Hold | Caller:
-        packed = self._limited.get(caller.digest)
-        if packed is None or packed.version != caller.version or not packed.is_fresh(self._wall()):
-            packed = self._pack_limited(caller)
+        packed = self._limits.of(caller)
         hold = self._hold_of(caller, packed, reserve_tokens, reserve_nano_usd)
         tokens, nano_usd = b"%d" % hold.tokens, b"%d" % hold.nano_usd
         command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
@@ -276,7 +232,7 @@ class Holds:
 
     async def _ask(self, caller: Caller, hold: Hold, request_id: str, blob: bytes, command: bytes) -> Hold | Caller:
         try:
-            answer = await self._redis.run_packed(command, _TAKE)
+            answer = await self._redis.run_packed(command, TAKE)
         except NotSent:
             return self._take_locally(caller, hold, "always")
         except StateAway:
@@ -300,7 +256,7 @@ class Holds:
             return self._take_locally(caller, hold, "noted", is_away=False)
         return await self._keyring.refresh(caller)
 
-    def _hold_of(self, caller: Caller, packed: _Limited, tokens: int, nano_usd: int) -> Hold:
+    def _hold_of(self, caller: Caller, packed: PackedLimits, tokens: int, nano_usd: int) -> Hold:
         if not (caller.concurrency or caller.tpm or packed.budgets):
             return Hold(caller.counter)
         return Hold(
@@ -312,59 +268,6 @@ class Holds:
             packed=packed,
         )
 
-    def _pack_limited(self, caller: Caller) -> _Limited:
-        now, limits = self._wall(), keys.key_limits(caller.counter)
-        budgets = self._budgets(caller)
-        money = tuple(budget.money for budget in budgets)
-        names = (keys.key(caller.digest), keys.KEYRING_EPOCH, self._inflight, limits, self._held, *money)
-        settle_names = (keys.RECORDS, self._inflight, self._held, limits, *money)
-        limits_and_budgets = [keys.OPEN_TTL_S, caller.rpm, caller.concurrency, caller.tpm, keys.HELD_TTL_S]
-        for budget in budgets:
-            limits_and_budgets += [budget.most, self._lifetime(budget), budget.told_from]
-        if len(self._limited) >= MAX_PACKED:
-            del self._limited[next(iter(self._limited))]
-        packed = self._limited[caller.digest] = _Limited(
-            version=caller.version,
-            made_at=now,
-            fresh_until=min(now + PACKED_S, *[budget.ends_at or now + PACKED_S for budget in budgets], now + PACKED_S),
-            start=packed_run(_TAKE, 1 + len(names) + 7, len(names), *names, caller.version),
-            limits=_packed_parts(self._worker.encode(), _doubles(limits_and_budgets)),
-            settle_start=packed_run(_SETTLE, 1 + len(settle_names) + 8, len(settle_names), *settle_names),
-            settle_limits=_packed_parts(b"%d" % self._max_stream_entries, self._worker.encode()),
-            settle_end=packed_part(self._lifetimes(budgets)),
-            budgets=budgets,
-        )
-        return packed
-
-    def _budgets(self, caller: Caller) -> tuple[_Budget, ...]:
-        found = []
-        for most, kind, told_from in (
-            (caller.budget_nano_usd, caller.budget_period, caller.warn_nano_usd),
-            (caller.second_budget_nano_usd, caller.second_budget_period, caller.second_warn_nano_usd),
-        ):
-            if most:
-                period = self._period(kind)
-                money = keys.key_money(caller.counter, period.name)
-                found.append(_Budget(most, kind, told_from, money, period.ends_at))
-        return tuple(found)
-
-    def _period(self, kind: str) -> Period:
-        now = self._wall()
-        period = self._periods.get(kind)
-        if period is None or not period.has(now):
-            period = self._periods[kind] = period_of(kind, now)
-        return period
-
-    def _lifetime(self, budget: _Budget) -> int:
-        """Of its counter from now, s; 0 = for ever, -1 = its period is long over."""
-        if not budget.ends_at:
-            return 0
-        left = int(budget.ends_at + keys.PERIOD_SLACK_S - self._wall())
-        return left if left > 0 else -1
-
-    def _lifetimes(self, budgets: Iterable[_Budget]) -> bytes:
-        return _doubles([self._lifetime(budget) for budget in budgets])
-
     def _over_limit(self, caller: Caller, limit: str, retry_after_s: float) -> OverLimit:
         most = {"rpm": caller.rpm, "tpm": caller.tpm, "concurrency": caller.concurrency}.get(limit)
         if most is not None:
@@ -372,7 +275,7 @@ class Holds:
         most, kind = caller.budget_nano_usd, caller.budget_period
         if limit == "second_budget":
             most, kind = caller.second_budget_nano_usd, caller.second_budget_period
-        ends_at = self._period(kind).ends_at
+        ends_at = self._limits.period(kind).ends_at
         waits = retry_after_s if retry_after_s > 0 else (max(1.0, ends_at - self._wall()) if ends_at else None)
         return OverLimit("budget", most, waits, period=kind)
 
@@ -436,7 +339,7 @@ class Holds:
         """Give back what a take that nobody waits for may have taken; on one connection it is done after that take."""
         if hold.slot_worker:
             names, arguments = self._settling(request_id, hold, 0, 0)
-            self._send(("EVALSHA", _SETTLE.sha, len(names), *names, *arguments))
+            self._send(("EVALSHA", SETTLE.sha, len(names), *names, *arguments))
         else:
             self._send(("HDEL", self._inflight, request_id))
 
@@ -461,7 +364,7 @@ class Holds:
             )
         path: Literal["stream", "spool", "lost"] = "stream"
         try:
-            answer = await self._redis.run_packed(command, _SETTLE)
+            answer = await self._redis.run_packed(command, SETTLE)
             self._remember(blob)
             if answer == 0:
                 path = self._to_disk(blob)
@@ -481,9 +384,7 @@ class Holds:
         packed = hold.packed
         assert packed is not None, "a hold that names a worker was made from one"
         used, cost = b"%d" % tokens, b"%d" % record.cost_nano_usd
-        end = packed.settle_end
-        if packed.budgets and not packed.is_fresh(self._wall()):
-            end = packed_part(self._lifetimes(packed.budgets))
+        end = self._limits.settle_end(packed)
         return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
             packed.settle_start, len(record.id), record.id.encode(), len(blob), blob, packed.settle_limits,
             len(used), used, len(cost), cost, len(hold.if_unseen), hold.if_unseen.encode(), end,
@@ -496,7 +397,7 @@ class Holds:
         budgets = _budgets_of(hold)
         money = [budget.money for budget in budgets]
         names = (keys.RECORDS, self._inflight, self._held, keys.key_limits(hold.digest), *money)
-        lifetimes = self._lifetimes(budgets)
+        lifetimes = self._limits.lifetimes(budgets)
         return names, (request_id, b"", 0, hold.slot_worker, tokens, nano_usd, hold.if_unseen, lifetimes)
 
     def _counted_tokens(self, usage: Usage) -> int:
@@ -554,7 +455,7 @@ class Holds:
         """Send what did not arrive, ahead of what comes next on the connection."""
         if not self._redis.is_up or self._clock() < self._pay_from:
             return
-        for script in (_SETTLE, _CHARGE_LOCAL):
+        for script in (SETTLE, _CHARGE_LOCAL):
             self._send(("SCRIPT", "LOAD", script.text))  # the server may be a new one
         for _ in range(min(len(self._unsettled), UNSETTLED_AT_ONCE)):
             self._settle_again(self._unsettled.popleft())
@@ -570,7 +471,7 @@ class Holds:
                 self._pay_from = self._clock() + PAY_AGAIN_S
                 self._unsettled.append(one)
 
-        command = ("EVALSHA", _SETTLE.sha, len(one.names), *one.names, *one.arguments)
+        command = ("EVALSHA", SETTLE.sha, len(one.names), *one.names, *one.arguments)
         if not self._send(command, check):
             self._unsettled.append(one)
 
@@ -647,7 +548,7 @@ class Holds:
         return "spool"
 
 
-def _budgets_of(hold: Hold) -> tuple[_Budget, ...]:
+def _budgets_of(hold: Hold) -> tuple[Budget, ...]:
     return hold.packed.budgets if hold.packed is not None else ()
 
 
@@ -659,15 +560,6 @@ def _told(hold: Hold, amounts: list[int]) -> bytes:
         if used >= 0
     )
     return ", ".join(told).encode()
-
-
-def _packed_parts(*values: bytes) -> bytes:
-    return b"".join(packed_part(value) for value in values)
-
-
-def _doubles(numbers: Sequence[int]) -> bytes:
-    """As the scripts take and keep numbers."""
-    return struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 def _ignore(future: asyncio.Future[object]) -> None:

@@ -1,6 +1,7 @@
 """Every request is noted before it runs and its record is safe before its last byte; nothing is refused for Redis's sake."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,22 @@ def record(name: str, **fields: Any) -> RequestRecord:
 
 
 class Bench:
-    """A worker's holds with all that they stand on. `now` is the clock they see."""
+    """A worker's holds with all that they stand on. `now` is the clock they see, `wall` the calendar."""
 
     def __init__(self, redis: RespClient, folder: Path, **options: Any) -> None:
-        self.now = 100.0
+        self.now, self.wall = 100.0, time.time
         self.metrics, self.folder, self.redis = Metrics(), folder, redis
         self.keyring, self.spool = Keyring(redis, PEPPER), Spool(folder, "w")
-        self.holds = Holds(redis, self.keyring, self.spool, "w", self.metrics, lambda: self.now, **options)
+        self.holds = Holds(
+            redis,
+            self.keyring,
+            self.spool,
+            "w",
+            self.metrics,
+            lambda: self.now,
+            wall=lambda: self.wall(),  # noqa: PLW0108  (a test may set another)
+            **options,
+        )
 
     def spooled(self) -> list[str]:
         self.spool.release()

@@ -47,7 +47,7 @@ def caller_with(**limits: Any) -> Caller:
 def make_bench(redis: RespClient, folder: Path) -> Bench:
     """With a clock that stands at noon."""
     bench = Bench(redis, folder)
-    bench.holds._wall = lambda: NOON
+    bench.wall = lambda: NOON
     return bench
 
 
@@ -97,11 +97,11 @@ class TestExact:
         with pytest.raises(OverLimit) as error:
             await taken(bench, caller, "r2", money=200)
         assert (error.value.code, error.value.retry_after_s) == ("budget_exceeded", 1.0), "it is only held"
-        bench.holds._wall = lambda: NOON + DAY / 2 + 60
+        bench.wall = lambda: NOON + DAY / 2 + 60
         await bench.holds.settle(used("r1", 1, cost=950), hold)
         assert spent_and_held(sync, MONEY) == (950, 0)
         assert isinstance(await taken(bench, caller, "tomorrow", money=900), Hold)
-        bench.holds._wall = lambda: NOON
+        bench.wall = lambda: NOON
         with pytest.raises(OverLimit) as error:
             await taken(bench, caller, "r3", money=51)
         assert error.value.retry_after_s == DAY / 2, "when the period ends"
@@ -118,7 +118,7 @@ class TestExact:
         await bench.holds.settle(used("r1", 1, cost=950), hold)
         assert (sync.hget(MONEY, "spent"), sync.hget(monthly, "spent")) == (b"950", b"950")
         assert bench.holds.held_money == {}
-        bench.holds._wall = lambda: NOON + DAY
+        bench.wall = lambda: NOON + DAY
         with pytest.raises(OverLimit) as error:
             await taken(bench, caller, "r2", money=600)
         assert "a month" in error.value.message, "the day is new, the month is not"
