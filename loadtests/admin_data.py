@@ -96,9 +96,11 @@ def _write_keys(connection: sqlite3.Connection, keys: int, now: float) -> None:
             row[places["digest"]] = f"{number:064x}"
             row[places["created_at"]] = now - number
             row[places["budget_nano_usd"]] = 50_000_000_000 if number % 2 else 0
+            row[places["revision"]] = 1
             yield row
 
     connection.executemany(f"INSERT INTO api_keys VALUES ({', '.join('?' * len(columns))})", rows())
+    connection.execute("UPDATE revision SET value = 1")  # as after an edit: without one nothing is published
 
 
 def _rows(records: int, keys: int, now: float) -> Iterator[tuple[Any, ...]]:
