@@ -19,7 +19,7 @@ GATHER_S = 0.005
 """An answer waits so long for others: what a write and its reply cost a busy worker is shared by ten. Its own memory has it at once."""
 
 MAX_LOOKS = 1000
-"""From so many on, looks that nobody waited for are let go; besides them there is one at most for each open request."""
+"""From so many on, or twice those that are open, looks that nobody waited for are let go."""
 
 Look = asyncio.Future[object]
 """An answer that was asked for."""
@@ -36,6 +36,7 @@ class CacheStore:
         """Answers of another one are not found any more."""
         self.unsent_bytes = 0
         self._looks: dict[str, Look] = {}
+        self._prune_at = MAX_LOOKS
         self._unsent: list[bytes] = []
 
     @property
@@ -56,8 +57,9 @@ class CacheStore:
             return None
         look = self._looks.get(key)
         if look is None or look.done():
-            if len(self._looks) >= MAX_LOOKS:
+            if len(self._looks) >= self._prune_at:
                 self._looks = {known: one for known, one in self._looks.items() if not one.done()}
+                self._prune_at = max(MAX_LOOKS, 2 * len(self._looks))  # many may be open: not at each further one
             try:
                 look = self._redis.ask("GET", keys.cached_answer(self.generation, key))
             except StateAway:

@@ -63,6 +63,11 @@ class Hold(msgspec.Struct, frozen=True):
     budget_warning: bytes = b""
     """What is spent and held of the key's budget, in words, once its operator wants it told."""
 
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """Those of which `nano_usd` is held."""
+        return self.packed.budgets if self.packed is not None else ()
+
 
 NO_HOLD = Hold()
 """Of a request that was refused before it took anything."""
@@ -281,7 +286,7 @@ class Holds:
 
     def _count(self, hold: Hold) -> None:
         """Remember what is open, to renew it."""
-        for budget in _budgets_of(hold):
+        for budget in hold.budgets:
             held = self.held_money.setdefault(budget.money, HeldMoney(budget.ends_at))
             held.requests += 1
             held.nano_usd += hold.nano_usd
@@ -295,7 +300,7 @@ class Holds:
                 self.open_by_key[hold.digest] = left
             else:
                 self.open_by_key.pop(hold.digest, None)
-        for budget in _budgets_of(hold):
+        for budget in hold.budgets:
             held = self.held_money.get(budget.money)
             if held is not None:
                 held.requests -= 1
@@ -394,7 +399,7 @@ class Holds:
         self, request_id: str, hold: Hold, tokens: int, nano_usd: int
     ) -> tuple[tuple[Argument, ...], tuple[Argument, ...]]:
         """Names and arguments of a settlement that carries no record."""
-        budgets = _budgets_of(hold)
+        budgets = hold.budgets
         money = [budget.money for budget in budgets]
         names = (keys.RECORDS, self._inflight, self._held, keys.key_limits(hold.digest), *money)
         lifetimes = self._limits.lifetimes(budgets)
@@ -430,7 +435,7 @@ class Holds:
                 asked = [
                     request_id
                     for request_id, hold in self._asked.items()
-                    if any(budget.money == name for budget in _budgets_of(hold))
+                    if any(budget.money == name for budget in hold.budgets)
                 ]
                 amount = (held.nano_usd if held else 0) - sum(self._asked[one].nano_usd for one in asked)
                 await self._renew(name, amount, left, "money", asked)
@@ -548,15 +553,11 @@ class Holds:
         return "spool"
 
 
-def _budgets_of(hold: Hold) -> tuple[Budget, ...]:
-    return hold.packed.budgets if hold.packed is not None else ()
-
-
 def _told(hold: Hold, amounts: list[int]) -> bytes:
     """What is used of the budgets of a key that are to be told; -1 = that one is not."""
     told = (
         told_spent(used, budget.most, budget.kind)
-        for used, budget in zip(amounts, _budgets_of(hold), strict=False)
+        for used, budget in zip(amounts, hold.budgets, strict=False)
         if used >= 0
     )
     return ", ".join(told).encode()

@@ -169,14 +169,15 @@ class RespClient:
 
         The future gives the raw answer; an error answer of the server is a value (hiredis.ReplyError).
         """
-        return self._queue(_pack(command))
+        return self._queue(packed_command(*command))
 
     def send_all(self, commands: Sequence[bytes], tell: Callable[[int], None]) -> None:
         """Queue packed commands together. `tell` gets how many of them failed, once all are answered. Raises NotSent."""
         rest = _Uncounted()
-        last = self._queue(b"".join(commands))
+        last = self._queue(commands[0])
+        self._out.extend(commands[1:])
         waiting = cast("_Protocol", self._protocol).waiting
-        waiting.pop()
+        waiting.pop()  # it stands for the last of them
         waiting.extend([rest] * (len(commands) - 1))
         waiting.append(last)
 
@@ -217,7 +218,7 @@ class RespClient:
 
     def ask(self, *command: Argument) -> asyncio.Future[object]:
         """Queue a command whose answer is awaited within the time budget: the future then raises StateAway. Raises NotSent."""
-        future = self._queue(_pack(command))
+        future = self._queue(packed_command(*command))
         self._watch(future)
         return future
 
@@ -376,7 +377,7 @@ class RespClient:
         futures: list[asyncio.Future[object]] = [loop.create_future() for _ in commands]
         protocol.waiting.extend(futures)
         assert protocol.transport is not None
-        protocol.transport.write(b"".join(_pack(command) for command in commands))
+        protocol.transport.write(b"".join(packed_command(*command) for command in commands))
         answers = [_checked(await future) for future in futures]
         info = answers[-1]
         if any(isinstance(answer, list) and answer[0] != b"master" for answer in answers):
@@ -387,7 +388,7 @@ class RespClient:
 
 def pack_run(script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> bytes:
     """A script call in the protocol's own form."""
-    return _pack(("EVALSHA", script.sha, len(keys), *keys, *arguments))
+    return packed_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
 
 
 def packed_run(script: Script, arguments: int, *first: Argument) -> bytes:
@@ -395,7 +396,7 @@ def packed_run(script: Script, arguments: int, *first: Argument) -> bytes:
 
     The rest is appended with `packed_part`.
     """
-    whole = _pack(("EVALSHA", script.sha, *first))
+    whole = packed_command("EVALSHA", script.sha, *first)
     return b"*%d\r\n" % (arguments + 2) + whole.partition(b"\r\n")[2]
 
 
@@ -409,10 +410,6 @@ def _packed_start(evalsha: re.Match[bytes], script: Script) -> bytes:
 
 
 def packed_command(*command: Argument) -> bytes:
-    return _pack(command)
-
-
-def _pack(command: tuple[Argument, ...]) -> bytes:
     return hiredis.pack_command(command)  # type: ignore[arg-type,no-any-return]  # its stub says a tuple of one
 
 

@@ -81,8 +81,10 @@ local function let_go(name, amount)
       call("HSET", name, own_dead, pack(TOTALS, count - late, ends))
     end
   end
-  if state[2] then call("HSET", name, own_count, pack(TOTALS, own - amount, till)) end
-  if state[1] then call("HSET", name, "x", pack(MONEY, held - amount, soonest, kept)) end
+  if state[1] and state[2] then
+    call("HSET", name, own_count, pack(TOTALS, own - amount, till), "x", pack(MONEY, held - amount, soonest, kept))
+  elseif state[2] then call("HSET", name, own_count, pack(TOTALS, own - amount, till))
+  elseif state[1] then call("HSET", name, "x", pack(MONEY, held - amount, soonest, kept)) end
 end
 
 if ARGV[4] then
