@@ -44,7 +44,7 @@ def calm(operated: Operated) -> Iterator[None]:
     """What one test made rest or learn is not felt by the next."""
     yield
     forget(operated)
-    operated.fake.requests.clear()
+    operated.fake.forget_requests()
 
 
 def forget(it: Operated) -> None:
@@ -130,7 +130,7 @@ def idempotency_window_s(it: Operated) -> None:
     numbers = iter(range(1000))
 
     def asked_of_a_pair() -> int:
-        it.fake.requests.clear()
+        it.fake.forget_requests()
         headers = {"idempotency-key": f"operator-{next(numbers)}"}
         for _ in range(2):
             assert it.chat(headers=headers).status_code == 200
@@ -154,7 +154,7 @@ def early_headers(it: Operated) -> None:
 
 def system_prompt(it: Operated) -> None:
     def first_role() -> str:
-        it.fake.requests.clear()
+        it.fake.forget_requests()
         it.chat()
         return str(it.fake.requests[-1].json()["messages"][0]["content"])
 
@@ -437,7 +437,7 @@ def redacted(it: Operated, **message: Any) -> bool:
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", **message}]
     if "tool_calls" in message:
         turns.append({"role": "tool", "tool_call_id": "c1", "content": "sent"})
-    it.fake.requests.clear()
+    it.fake.forget_requests()
     assert it.chat(messages=[*turns, {"role": "user", "content": "Go on"}]).status_code == 200
     return "jo@example.org" not in it.fake.requests[-1].body.decode()
 
@@ -474,9 +474,9 @@ def tier_budgets(it: Operated) -> None:
 
 
 def used_of_tiers(it: Operated) -> set[str]:
-    it.fake.requests.clear()
+    it.fake.forget_requests()
     it.chat("auto/tiered/tiered")
-    return {record.header("authorization").removeprefix("Bearer ") for record in list(it.fake.requests)}
+    return {record.header("authorization").removeprefix("Bearer ") for record in it.fake.requests}
 
 
 SEEN_HERE: dict[str, Callable[[Operated], None]] = {

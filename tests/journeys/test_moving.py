@@ -162,5 +162,5 @@ def _name(product):
 
 def authorization_of(fake):
     """What the provider was shown last."""
-    headers = {name.lower(): value for name, value in list(fake.requests)[-1].headers}
+    headers = {name.lower(): value for name, value in fake.requests[-1].headers}
     return headers["authorization"]

@@ -22,7 +22,7 @@ def calm(operated: Operated) -> Iterator[None]:
     """What one test made rest is not felt by the next."""
     yield
     operated.do("POST", "/api/resilience/reset", {})
-    operated.fake.requests.clear()
+    operated.fake.forget_requests()
 
 
 def test_a_model_that_was_added_is_listed_to_callers(operated: Operated) -> None:
@@ -66,7 +66,7 @@ def test_defaults_of_combos_are_obeyed_by_workers(operated: Operated) -> None:
     operated.do("PATCH", "/api/settings/combo-defaults", {"comboDefaults": {"system_prompt": "Of all combos."}})
 
     def prompt() -> str:
-        operated.fake.requests.clear()
+        operated.fake.forget_requests()
         operated.chat("goes-on")
         return str(operated.fake.requests[-1].json()["messages"][0]["content"])
 

@@ -49,7 +49,7 @@ class FakeProvider:
 
     def __init__(self, *, port: int = 0, ssl_context: ssl.SSLContext | None = None) -> None:
         self.port = port
-        self.requests: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
+        self._requests: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
         self.list_keys: frozenset[str] | None = None
         """Credentials that are shown the list of models; None = everybody is."""
         self.has_list = True
@@ -101,15 +101,24 @@ class FakeProvider:
             while not wish():
                 await asyncio.sleep(0.002)
 
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """A copy, made in one step: a test's thread looks while the provider's own goes on appending."""
+        return list(self._requests)
+
+    def forget_requests(self) -> None:
+        self._requests.clear()
+
     def stats(self) -> dict[str, Any]:
+        requests = self.requests
         return {
-            "requests": [record.as_dict() for record in self.requests],
+            "requests": [record.as_dict() for record in requests],
             "requests_total": self._seen,
             "connections_open": self.connections_open,
             "connections_total": self.connections_total,
-            "answers_open": sum(r.finished_at is None and r.closed_at is None for r in self.requests),
-            "closed_mid_answer": sum(r.closed_mid_answer for r in self.requests),
-            "bytes_accepted": sum(r.bytes_accepted for r in self.requests),
+            "answers_open": sum(r.finished_at is None and r.closed_at is None for r in requests),
+            "closed_mid_answer": sum(r.closed_mid_answer for r in requests),
+            "bytes_accepted": sum(r.bytes_accepted for r in requests),
             "now": time.monotonic(),
         }
 
@@ -152,7 +161,7 @@ class FakeProvider:
             return await self._answer_control(exchange)
         self._seen += 1
         record.number = self._seen
-        self.requests.append(record)
+        self._requests.append(record)
         wire.current = record
         if record.method == "GET":
             return await self._answer_models(exchange)
@@ -203,7 +212,7 @@ class FakeProvider:
             asked = record.json()
             self.plan(*asked["behaviours"], model=asked.get("model"), key=asked.get("key"))
         elif record.path == "/_clear":
-            self.requests.clear()
+            self.forget_requests()
             self._plans.clear()
         await exchange.whole(200, json.dumps(self.stats()).encode())
 

@@ -45,10 +45,10 @@ class Operated:
         self.fake.requests.clear()
         for _ in range(count):
             assert self.chat().status_code == 200
-        return {record.header("authorization").removeprefix("Bearer ") for record in list(self.fake.requests)}
+        return {record.header("authorization").removeprefix("Bearer ") for record in self.fake.requests}
 
     def asked(self) -> int:
-        return len([record for record in list(self.fake.requests) if record.method == "POST"])
+        return len([record for record in self.fake.requests if record.method == "POST"])
 
 
 @contextmanager

@@ -80,12 +80,12 @@ class RealGateway:
 
     def seen(self, since: int = 0) -> list[RequestRecord]:
         """What the provider was asked from request number `since` on."""
-        return [record for record in list(self.fake.requests) if record.number > since]
+        return [record for record in self.fake.requests if record.number > since]
 
     @property
     def mark(self) -> int:
         """For `seen`: the number of the provider's latest request."""
-        records = list(self.fake.requests)
+        records = self.fake.requests
         return records[-1].number if records else 0
 
     def rows(self, *request_ids: str) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def sdks(fake: FakeProvider) -> Iterator[dict[str, Caller]]:
 
 @pytest.mark.parametrize("cell", DIRECT, ids=lambda cell: cell.id)
 def test_an_sdk_is_served_by_its_own_dialect(cell: Cell, fake: FakeProvider, sdks: dict[str, Caller]) -> None:
-    play(At(cell, sdks[cell.caller], lambda: list(fake.requests), model_of=lambda scenario, _: scenario))
+    play(At(cell, sdks[cell.caller], lambda: fake.requests, model_of=lambda scenario, _: scenario))
 
 
 USER: dict[str, Any] = {"role": "user", "content": "Hi"}

@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from gateway.accounting.monitor import Monitor
+from gateway.config.lastgood import load_lastgood
 from gateway.config.snapshot import SCHEMA, Node, Snapshot, encode_snapshot
 from gateway.domain.rest import Resilience
 from gateway.domain.waiting import Waiting
@@ -71,6 +72,11 @@ def publish(sync: Redis, revision: int, *, data: bytes | None = None, tells: boo
         sync.publish(keys.NEWS, f"snapshot:{revision}")
 
 
+def revision_on_disk(folder: Path) -> int | None:
+    snapshot = load_lastgood(folder)
+    return snapshot.revision if snapshot is not None else None
+
+
 async def test_a_published_revision_is_swapped_in_at_once_and_kept_on_disk(
     server: RealValkey, make: Callable[[str], Bench], tmp_path: Path
 ) -> None:
@@ -79,6 +85,7 @@ async def test_a_published_revision_is_swapped_in_at_once_and_kept_on_disk(
         for revision in (1, 2):
             publish(sync, revision)
             await until(lambda: bench.holder.revision == revision, within=1.0)  # noqa: B023  (awaited here)
+    await until(lambda: revision_on_disk(tmp_path) == 2)  # it is written after it is served
     successor = Bench("unix:///tmp/no-such-server.sock", tmp_path)
     await successor.watch.start_from_lastgood()
     assert successor.holder.revision == 2

@@ -67,7 +67,7 @@ class TestThePool:
         one = at(fake)
         await asyncio.gather(*[ask(direct, one) for _ in range(5)])
         assert (fake.connections_total, direct.idle_wires) == (5, 5)
-        fake.requests.clear()
+        fake.forget_requests()
         for _ in range(8):
             await ask(direct, one)
             await asyncio.sleep(0.05)
