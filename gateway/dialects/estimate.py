@@ -86,6 +86,11 @@ _DENSE = bytes(code for code in range(33, 127) if not chr(code).isalpha())
 _ASCII = bytes(range(128))
 _WIDE = re.compile("[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U0001f000-\U0003ffff]")
 
+_ESCAPED_LETTER = re.compile(rb"\\u")
+_PIECES, _PIECE_BYTES = 64, 128
+"""Letters against signs in pieces spread over a long body are nearly those of the whole. Single bytes at one distance are
+not: text in columns, or that repeats itself, shows them the same sign again and again."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -113,9 +118,14 @@ def plain_tokens(body: bytes) -> int | None:
     For dialects whose pictures, files and tools have a `"type"` somewhere. None: it may be more than text, or escaped text of
     another script, and `estimated_tokens` knows. A fifth of what decoding the request costs.
     """
-    if not body.isascii() or b'"type"' in body or (b"\\" in body and b"\\u" in body):
+    # rfind and the pattern take half as long as `in`, which looks for short bytes slowly
+    if not body.isascii() or body.rfind(b'"type"') >= 0 or (b"\\" in body and _ESCAPED_LETTER.search(body)):
         return None
-    return round(_of_ascii(body)) + 1
+    if len(body) <= 2 * _PIECES * _PIECE_BYTES:
+        return round(_of_ascii(body)) + 1
+    every = len(body) // _PIECES
+    looked_at = b"".join([body[at : at + _PIECE_BYTES] for at in range(0, every * _PIECES, every)])
+    return round(_of_ascii(looked_at) * len(body) / len(looked_at)) + 1
 
 
 def text_tokens(text: str) -> int:

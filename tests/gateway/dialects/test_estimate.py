@@ -144,6 +144,15 @@ def test_plain_text_is_counted_by_its_bytes_and_never_much_above_its_estimate(ti
     assert whole <= plain <= 1.15 * whole + 60
 
 
+@pytest.mark.parametrize("line_bytes", [63, 80, 125, 128])
+def test_a_long_body_of_which_only_some_bytes_are_looked_at_counts_as_much_as_its_pieces(line_bytes: int) -> None:
+    """Lines of one width with their signs in the same column, prose, and a part that is numbers alone."""
+    table = "".join(f"{row:>6} |{'x' * (line_bytes - 10)}|\n" for row in range(1000))
+    pieces = [table[at : at + 7000] for at in range(0, len(table), 7000)] + [PROSE * 80] * 20 + ["0123456789" * 600] * 5
+    apart = sum(plain_tokens(piece.encode()) or 0 for piece in pieces)
+    assert plain_tokens("".join(pieces).encode()) == pytest.approx(apart, rel=0.04)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
