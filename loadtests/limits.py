@@ -1,14 +1,15 @@
 """What limits and routing cost: `python -m loadtests.limits`. CPU µs, the best of some rounds.
 
 take + settle: of a worker's thread, and of Valkey's process, for a key with no limit, with one and with all, while three
-other workers hold places of the same key. plan: for a combo of 10 models with 20 connections each, two of which rest.
+other workers hold places of the same key; without what the load itself costs, its tasks and records. plan: for a combo of 10 models with 20 connections each, two of which rest.
 """
 
 import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -67,18 +68,36 @@ async def measure_trips() -> None:
             rounds = []
             for number in range(ROUNDS):
                 sync.delete(keys.RECORDS)
-                valkey, worker = server.cpu_us(), time.thread_time()
-                for first in range(0, TRIPS, AT_ONCE):
-                    await asyncio.gather(*[_trip(holds, caller, f"{number}-{first + i}") for i in range(AT_ONCE)])
-                spent = ((time.thread_time() - worker) * 1e6, server.cpu_us() - valkey)
-                rounds.append(tuple(us / TRIPS for us in spent))
+                load_us = await _of_the_worker(_no_trip)
+                valkey = server.cpu_us()
+                worker_us = await _of_the_worker(partial(_trip, holds, caller, f"{number}-"))
+                rounds.append((worker_us - load_us, (server.cpu_us() - valkey) / TRIPS))
             worker_us, valkey_us = (min(column) for column in zip(*rounds, strict=True))
             print(f"take + settle, limits: {name:5} worker {worker_us:5.1f}  valkey {valkey_us:5.1f}")
         await redis.close()
 
 
-async def _trip(holds: Holds, caller: Caller, name: str) -> None:
-    record = RequestRecord(
+async def _of_the_worker(trip: Callable[[str], Awaitable[None]]) -> float:
+    """CPU µs a trip, of this thread, with eight at once."""
+    worker = time.thread_time()
+    for first in range(0, TRIPS, AT_ONCE):
+        await asyncio.gather(*[trip(str(first + i)) for i in range(AT_ONCE)])
+    return (time.thread_time() - worker) * 1e6 / TRIPS
+
+
+async def _no_trip(name: str) -> None:
+    _record(name)
+
+
+async def _trip(holds: Holds, caller: Caller, round_: str, name: str) -> None:
+    record = _record(round_ + name)
+    hold = await holds.take(caller, record, reserve_tokens=100, reserve_nano_usd=5_000)
+    assert isinstance(hold, Hold)
+    await holds.settle(record, hold)
+
+
+def _record(name: str) -> RequestRecord:
+    return RequestRecord(
         id=f"{name:>032}",
         at=1_790_000_000.0,
         worker="w" * 32,
@@ -88,9 +107,6 @@ async def _trip(holds: Holds, caller: Caller, name: str) -> None:
         usage=Usage(input=10, output=5),
         cost_nano_usd=1_000,
     )
-    hold = await holds.take(caller, record, reserve_tokens=100, reserve_nano_usd=5_000)
-    assert isinstance(hold, Hold)
-    await holds.settle(record, hold)
 
 
 async def measure_plans() -> None:
