@@ -287,7 +287,9 @@ class Holds:
     def _count(self, hold: Hold) -> None:
         """Remember what is open, to renew it."""
         for budget in hold.budgets:
-            held = self.held_money.setdefault(budget.money, HeldMoney(budget.ends_at))
+            held = self.held_money.get(budget.money)
+            if held is None:
+                held = self.held_money[budget.money] = HeldMoney(budget.ends_at)
             held.requests += 1
             held.nano_usd += hold.nano_usd
         if hold.is_counted:
