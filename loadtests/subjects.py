@@ -210,7 +210,7 @@ def start_product(
     """The whole product from the checkout at `root`."""
     port, metrics = free_port(), free_port()
     config = folder / "omniroute.yaml"
-    limits = LIMITS[os.environ.get("OMNIROUTE_BENCH_LIMITS", "usual")]
+    limits = LIMITS[os.environ.get("OMNIROUTE_BENCH_LIMITS", "all")]
     config.write_text(CONFIG.format(mock=upstream.mock, tls=upstream.tls or upstream.mock, limits=limits))
     command = [*_omniroute(root), "serve", "--workers", str(workers), "--config", str(config)]
     environment = {
