@@ -25,7 +25,7 @@ from gateway.cache.replay import entry_of, replayed
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.tier import Meant
 from gateway.cache.share import Got, Share, UnattendedReply
-from gateway.cache.store import Look
+from gateway.cache.store import Look, end_of
 from gateway.dialects.codec import Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
@@ -178,7 +178,7 @@ class Passage:
     async def _look(self, look: Look) -> None:
         """The store was asked before the hold was taken, so mostly it has answered."""
         if not look.done():
-            await asyncio.wait((look,))
+            await end_of(look)
         self._recall = self._tools.cache.found(self._recall)
         self._answer = None if self._recall.entry is None else replayed(self._recall.entry, self.exchange)
         if self._answer is not None:

@@ -107,7 +107,7 @@ class ResponseCache:
         if known is not None:
             return known
         _, tenant, dialect, (pinned_provider, meaning, *_), told, body = asking
-        if dialect == "openai_chat" and not any(name in BETAS for name, _ in told):
+        if dialect == "openai_chat" and not (told and any(name in BETAS for name, _ in told)):
             core = core_of_chat(body)
             if core is not None:
                 return signature_of(tenant, pinned_provider, meaning, core)
