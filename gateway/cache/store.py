@@ -28,7 +28,12 @@ Look = asyncio.Future[object]
 def end_of(look: Look) -> Look:
     """Done when the look is, and the waiter's own: a caller who leaves cancels it alone. `asyncio.wait` takes 4 µs more."""
     own: Look = look.get_loop().create_future()
-    look.add_done_callback(lambda _: own.done() or own.set_result(None))
+
+    def over(_: Look) -> None:
+        if not own.done():
+            own.set_result(None)
+
+    look.add_done_callback(over)
     return own
 
 
