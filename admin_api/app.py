@@ -72,6 +72,7 @@ from admin_api.store.faults import FAILURES
 from gateway import __version__
 from gateway.config.settings import Settings
 from gateway.providers.load import load_specs
+from gateway.state.cache_admin import connect_cache_store
 from gateway.state.client import make_client
 
 MAX_BODY_BYTES = 1 << 20
@@ -122,6 +123,7 @@ def build_plane(settings: Settings, redis: Redis, now: Callable[[], float] = tim
         settings=settings,
         database=database,
         redis=redis,
+        cache_store=connect_cache_store(settings.redis_cache_url) if settings.redis_cache_url else None,
         publisher=Publisher(database, redis, is_demo_enabled=settings.is_demo_enabled, now=now, shipped_prices=shipped),
         specs=load_specs(),
         now=now,

@@ -94,9 +94,7 @@ async def _plane(settings: Settings) -> AsyncIterator[Plane]:
         await migrate_safely(plane.database, settings, plane.now)
         yield plane
     finally:
-        await plane.provider_calls.close()
-        await plane.redis.aclose()
-        await plane.database.close()
+        await plane.close()
 
 
 def _file_in(path: Path) -> Path | None:

@@ -77,9 +77,7 @@ async def serve(
         return await _serve_plane(plane, listen, stop, ready_fd, credentials)
     finally:
         await asyncio.gather(*reloads, return_exceptions=True)
-        await plane.provider_calls.close()
-        await plane.redis.aclose()
-        await plane.database.close()
+        await plane.close()
 
 
 async def _serve_plane(

@@ -10,7 +10,7 @@ from admin_api.services.keep_settings import load_log_settings
 from admin_api.services.plane import Plane
 from admin_api.store.records import purge_records_before
 from admin_api.store.request_bodies import insert_bodies, purge_bodies_before, purge_bodies_over
-from gateway.state.body_stream import BATCH, drop_bodies, open_store, read_bodies
+from gateway.state.body_stream import BATCH, drop_bodies, read_bodies
 
 DAY_S = 86_400.0
 MB = 1_000_000
@@ -26,20 +26,19 @@ class KeepBodiesJob:
         self._plane = plane
 
     async def __call__(self) -> None:
-        url = self._plane.settings.redis_cache_url
-        if not url:
+        store = self._plane.cache_store
+        if store is None:
             return
         try:
-            async with open_store(url) as store:
-                for _ in range(_MAX_BATCHES):
-                    ids, found = await read_bodies(store)
-                    if found:
-                        async with self._plane.database.write() as connection:
-                            await insert_bodies(connection, found)
-                    if ids:
-                        await drop_bodies(store, ids)
-                    if len(ids) < BATCH:
-                        return
+            for _ in range(_MAX_BATCHES):
+                ids, found = await read_bodies(store)
+                if found:
+                    async with self._plane.database.write() as connection:
+                        await insert_bodies(connection, found)
+                if ids:
+                    await drop_bodies(store, ids)
+                if len(ids) < BATCH:
+                    return
         except (RedisError, OSError):
             return
 

@@ -23,7 +23,6 @@ from admin_api.store.connections import connections
 from admin_api.store.faults import FAILURES
 from admin_api.store.keys import load_keys_with_budget
 from admin_api.store.records import count_rejected
-from gateway.state.client import make_client
 from gateway.state.records_admin import oldest_record
 from gateway.state.rests_admin import read_rests
 from gateway.state.server_look import STORE_S, ServerFigures, look_at_server
@@ -65,10 +64,8 @@ class TellMetricsJob:
         await self._look_at_sql()
         await self._look_at_state()
         await self._look_at_server("state", plane.redis)
-        if plane.settings.redis_cache_url:
-            limits = {"socket_connect_timeout": STORE_S, "socket_timeout": STORE_S}
-            async with make_client(plane.settings.redis_cache_url, **limits) as cache:
-                await self._look_at_server("cache", cache)
+        if plane.cache_store is not None:
+            await self._look_at_server("cache", plane.cache_store)
         metrics.flush()
 
     async def _look_at_sql(self) -> None:

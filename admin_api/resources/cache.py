@@ -39,7 +39,7 @@ async def cache_stats(plane: NamedDependency[Plane], days: FromQuery[_Days] = 30
             "nanoUsd": saved["saved_nano_usd"],
             "usd": saved["saved_nano_usd"] / NANO,
         },
-        "store": await read_store(plane.settings.redis_cache_url),
+        "store": await read_store(plane.cache_store),
         "promptCache": prompts,
     }
 
@@ -48,7 +48,7 @@ async def cache_stats(plane: NamedDependency[Plane], days: FromQuery[_Days] = 30
 async def clear_cache(plane: NamedDependency[Plane]) -> dict[str, Any]:
     """Every worker has forgotten what was kept within a second."""
     try:
-        await forget_answers(plane.redis, plane.settings.redis_cache_url)
+        await forget_answers(plane.redis, plane.cache_store)
     except (RedisError, OSError) as error:
         raise ApiError(503, "shared state is away: nothing can be forgotten") from error
     await plane.audit_done("cache.cleared", "cache")

@@ -36,9 +36,7 @@ async def health_view(plane: Plane) -> dict[str, Any]:
 
     While SQL is away only `OMNIROUTE_ADMIN_TOKEN` comes so far; what SQL would say is null then.
     """
-    sql, redis, cache = await asyncio.gather(
-        _sql_view(plane), _redis_view(plane), read_store(plane.settings.redis_cache_url)
-    )
+    sql, redis, cache = await asyncio.gather(_sql_view(plane), _redis_view(plane), read_store(plane.cache_store))
     settings = sql["settings"]
     states = await _rests(plane) if redis["up"] else []
     publisher, file = plane.publisher, plane.config_file

@@ -64,6 +64,7 @@ class Plane:
         settings: Settings,
         database: Database,
         redis: Redis,
+        cache_store: Redis | None,
         publisher: Publisher,
         specs: Mapping[str, ProviderSpec],
         now: Callable[[], float],
@@ -72,6 +73,8 @@ class Plane:
         self.settings = settings
         self.database = database
         self.redis = redis
+        self.cache_store = cache_store
+        """Where kept answers and stored bodies are, if there is such a place. It fails fast."""
         self.publisher = publisher
         self.specs = specs
         self.now = now
@@ -113,6 +116,14 @@ class Plane:
         other = copy.copy(self)
         other.actor = actor
         return other
+
+    async def close(self) -> None:
+        """Let go of whatever it has open."""
+        await self.provider_calls.close()
+        await self.redis.aclose()
+        if self.cache_store is not None:
+            await self.cache_store.aclose()
+        await self.database.close()
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:

@@ -36,7 +36,7 @@ async def storage_view(plane: Plane) -> dict[str, Any]:
         plan = await load_backup_plan(connection)
         rejected = await count_rejected(connection)
     kept = await plane.backups.load_all()
-    (state, check), cache = await asyncio.gather(_state_store(plane.redis), read_store(plane.settings.redis_cache_url))
+    (state, check), cache = await asyncio.gather(_state_store(plane.redis), read_store(plane.cache_store))
     is_file = plane.database.path is not None
     scheduled = next((one.created_at for one in kept if one.reason == "scheduled"), None)
     view: dict[str, Any] = {

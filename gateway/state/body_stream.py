@@ -4,8 +4,6 @@ It is the first thing that is given up: the store evicts, the stream is short, a
 """
 
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import hiredis
@@ -14,7 +12,6 @@ from redis.asyncio import Redis
 
 from gateway.domain.bodies import StoredBodies, decode_bodies, encode_bodies
 from gateway.state import keys
-from gateway.state.client import make_client
 from gateway.state.resp import RespClient, Script, StateAway
 
 MAX_STREAM_BYTES = 16 * 1024 * 1024
@@ -22,7 +19,6 @@ MAX_STREAM_BYTES = 16 * 1024 * 1024
 LIFETIME_MS = 3_600_000
 PUT_BUDGET_S = 1.0
 """No request waits for it."""
-TAKE_S = 5.0
 BATCH = 64
 
 _PUT = Script("put_bodies")
@@ -37,13 +33,6 @@ async def put_bodies(redis: RespClient, bodies: StoredBodies, max_body_bytes: in
     except hiredis.ReplyError as error:  # a user that may not run scripts, a key of another type
         raise StateAway(str(error)) from error
     return answer == 1
-
-
-@asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[Redis]:
-    """The admin process's connection to the cache store."""
-    async with make_client(url, socket_connect_timeout=TAKE_S, socket_timeout=TAKE_S) as client:
-        yield client
 
 
 async def read_bodies(store: Redis) -> tuple[list[bytes], list[StoredBodies]]:

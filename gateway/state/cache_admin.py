@@ -4,12 +4,15 @@ import asyncio
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.state import keys
 from gateway.state.client import make_client
 
-STORE_S = 1.0
+STORE_S, TAKE_S, MAX_CONNECTIONS = 1.0, 5.0, 32
+"""Until it is connected; for a batch of stored bodies."""
 SWEEP_S = 5.0
 """The store's memory is given back for so long; what is left ends by its own time."""
 
@@ -20,14 +23,25 @@ async def read_counts(redis: Redis) -> dict[str, int]:
     return {name.decode(): int(count) for name, count in found.items()}
 
 
-async def read_store(url: str) -> dict[str, Any]:
+def connect_cache_store(url: str) -> Redis:
+    """The admin process's client. Tried once again: the store may have been started anew since it was last asked."""
+    return make_client(
+        url,
+        socket_connect_timeout=STORE_S,
+        socket_timeout=TAKE_S,
+        retry=Retry(NoBackoff(), 1),
+        health_check_interval=0,
+        max_connections=MAX_CONNECTIONS,
+    )
+
+
+async def read_store(store: Redis | None) -> dict[str, Any]:
     """`up`, and of a store that is: `usedBytes`, `maxBytes`, `evicted`."""
-    if not url:
+    if store is None:
         return {"up": False}
-    client = make_client(url, socket_connect_timeout=STORE_S, socket_timeout=STORE_S)
     try:
-        async with client, asyncio.timeout(2 * STORE_S):
-            memory, stats = await client.info("memory"), await client.info("stats")
+        async with asyncio.timeout(2 * STORE_S):
+            memory, stats = await store.info("memory"), await store.info("stats")
     except (RedisError, OSError, TimeoutError):
         return {"up": False}
     return {
@@ -38,27 +52,26 @@ async def read_store(url: str) -> dict[str, Any]:
     }
 
 
-async def _sweep(client: Redis, prefix: str) -> None:
+async def _sweep(store: Redis, prefix: str) -> None:
     batch: list[bytes] = []
-    async for name in client.scan_iter(match=f"{prefix}*", count=1000):
+    async for name in store.scan_iter(match=f"{prefix}*", count=1000):
         batch.append(name)
         if len(batch) == 1000:
-            await client.unlink(*batch)
+            await store.unlink(*batch)
             batch.clear()
     if batch:
-        await client.unlink(*batch)
+        await store.unlink(*batch)
 
 
-async def forget_answers(redis: Redis, url: str) -> None:
+async def forget_answers(redis: Redis, store: Redis | None) -> None:
     """No worker finds an answer kept before this any more, within a second. Raises RedisError when the state store is away."""
     await redis.incr(keys.CACHE_GENERATION)
     await redis.delete(keys.CACHE_COUNTS)
-    if not url:
+    if store is None:
         return
-    client = make_client(url, socket_connect_timeout=STORE_S, socket_timeout=STORE_S)
     try:
-        async with client, asyncio.timeout(SWEEP_S):
+        async with asyncio.timeout(SWEEP_S):
             for prefix in (keys.CACHED_QUESTIONS, keys.CACHED_ANSWERS):
-                await _sweep(client, prefix)
+                await _sweep(store, prefix)
     except (RedisError, OSError, TimeoutError):
         return  # what the workers go by is the generation

@@ -178,9 +178,7 @@ class Tracer:
             self._metrics.traced_requests.add(("failed",), len(self._waiting))
 
     def _client(self) -> httpx.AsyncClient:
-        is_tls = self._collector.url.startswith(
-            "https:"
-        )  # without, reading all authorities would hold the loop for nothing
+        is_tls = self._collector.url.startswith("https:")  # else all authorities would be read for nothing
         return httpx.AsyncClient(timeout=CALL_S, trust_env=False, verify=is_tls, headers=dict(self._collector.headers))
 
     async def _send_all(self, client: httpx.AsyncClient) -> None:

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from admin_api.store.database import open_database
-from tests.support.admin_plane import ADMIN_TOKEN, Valkey, client_of, close_plane, make_plane, make_settings
+from tests.support.admin_plane import ADMIN_TOKEN, Valkey, client_of, make_plane, make_settings
 from tests.support.real_postgres import RealPostgres
 
 MIGRATED = "migrated"
@@ -81,7 +81,7 @@ async def plane(tmp_path, redis, shared_valkey, database_url):
     plane = await make_plane(make_settings(tmp_path, shared_valkey.url, database_url=database_url))
     assert await plane.publisher.publish(60.0)
     yield plane
-    await close_plane(plane)
+    await plane.close()
 
 
 @pytest.fixture

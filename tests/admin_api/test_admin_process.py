@@ -16,7 +16,7 @@ import pytest
 from admin_api.services.first_start import confirm_shown, prepare_first_start
 from gateway.config.keys import digest_of
 from gateway.state import keys as redis_keys
-from tests.support.admin_plane import ADMIN_TOKEN, ENCRYPTION_KEY, close_plane, make_plane, make_settings, until
+from tests.support.admin_plane import ADMIN_TOKEN, ENCRYPTION_KEY, make_plane, make_settings, until
 
 pytestmark = pytest.mark.process
 
@@ -203,7 +203,7 @@ async def test_credentials_are_shown_again_until_they_have_been_shown(start, tmp
     first = await prepare_first_start(plane)
     assert first.password
     assert first.key
-    await close_plane(plane)
+    await plane.close()
     admin = start()
     line = await in_thread(admin.ready)
     assert (line["password"], line["key"]) == (first.password, first.key)

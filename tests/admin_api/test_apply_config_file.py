@@ -15,7 +15,6 @@ from tests.support.admin_plane import (
     ADMIN_TOKEN,
     ENCRYPTION_KEY,
     client_of,
-    close_plane,
     make_plane,
     make_settings,
     published_snapshot,
@@ -52,7 +51,7 @@ async def filed(tmp_path, redis, shared_valkey, monkeypatch):
     plane = await make_plane(make_settings(tmp_path, shared_valkey.url, config_file=path))
     await apply(plane)
     yield plane
-    await close_plane(plane)
+    await plane.close()
 
 
 async def apply(plane, text=None):
@@ -110,7 +109,7 @@ async def test_ids_are_the_same_in_another_database(filed, redis, tmp_path, shar
     settings = make_settings(tmp_path / "other", shared_valkey.url, config_file=filed.settings.config_file)
     other = await make_plane(settings)
     await apply(other)
-    await close_plane(other)
+    await other.close()
     after = await published_snapshot(redis)
     assert [c.id for c in after.connections + after.combos] == [c.id for c in before.connections + before.combos]
 
@@ -209,7 +208,7 @@ async def test_without_a_file_what_was_managed_can_be_edited(filed, shared_valke
         async with again.database.read() as connection:
             assert [row.managed for row in await connections.load_all(connection)] == [False]
     finally:
-        await close_plane(again)
+        await again.close()
 
 
 async def test_a_plane_starts_with_the_rows_of_the_last_good_file(filed, shared_valkey):
@@ -223,4 +222,4 @@ async def test_a_plane_starts_with_the_rows_of_the_last_good_file(filed, shared_
         async with again.database.read() as connection:
             assert [row.name for row in await connections.load_all(connection)] == ["a"]
     finally:
-        await close_plane(again)
+        await again.close()

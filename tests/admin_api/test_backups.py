@@ -29,7 +29,6 @@ from tests.support.admin_plane import (
     ADMIN_TOKEN,
     PASSWORD,
     client_of,
-    close_plane,
     make_plane,
     make_settings,
     published_snapshot,
@@ -235,7 +234,7 @@ async def test_a_backup_of_another_encryption_key_is_refused_unless_accepted(adm
             assert (await client.get("/api/provider-nodes")).json()["nodes"] == []
             assert (await restore(client, made["id"], acceptOtherSecrets=True)).status_code == 200
             assert len((await client.get("/api/provider-nodes")).json()["nodes"]) == 1
-        await close_plane(other)
+        await other.close()
 
 
 async def test_a_backup_of_a_newer_version_is_refused(admin, plane):

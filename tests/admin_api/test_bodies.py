@@ -10,7 +10,7 @@ from gateway.state.body_stream import put_bodies
 from gateway.state.resp import RespClient
 from tests.admin_api.test_ledger import record
 from tests.admin_api.test_usage_sums import keep
-from tests.support.admin_plane import close_plane, make_plane, make_settings, rows_beside
+from tests.support.admin_plane import make_plane, make_settings, rows_beside
 
 pytestmark = pytest.mark.both_databases
 DAY = 86_400.0
@@ -24,7 +24,7 @@ async def plane(tmp_path, redis, shared_valkey, database_url):
     plane.now = lambda: NOW
     assert await plane.publisher.publish(60.0)
     yield plane
-    await close_plane(plane)
+    await plane.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from admin_api.jobs.ledger import LedgerJob
 from tests.admin_api.test_ledger import emit, record
-from tests.support.admin_plane import ADMIN_TOKEN, client_of, close_plane, make_plane, make_settings, rows_beside
+from tests.support.admin_plane import ADMIN_TOKEN, client_of, make_plane, make_settings, rows_beside
 from tests.support.real_postgres import RealPostgres
 
 
@@ -30,7 +30,7 @@ async def test_while_the_database_is_down_every_answer_is_503_and_afterwards_all
             await LedgerJob(plane)()
             assert rows_beside(plane, "SELECT id, state FROM request_records") == [(record(1).id, "final")]
             assert made.status_code == 201
-        await close_plane(plane)
+        await plane.close()
 
 
 @pytest.mark.both_databases

@@ -24,7 +24,7 @@ from admin_api.store.nodes import NodeRow, nodes
 from admin_api.store.prices import PriceRow, price_id, prices
 from admin_api.store.settings import SettingRow, settings_rows
 from gateway.config.envelope import open_sealed
-from tests.support.admin_plane import close_plane, make_settings, place_database
+from tests.support.admin_plane import make_settings, place_database
 
 _word = st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True)
 _text = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\x7f"), min_size=1, max_size=20)
@@ -140,8 +140,8 @@ async def test_an_exported_configuration_applied_to_an_empty_instance_is_equal(t
         assert other.config_file.error == ""
         assert await picture(other) == await picture(plane)
     finally:
-        await close_plane(plane)
-        await close_plane(other)
+        await plane.close()
+        await other.close()
 
 
 async def test_connections_whose_names_give_one_variable_keep_a_proxy_each(admin):

@@ -1,7 +1,7 @@
 """Lock-outs are shown and ended by an owner, who alone sees whose they are."""
 
 from admin_api.auth.throttle import FAILURES
-from tests.support.admin_plane import ADMIN_TOKEN, PASSWORD, client_of, close_plane, make_plane, make_settings
+from tests.support.admin_plane import ADMIN_TOKEN, PASSWORD, client_of, make_plane, make_settings
 
 PEER = "127.0.0.1"
 """The address of a client without a socket."""
@@ -46,4 +46,4 @@ async def test_while_redis_is_away_the_process_counts_by_itself(tmp_path, own_va
         assert (await client.post("/api/policies", json=unlock, headers=owner)).status_code == 200
         assert (await client.post("/api/auth/login", json={"password": PASSWORD})).status_code == 200
     own_valkey.start()
-    await close_plane(plane)
+    await plane.close()

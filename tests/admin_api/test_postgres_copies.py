@@ -20,7 +20,7 @@ from admin_api.store.database import get_revision, known_schemas, open_database,
 from admin_api.store.postgres_copies import copy_postgres, pour_into_postgres
 from admin_api.store.tables import metadata
 from tests.admin_api.test_migrations import sample
-from tests.support.admin_plane import ADMIN_TOKEN, client_of, close_plane, make_plane, make_settings
+from tests.support.admin_plane import ADMIN_TOKEN, client_of, make_plane, make_settings
 
 HARD = {
     ("settings", "value"): 0.8,
@@ -235,7 +235,7 @@ async def test_a_backup_of_sqlite_moves_to_postgres_and_back(
             made = (await admin.get("/api/db-backups/export")).content
             check_intact(write(tmp_path / "made.sqlite", made))
     for plane in planes:
-        await close_plane(plane)
+        await plane.close()
     postgres.drop_database(url)
 
 
@@ -253,4 +253,4 @@ async def test_what_a_killed_backup_left_behind_goes(tmp_path, shared_valkey):
         os.utime(plane.backups.folder / name, (0, 0))
     await BackupJob(plane)()
     assert [path.name for path in plane.backups.folder.glob("*.partial*")] == ["db_young.partial"]
-    await close_plane(plane)
+    await plane.close()

@@ -14,7 +14,6 @@ from gateway.config.snapshot import decode_key_entry
 from gateway.state import keys as redis_keys
 from tests.support.admin_plane import (
     client_of,
-    close_plane,
     make_plane,
     make_settings,
     published_snapshot,
@@ -120,7 +119,7 @@ async def test_while_redis_is_away_changes_succeed_and_reach_it_when_it_is_back(
             assert await plane.redis.exists(name_of(made["key"]))
             assert (await admin.get("/api/monitoring/health")).json()["redis"]["up"]
     finally:
-        await close_plane(plane)
+        await plane.close()
 
 
 async def test_a_new_database_over_an_old_redis_gets_a_higher_revision_and_removes_strangers(
@@ -137,7 +136,7 @@ async def test_a_new_database_over_an_old_redis_gets_a_higher_revision_and_remov
         assert not await redis.exists(name_of(stranger["key"]))
         assert await redis.exists(redis_keys.SNAPSHOT_CURRENT)
     finally:
-        await close_plane(plane)
+        await plane.close()
 
 
 class SlowRedis:
@@ -169,8 +168,8 @@ async def test_who_looks_while_another_process_publishes_first_does_not_take_it_
         assert rows_beside(one, "SELECT value FROM revision") == [(begun,)]
         assert (await published_snapshot(redis)).revision == begun
     finally:
-        await close_plane(one)
-        await close_plane(other)
+        await one.close()
+        await other.close()
 
 
 async def test_an_edit_while_a_new_process_compares_is_not_taken_for_another_meaning(plane, redis):
@@ -196,7 +195,7 @@ async def test_a_restart_with_the_demo_switched_off_publishes_that(tmp_path, pla
         assert await again.publisher.publish(60.0)
         assert not (await published_snapshot(redis)).settings.is_demo_enabled
     finally:
-        await close_plane(again)
+        await again.close()
 
 
 async def test_changes_at_once_all_arrive(admin, redis):
@@ -229,4 +228,4 @@ async def test_what_takes_longer_than_a_change_may_wait_is_published_by_the_job(
             assert time.monotonic() - began > PUBLISH_LIMIT_S  # else it would say nothing
         finally:
             proxy.heal()
-            await close_plane(plane)
+            await plane.close()

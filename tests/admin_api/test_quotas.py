@@ -8,7 +8,7 @@ from gateway.state.rests_admin import _run as run_rests
 from gateway.state.told_limits import Told, ToldWindow
 from tests.admin_api.test_ledger import record
 from tests.admin_api.test_usage_sums import keep
-from tests.support.admin_plane import ADMIN_TOKEN, client_of, close_plane, make_plane, make_settings
+from tests.support.admin_plane import ADMIN_TOKEN, client_of, make_plane, make_settings
 
 NOON = 1_800_014_400.0
 """A Friday."""
@@ -84,4 +84,4 @@ async def test_without_redis_nobody_guesses(tmp_path, own_valkey):
     own_valkey.stop()
     async with client_of(plane, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) as admin:
         assert (await admin.get("/api/usage/quota")).status_code == 503
-    await close_plane(plane)
+    await plane.close()

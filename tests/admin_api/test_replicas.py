@@ -8,7 +8,7 @@ from admin_api.app import build_plane, connect_redis
 from admin_api.auth.throttle import FAILURES
 from admin_api.services.first_start import prepare_first_start
 from gateway.state import keys as redis_keys
-from tests.support.admin_plane import ADMIN_TOKEN, PASSWORD, client_of, close_plane, make_settings, rows_beside
+from tests.support.admin_plane import ADMIN_TOKEN, PASSWORD, client_of, make_settings, rows_beside
 
 pytestmark = pytest.mark.both_databases
 
@@ -20,7 +20,7 @@ async def planes(tmp_path, redis, shared_valkey, database_url):
     await made[0].database.migrate()
     yield made
     for plane in made:
-        await close_plane(plane)
+        await plane.close()
 
 
 async def test_a_first_start_in_all_replicas_at_once_is_one(planes):

@@ -8,7 +8,7 @@ import pytest
 from admin_api.jobs.check_storage import EVERY_S, CheckStorageJob
 from admin_api.services.storage_view import HIGH_SPOOL_BYTES, LOW_DISK_BYTES, problems_of
 from admin_api.store.storage_files import Stopped, find_damage
-from tests.support.admin_plane import ADMIN_TOKEN, client_of, close_plane, make_plane, make_settings
+from tests.support.admin_plane import ADMIN_TOKEN, client_of, make_plane, make_settings
 
 
 async def health(admin):
@@ -116,4 +116,4 @@ async def test_it_answers_while_redis_is_away(tmp_path, own_valkey):
     async with client_of(plane, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) as admin:
         shown = await health(admin)
     assert (shown["status"], shown["stateStore"]["up"]) == ("degraded", False)
-    await close_plane(plane)
+    await plane.close()

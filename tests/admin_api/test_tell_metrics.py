@@ -8,7 +8,7 @@ from gateway.state import keys as redis_keys
 from gateway.state.rests_admin import reset_rests
 from tests.admin_api.test_budgets import BLANK, NANO
 from tests.admin_api.test_resilience import run_rests
-from tests.support.admin_plane import close_plane, make_plane, make_settings
+from tests.support.admin_plane import make_plane, make_settings
 
 
 def told(job, name, /, **labels):
@@ -110,4 +110,4 @@ async def test_a_server_that_is_away_is_said_to_be_away_and_what_was_known_of_ot
         await job()
         assert told(job, "valkey_up", store="state") == 1
     finally:
-        await close_plane(plane)
+        await plane.close()

@@ -108,17 +108,11 @@ def _new_database(is_started):
         if is_started:
             plane = build_plane(settings, connect_redis(settings.redis_url))
             await prepare_first_start(plane)
-            await close_plane(plane)
+            await plane.close()
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:  # a loop of its own: the test's runs
         thread.submit(lambda: asyncio.run(make(folder))).result()
         return (Path(folder) / FILE_NAME).read_bytes()
-
-
-async def close_plane(plane):
-    await plane.provider_calls.close()
-    await plane.redis.aclose()
-    await plane.database.close()
 
 
 def client_of(plane, *, is_relayed=False, is_loopback=True, **options):
