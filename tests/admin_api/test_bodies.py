@@ -55,6 +55,15 @@ async def settle(admin, **logs):
     assert answer.status_code == 200, answer.text
 
 
+async def test_the_store_is_looked_into_again_and_again_over_one_connection(plane, redis):
+    job = KeepBodiesJob(plane)
+    await job()
+    before = (await redis.info("stats"))["total_connections_received"]
+    for _ in range(3):
+        await job()
+    assert (await redis.info("stats"))["total_connections_received"] == before
+
+
 async def test_what_workers_put_is_in_sql_once_and_no_longer_in_the_store(plane, worker, redis):
     await put(worker, *(bodies(number) for number in range(100)), bodies(3))
     await redis.xadd(redis_keys.BODIES, {"b": b"no bodies"})
