@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import Counter as Tally
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from redis.asyncio import Redis
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from admin_api.services.budget_spending import spent_by_key
 from admin_api.services.keep_settings import load_settings
-from admin_api.services.plane import Plane
+from admin_api.services.plane import LoginOutcome, Plane
 from admin_api.services.quotas import tier_quotas
 from admin_api.services.spool_size import spool_bytes
 from admin_api.store.connections import connections
@@ -60,6 +60,7 @@ class TellMetricsJob:
         self._process.look(metrics)
         for name, status in plane.jobs.items():
             metrics.job_failing.set(1 if status.error else 0, (name,))
+        self._tell_logins()
         metrics.spool_bytes.set(await asyncio.to_thread(spool_bytes, plane.settings.spool_dir))
         await self._look_at_sql()
         await self._look_at_state()
@@ -67,6 +68,12 @@ class TellMetricsJob:
         if plane.cache_store is not None:
             await self._look_at_server("cache", plane.cache_store)
         metrics.flush()
+
+    def _tell_logins(self) -> None:
+        counts = self._plane.login_counts
+        for outcome in get_args(LoginOutcome):
+            self.metrics.logins.add((outcome,), counts[outcome])  # 0 too: an alert sees the first one rise
+        counts.clear()
 
     async def _look_at_sql(self) -> None:
         metrics, plane, now = self.metrics, self._plane, self._plane.now()

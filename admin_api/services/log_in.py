@@ -25,26 +25,28 @@ async def check_password(plane: Plane, name: str, password: str, peer: str) -> U
     async with plane.database.read() as connection:
         user = await get_user_by_name(connection, name)
         known = {row.address for row in await load_sessions_of(connection, user.id)} if user else set()
-    _refuse_late(await plane.logins.count(peer, name, may_lock_account=peer not in known))
+    _refuse_late(plane, await plane.logins.count(peer, name, may_lock_account=peer not in known))
     can_log_in = user is not None and user.is_active
     async with plane.password_slots:
         is_right = await is_password(password, user.password_hash if user and can_log_in else NOBODYS_HASH)
     if user is None or not is_right or not can_log_in:
-        await _tell(plane, "session.refused", name, peer)
+        await _refused(plane, name, peer)
         raise ApiError(401, "the name or the password is wrong")
     await plane.logins.forgive(address=peer, account=name)
+    plane.login_counts["right"] += 1
     return user
 
 
 async def check_link(plane: Plane, code: str, peer: str) -> UserRow:
     """The first user, for a code that was made for the browser of whoever started us. Raises 401, or 429."""
-    _refuse_late(await plane.logins.count(peer))
+    _refuse_late(plane, await plane.logins.count(peer))
     async with plane.database.read() as connection:
         user = await users.get(connection, FIRST_USER)
     if user is None or not user.is_active or not plane.login_link.take(code):
-        await _tell(plane, "session.refused", FIRST_USER, peer)
+        await _refused(plane, FIRST_USER, peer)
         raise ApiError(401, "this link has been used or is too old")
     await plane.logins.forgive(address=peer)
+    plane.login_counts["right"] += 1
     return user
 
 
@@ -66,13 +68,15 @@ async def user_of(plane: Plane) -> UserRow:
     return user
 
 
-async def _tell(plane: Plane, action: str, name: str, peer: str) -> None:
+async def _refused(plane: Plane, name: str, peer: str) -> None:
+    plane.login_counts["wrong"] += 1
     nobody = Actor("user", name[:100] or "-", role="viewer", address=peer)
-    await plane.acting_as(nobody).audit(action, "session", name=name)
+    await plane.acting_as(nobody).audit("session.refused", "session", name=name)
 
 
-def _refuse_late(late: LockOut | None) -> None:
+def _refuse_late(plane: Plane, late: LockOut | None) -> None:
     if late is not None:
+        plane.login_counts["throttled"] += 1
         headers = {"Retry-After": str(math.ceil(late.wait_s))}
         raise ApiError(429, f"too many wrong passwords for this {late.kind}: wait", headers=headers)
 

@@ -3,10 +3,11 @@
 import asyncio
 import copy
 import uuid
+from collections import Counter as Tally
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 from redis.asyncio import Redis
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from admin_api.services.tariff import Tariff
 
 _HASHES_AT_ONCE = 2
+
+LoginOutcome = Literal["right", "wrong", "throttled"]
 
 log = structlog.get_logger()
 
@@ -81,6 +84,8 @@ class Plane:
         self.actor = SYSTEM
         self.started_at = now()
         self.logins = LoginTries(redis, now)
+        self.login_counts: Tally[LoginOutcome] = Tally()
+        """Since they were told last."""
         self.config_file = ConfigFileState()
         self.unreadable_secrets = 0
         self.shipped_prices = shipped_prices

@@ -131,6 +131,7 @@ CONTROL_DEFINITIONS = (
     Definition("omniroute_ledger_rejected_records", "gauge", (), "Records set aside because they could not be read.", "livemax"),
     Definition("omniroute_spool_bytes", "gauge", (), "Records on this machine's disk that Redis has not yet.", "livemax"),
     Definition("omniroute_job_failing", "gauge", ("name",), "1 while a background job fails.", "livemax"),
+    Definition("omniroute_logins", "counter", ("outcome",), "Passwords and log-in links tried with the admin process: right, wrong, or throttled after too many."),
     Definition("omniroute_resting", "gauge", ("provider", "connection", "state"), "Targets left alone after failures: cooling; of breakers open, half_open (its time is over, a request will try), ramping. Without connection: the provider itself.", "livemax"),
     Definition("omniroute_quota_used_ratio", "gauge", ("provider", "connection", "window"), "Used part of what providers tell of their own limits: requests or tokens.", "livemax"),
     Definition("omniroute_key_budget_used_ratio", "gauge", ("key", "period"), "Used part of keys' budgets, of those that are furthest.", "livemax"),
@@ -308,6 +309,7 @@ class ControlMetrics(MetricSet):
         self.ledger_rejected_records = Gauge()
         self.spool_bytes = Gauge()
         self.job_failing = Gauge()
+        self.logins = Counter()
         self.resting = Gauge()
         self.quota_used_ratio = Gauge()
         self.key_budget_used_ratio = Gauge()

@@ -8,7 +8,7 @@ from gateway.state import keys as redis_keys
 from gateway.state.rests_admin import reset_rests
 from tests.admin_api.test_budgets import BLANK, NANO
 from tests.admin_api.test_resilience import run_rests
-from tests.support.admin_plane import make_plane, make_settings
+from tests.support.admin_plane import PASSWORD, client_of, make_plane, make_settings
 
 
 def told(job, name, /, **labels):
@@ -70,6 +70,19 @@ async def test_the_lag_is_the_age_of_the_oldest_record(plane, redis):
     await job()
     assert told(job, "ledger_waiting_records") == 2
     assert 90 <= told(job, "ledger_lag_seconds") < 600
+
+
+async def test_log_ins_are_counted_by_how_they_went(plane):
+    job = TellMetricsJob(plane)
+    async with client_of(plane) as nobody:
+        for password in (PASSWORD, *["not this one"] * 40):
+            await nobody.post("/api/auth/login", json={"username": "admin", "password": password})
+    await job()
+    counts = {outcome: told(job, "logins_total", outcome=outcome) for outcome in ("right", "wrong", "throttled")}
+    assert counts["right"] == 1
+    assert counts["wrong"] > 0
+    assert counts["throttled"] > 0
+    assert sum(counts.values()) == 41
 
 
 async def test_a_failing_job_is_told_until_it_goes_well(plane):
