@@ -103,6 +103,8 @@ class Edge:
         common: Headers = [(b"x-request-id", caller_request_id.encode() or request_id.encode())]
         if is_caller_path and self._opens_cors:
             common.append((b"access-control-allow-origin", b"*"))
+        if self._health.is_draining:  # a kept connection ends with an answer, not under somebody's next request
+            common.append((b"connection", b"close"))
         reply = AsgiReply(send, common, is_head_only=scope["method"] == "HEAD")
         self.open_requests += 1
         try:

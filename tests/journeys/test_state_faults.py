@@ -18,8 +18,8 @@ import pytest
 import redis
 
 from gateway.state import keys as redis_keys
-from tests.support.product import REAL, products, wait_for
-from tests.support.real_gateway import KEY, MESSAGES, RealGateway, read_answer, running_gateway
+from tests.support.product import wait_for
+from tests.support.real_gateway import KEY, MESSAGES, RealGateway, running_gateway
 
 pytestmark = pytest.mark.process
 
@@ -358,21 +358,3 @@ async def served(client: httpx.AsyncClient, model: str, limit_s: float = 60.0) -
     async with asyncio.timeout(limit_s):
         while (await ask(client, model)).status_code != 200:
             await asyncio.sleep(0.02)
-
-
-async def test_what_still_runs_at_the_end_of_a_drain_ends_with_an_error_event_and_a_row(tmp_path):
-    with running_gateway(tmp_path, SHUTDOWN_TIMEOUT_S="3") as gateway:
-        finished, cut = gateway.new_id(), gateway.new_id()
-        gateway.chat(headers={"x-request-id": finished})
-        sock = gateway.raw_chat("local/stall-after:3", cut, stream=True)
-        read_answer(sock, lambda data: b"word2" in data)
-        gateway.product.process.send_signal(signal.SIGTERM)
-        answer = await asyncio.to_thread(read_answer, sock)
-        assert b"[DONE]" not in answer
-        assert b'"code":"shutting_down"' in answer
-        assert await asyncio.to_thread(gateway.product.wait) == 0
-        assert not gateway.product.tree()
-        with products() as make:  # what SQL had no time to take waits in Valkey's file
-            make(gateway.product.data_dir, REAL, OMNIROUTE_CONFIG=str(gateway.config)).wait_ready()
-            await until(lambda: len(gateway.rows(finished, cut)) == 2, 5)
-            assert [row["error"] for row in gateway.rows(finished, cut)] == ["", "stream_draining"]

@@ -362,6 +362,14 @@ async def test_probes_tell_readiness(make: Any) -> None:
     assert ((await worker.ask("GET", "/readyz")).status, (await worker.ask("GET", "/healthz")).status) == (503, 200)
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/nothing"])
+async def test_while_it_drains_answers_end_the_connections_that_they_came_on(make: Any, path: str) -> None:
+    worker = make(a=[60.0])
+    assert "connection" not in (await worker.ask("GET", path)).headers
+    worker.health.is_draining = True
+    assert (await worker.ask("GET", path)).headers["connection"] == "close"
+
+
 @pytest.mark.parametrize(
     ("theirs", "is_kept"), [("abc-1", True), ("x" * 128, True), ("x" * 129, False), ("a\tb", False), ("", False)]
 )
