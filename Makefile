@@ -12,7 +12,7 @@ NODE_VENV := .venv-node
 WITH_NODE := dashboard/bundling/with-node.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin bench-dashboard flame fmt lint types imports lock docs k8s image-try clean
+.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin bench-dashboard soak flame fmt lint types imports lock docs k8s image-try clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -130,6 +130,10 @@ bench-admin: $(VENV)/.dev ## every view of the control plane on 5,000,000 record
 
 bench-dashboard: $(VENV)/.dev $(BUNDLE) ## how soon every view of the dashboard shows something, and what it asks for (ARGS="--url U --password P --strict")
 	@$(BIN)/python -m loadtests.dashboard_views $(ARGS)
+
+soak: $(VENV)/.dev $(LOAD_VENV)/.load ## the product under steady load for 15 minutes: does anything grow, is every request counted once? (S=seconds ARGS="--share 0.6")
+	@ended=0; $(BIN)/python -m loadtests.soak --seconds $(or $(S),900) $(ARGS) || ended=$$?; \
+	  $(LOAD_VENV)/bin/python -m loadtests.soak_graph && exit $$ended
 
 flame: $(VENV)/.dev ## flame graphs of a worker under load
 	@$(BIN)/python -m loadtests.flame $(ARGS)

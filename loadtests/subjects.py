@@ -154,9 +154,10 @@ def on_core(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, usual)
 
 
-def start_mock(core: int | None) -> tuple[subprocess.Popen[bytes], int]:
+def start_mock(core: int | None, faults: int = 0) -> tuple[subprocess.Popen[bytes], int]:
+    """The mock and its port; of 1,000 requests it answers `faults` badly."""
     with on_core(core):
-        process = subprocess.Popen([BIN / "mockup", "-p", "0"], stdout=subprocess.PIPE)
+        process = subprocess.Popen([BIN / "mockup", "-p", "0", "-e", str(faults)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     return process, int(process.stdout.readline())
 
@@ -205,13 +206,20 @@ def start_floor(transport: str, upstream: Upstream, core: int | None, folder: Pa
 
 
 def start_product(
-    upstream: Upstream, core: int | None, folder: Path, *, root: Path = ROOT, workers: int = 1, name: str = "product"
+    upstream: Upstream,
+    core: int | None,
+    folder: Path,
+    *,
+    root: Path = ROOT,
+    workers: int = 1,
+    name: str = "product",
+    text: str = "",
 ) -> Running:
-    """The whole product from the checkout at `root`."""
+    """The whole product from the checkout at `root`, with the configuration of the benchmark or with `text`."""
     port, metrics = free_port(), free_port()
     config = folder / "omniroute.yaml"
     limits = LIMITS[os.environ.get("OMNIROUTE_BENCH_LIMITS", "all")]
-    config.write_text(CONFIG.format(mock=upstream.mock, tls=upstream.tls or upstream.mock, limits=limits))
+    config.write_text(text or CONFIG.format(mock=upstream.mock, tls=upstream.tls or upstream.mock, limits=limits))
     command = [*_omniroute(root), "serve", "--workers", str(workers), "--config", str(config)]
     environment = {
         "PYTHONPATH": str(root),  # wherever omniroute was installed from

@@ -4,13 +4,16 @@
 // connection, no allocation per event. It is no model of a provider's mistakes (tests/support/fake_provider.py is).
 //
 //   mockup [-p PORT] [-n EVENTS] [-d US_BETWEEN] [-s EVENT_BYTES] [-l US_BEFORE_FIRST] [-b JSON_BYTES] [-g EVENTS_PER_WRITE]
+//          [-e FAULTS]
 //
 // POST any path:
 //   * body without "stream":true -> one JSON completion of -b bytes, after -l us
 //   * body with "stream":true    -> chunked text/event-stream: -n events of -s bytes, one every -d us, then
 //     "data: [DONE]"; every event carries "t":<CLOCK_MONOTONIC us + 10^15>, so the reader can tell its age
-// A request overrides the flags with mock:n=50,d=20000,s=220,l=0,b=1024,g=1 anywhere in its body.
-// GET /stats -> JSON counters (connections, requests, streams open / done / aborted, time of the last abort).
+// A request overrides the flags with mock:n=50,d=20000,s=220,l=0,b=1024,g=1,e=0 anywhere in its body.
+// Of 1,000 requests -e, picked at random, are answered badly, in turn: with 500, by closing without a word, with 429, and by
+// closing in the middle of the answer.
+// GET /stats -> JSON counters (connections, requests, streams open / done / aborted, faults, time of the last abort).
 // -p 0 takes a free port; the port is printed on the first line either way.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -35,7 +38,7 @@ enum { MAX_EVENTS = 1024, READ_BYTES = 1 << 18, MAX_JSON = 900000, MAX_EVENT_PAD
 static const uint64_t STAMP_BASE = 1000000000000000u;
 
 typedef struct {
-    long events, gap_us, event_bytes, first_us, json_bytes, per_write;
+    long events, gap_us, event_bytes, first_us, json_bytes, per_write, faults;
 } params;
 
 typedef struct {
@@ -46,16 +49,17 @@ typedef struct {
     char *out;
     size_t out_len, out_cap, out_off;
     int busy, stream, wants_write;
+    int is_cut; // closes in the middle of its answer
     params p;
     long sent;
     uint64_t due;
 } conn;
 
 static struct {
-    uint64_t accepted, open, requests, streams_open, streams_done, streams_aborted, last_abort_us, chunks, stalls;
+    uint64_t accepted, open, requests, streams_open, streams_done, streams_aborted, last_abort_us, chunks, stalls, faults;
 } stats;
 
-static params defaults = {50, 20000, 220, 0, 1024, 1};
+static params defaults = {50, 20000, 220, 0, 1024, 1, 0};
 static int epoll_fd;
 
 static uint64_t now_us(void) {
@@ -224,6 +228,13 @@ static void end_answer(conn *c) {
     }
 }
 
+// What was written arrives; then the connection is closed and `c` is freed
+static int hang_up(conn *c) {
+    if (c->out_len && flush_out(c) < 0) return -1;
+    close_conn(c);
+    return -1;
+}
+
 static int answer_json(conn *c) {
     static char pad[MAX_JSON];
     if (!pad[0]) memset(pad, 'a', sizeof pad);
@@ -237,6 +248,7 @@ static int answer_json(conn *c) {
                      (long)(sizeof JSON_HEAD - 1) + filling + (long)(sizeof JSON_TAIL - 1));
     put(c, head, n);
     put_text(c, JSON_HEAD);
+    if (c->is_cut) return hang_up(c);
     put(c, pad, filling);
     put_text(c, JSON_TAIL);
     end_answer(c);
@@ -251,11 +263,31 @@ static int answer_end(conn *c) {
     return take_request(c);
 }
 
+// Those of `-e`; 1: this answer is a good one after all
+static int answer_badly(conn *c) {
+    static const char SICK[] = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
+                               "Content-Length: 28\r\n\r\n{\"error\":{\"message\":\"sick\"}}";
+    static const char BUSY[] = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+                               "Content-Length: 28\r\n\r\n{\"error\":{\"message\":\"busy\"}}";
+    if (c->p.faults <= random() % 1000) return 1;
+    int kind = stats.faults++ % 4;
+    if (kind == 1) return hang_up(c);
+    if (kind == 3) {
+        c->is_cut = 1;
+        return 1;
+    }
+    put_text(c, kind == 0 ? SICK : BUSY);
+    end_answer(c);
+    if (flush_out(c) < 0) return -1;
+    return take_request(c);
+}
+
 static int burst(conn *c) {
     while (c->sent < c->p.events) {
         for (long i = 0; i < c->p.per_write && c->sent < c->p.events; i++) put_event(c);
         int r = flush_out(c);
         if (r < 0) return -1;
+        if (c->is_cut && c->sent * 2 >= c->p.events) return hang_up(c);
         if (r == 1) return 0; // EPOLLOUT goes on from here
     }
     return answer_end(c);
@@ -263,11 +295,16 @@ static int burst(conn *c) {
 
 // The next step of an answer; -1: `c` is closed and freed
 static int advance(conn *c) {
+    if (!c->sent && c->p.faults && !c->is_cut) {
+        int r = answer_badly(c);
+        if (r <= 0) return r;
+    }
     if (!c->stream) return answer_json(c);
     if (c->sent == 0) put_text(c, STREAM_HEAD);
     if (c->p.gap_us == 0) return burst(c);
     uint64_t base = c->due; // from the due time, not from now: a late wake-up must not lower the rate
     if (c->sent < c->p.events) put_event(c);
+    if (c->is_cut && c->sent * 2 >= c->p.events) return hang_up(c);
     if (c->sent >= c->p.events) return answer_end(c);
     if (flush_out(c) < 0) return -1;
     timer_add(c, base + c->p.gap_us);
@@ -278,9 +315,9 @@ static void put_stats(conn *c) {
     char body[512], head[128];
     int n = snprintf(body, sizeof body,
                      "{\"open\":%lu,\"accepted\":%lu,\"requests\":%lu,\"streams_open\":%lu,\"streams_done\":%lu,"
-                     "\"streams_aborted\":%lu,\"last_abort_us\":%lu,\"chunks\":%lu,\"stalls\":%lu,\"now_us\":%lu}",
+                     "\"streams_aborted\":%lu,\"last_abort_us\":%lu,\"chunks\":%lu,\"stalls\":%lu,\"faults\":%lu,\"now_us\":%lu}",
                      stats.open, stats.accepted, stats.requests, stats.streams_open, stats.streams_done,
-                     stats.streams_aborted, stats.last_abort_us, stats.chunks, stats.stalls, now_us());
+                     stats.streams_aborted, stats.last_abort_us, stats.chunks, stats.stalls, stats.faults, now_us());
     int m = snprintf(head, sizeof head,
                      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", n);
     put(c, head, m);
@@ -304,6 +341,7 @@ static void read_overrides(const char *body, size_t n, params *p) {
         else if (key == 'l') p->first_us = value;
         else if (key == 'b') p->json_bytes = value;
         else if (key == 'g') p->per_write = value ? value : 1;
+        else if (key == 'e') p->faults = value;
         if (at < end && *at == ',') at++;
         else break;
     }
@@ -354,6 +392,7 @@ static int take_request(conn *c) {
         read_overrides(body, body_len, &c->p);
         c->busy = 1;
         c->sent = 0;
+        c->is_cut = 0;
         c->stream = memmem(body, body_len, "\"stream\":true", 13) || memmem(body, body_len, "\"stream\": true", 14);
         if (c->stream) stats.streams_open++;
     }
@@ -443,7 +482,7 @@ static int open_listener(int port) {
 
 int main(int argc, char **argv) {
     int port = 9000, option;
-    while ((option = getopt(argc, argv, "p:n:d:s:l:b:g:")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "p:n:d:s:l:b:g:e:")) != -1) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'n': defaults.events = atol(optarg); break;
         case 'd': defaults.gap_us = atol(optarg); break;
@@ -451,6 +490,7 @@ int main(int argc, char **argv) {
         case 'l': defaults.first_us = atol(optarg); break;
         case 'b': defaults.json_bytes = atol(optarg); break;
         case 'g': defaults.per_write = atol(optarg) > 0 ? atol(optarg) : 1; break;
+        case 'e': defaults.faults = atol(optarg); break;
         default: return 2;
         }
     signal(SIGPIPE, SIG_IGN);
