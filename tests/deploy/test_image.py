@@ -152,7 +152,7 @@ def test_the_image_has_the_version_of_the_package() -> None:
 
 def test_the_balancer_takes_a_gateway_out_before_it_stops_accepting() -> None:
     text = (REPOSITORY / "deploy" / "compose" / "haproxy.cfg").read_text()
-    every, fall = re.findall(r"check inter (\d+)s fall (\d+)", text)[0]
+    every, fall = re.findall(r"check inter (\d+)s fastinter \S+ fall (\d+)", text)[0]
     assert "option httpchk GET /readyz" in text
     assert int(every) * int(fall) < float(services()["gateway"]["environment"]["SHUTDOWN_DELAY_S"])
     for side in ("client", "server"):
