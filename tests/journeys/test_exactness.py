@@ -12,7 +12,7 @@ import os
 import random
 import signal
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -92,7 +92,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     with ExitStack() as stack:
         home = stack.enter_context(running_gateway(folder, **workers))
         make = stack.enter_context(products())
-        home.fake.requests = deque(maxlen=500_000)
+        home.fake.keep_requests(500_000)
         kept = json.loads((home.product.data_dir / "secrets.json").read_text())
         shared = {name.upper(): kept[name] for name in ("api_key_secret", "storage_encryption_key")}
         shared["REDIS_URL"] = f"unix://{home.product.data_dir}/run/valkey.sock"

@@ -13,7 +13,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ SEED = int(os.environ.get("OMNIROUTE_LEDGER_SEED", "1"))
 pytestmark = [pytest.mark.process, pytest.mark.timeout(LASTS_S + 600)]
 
 CALLERS = 8
+WORKERS = 2
 KILL_EVERY_S = (0.7, 2.0)
 LIVES_S = 6.5
 """A worker that dies younger than 5.5 s is a crash loop to granian, which then ends all of them."""
@@ -41,32 +42,44 @@ AFTER_S = 3.0
 
 @dataclass(slots=True)
 class Call:
-    """What the caller knows: unix seconds of its begin and end, and whether the whole answer came."""
+    """What the caller knows: unix seconds of its begin and end, and whether the whole answer came, then or when asked again."""
 
     chunks: int
     began: float
     ended: float = 0.0
     is_finished: bool = False
+    again: "Call | None" = None
 
 
 @dataclass(slots=True)
 class Load:
-    """Callers that ask at random until they are stopped, each request on a connection of its own."""
+    """Callers that ask at random until they are stopped, each request on a connection of its own; some ask again, once."""
 
     port: int
     chance: random.Random
+    asks_again: bool = False
     calls: dict[str, Call] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     must_stop: bool = False
+    asking_again: int = 0
 
     async def caller(self) -> None:
         while not self.must_stop:
-            name = f"ledger-{next(self.numbers):07d}"
-            call = self.calls[name] = Call(self.chance.randint(1, 40), time.time())
-            with suppress(OSError, TimeoutError, ValueError):
-                call.is_finished = await self._ask(name, call)
-            call.ended = time.time()
+            call = await self._call()
+            if self.asks_again and not call.is_finished:
+                self.asking_again += 1
+                await asyncio.sleep(0.1)
+                call.again = await self._call()
+                self.asking_again -= 1
             await asyncio.sleep(self.chance.uniform(0.002, 0.04))
+
+    async def _call(self) -> Call:
+        name = f"ledger-{next(self.numbers):07d}"
+        call = self.calls[name] = Call(self.chance.randint(1, 40), time.time())
+        with suppress(OSError, TimeoutError, ValueError):
+            call.is_finished = await self._ask(name, call)
+        call.ended = time.time()
+        return call
 
     async def _ask(self, name: str, call: Call) -> bool:
         said = {"id": name, "chunks": call.chunks, "gap": self.chance.choice((0, 0, 0.005, 0.03))}
@@ -109,6 +122,32 @@ class Accidents:
             await asyncio.sleep(self.chance.uniform(*KILL_EVERY_S))
             await asyncio.to_thread(self._one)
 
+    async def strike(self, kind: str, load: Load) -> None:
+        """Kill one process while nobody asks again; until it is replaced and all that was under way has ended."""
+        await asyncio.to_thread(wait_for, lambda: self._victim(kind), 60)
+        pid = await asyncio.to_thread(self._victim, kind)
+        await asyncio.to_thread(wait_for, lambda: not load.asking_again, 30)
+        killed_at, before = time.time(), set(load.calls)
+        os.kill(pid, signal.SIGKILL)
+        self.killed[kind] += 1
+        await asyncio.to_thread(wait_for, lambda: self._replaced(kind, pid), 60)
+        if kind == "valkey":
+            self.outages.append((killed_at, time.time() + AFTER_S))
+        await asyncio.to_thread(wait_for, lambda: all(load.calls[name].ended for name in before), 60)
+
+    def _victim(self, kind: str) -> int:
+        """Its process id once all of its kind are up, else 0."""
+        if kind != "worker":
+            return self.gateway.product.child(kind)
+        workers = self.gateway.product.workers()
+        return self.chance.choice(workers) if len(workers) == WORKERS else 0
+
+    def _replaced(self, kind: str, pid: int) -> bool:
+        if kind != "worker":
+            return self.gateway.product.child(kind) not in (0, pid)
+        workers = self.gateway.product.workers()
+        return pid not in workers and len(workers) == WORKERS and self.gateway.product.answers()
+
     def _one(self) -> None:
         kind = self.chance.choice(("worker", "worker", "admin", "valkey"))
         pid = self._grown_worker() if kind == "worker" else self.gateway.product.child(kind)
@@ -134,7 +173,7 @@ class Accidents:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
     with running_gateway(tmp_path_factory.mktemp("ledger")) as gateway:
-        gateway.fake.requests = deque(maxlen=1_000_000)
+        gateway.fake.keep_requests(1_000_000)
         yield gateway
 
 
@@ -159,14 +198,36 @@ async def test_rows_say_to_the_token_what_the_provider_said(gateway: RealGateway
     await accidents.happen(LASTS_S)
     load.must_stop = True
     await asyncio.gather(*callers)
+    assert await books_balance(gateway, load, accidents, mark) > LASTS_S * 5
 
+
+async def test_who_asks_again_once_is_answered_whichever_process_is_killed(gateway: RealGateway) -> None:
+    """One after the other, the next when all that the last one broke was asked again; what is asked again is counted as such."""
+    chance, mark = random.Random(SEED + 1), gateway.mark
+    load = Load(gateway.product.port, chance, asks_again=True, numbers=itertools.count(1_000_000))
+    accidents = Accidents(gateway, chance)
+    callers = [asyncio.create_task(load.caller()) for _ in range(CALLERS)]
+    try:
+        for kind in ("worker", "valkey", "worker", "admin"):
+            await accidents.strike(kind, load)
+    finally:
+        load.must_stop = True
+        await asyncio.gather(*callers)
+    twice = [call.again for call in load.calls.values() if call.again is not None]
+    print(f"asked again: {len(twice)}")
+    assert twice, "the kills of workers broke something"
+    assert all(call.is_finished for call in twice)
+    assert await books_balance(gateway, load, accidents, mark) > CALLERS
+
+
+async def books_balance(gateway: RealGateway, load: Load, accidents: Accidents, mark: int) -> int:
+    """Each call of this load has its row, once and to the token. Gives how many were finished."""
     told = {json.loads(one.json()["user"])["id"]: one for one in gateway.seen(mark)}
     finished = {name for name, call in load.calls.items() if call.is_finished}
     noted = {name for name in told if name in finished or accidents.had_valkey(load.calls[name])}
     print(
         f"killed={dict(accidents.killed)} asked={len(load.calls)} told={len(told)} finished={len(finished)} must_have_rows={len(noted)}"
     )
-    assert len(finished) > LASTS_S * 5
     assert finished <= told.keys()
 
     def missing() -> set[str]:
@@ -190,3 +251,4 @@ async def test_rows_say_to_the_token_what_the_provider_said(gateway: RealGateway
     assert sum(row["output_tokens"] for row in final.values()) == expected
     counted = [len(rows), *(sum(row[name] for row in rows) for name in ("input_tokens", "output_tokens"))]
     assert list(sums) == counted, "roll-ups are the sums of rows"
+    return len(finished)

@@ -106,6 +106,10 @@ class FakeProvider:
         """A copy, made in one step: a test's thread looks while the provider's own goes on appending."""
         return list(self._requests)
 
+    def keep_requests(self, most: int) -> None:
+        """Remember so many instead of 2,000."""
+        self._requests = deque(self._requests, maxlen=most)
+
     def forget_requests(self) -> None:
         self._requests.clear()
 
