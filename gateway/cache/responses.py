@@ -18,6 +18,7 @@ from gateway.dialects.codec import BrokenAnswer, Origin
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.caching import CacheSettings
 from gateway.domain.caller import Caller
+from gateway.domain.dialect import ProviderDialect
 from gateway.domain.errors import GatewayError
 from gateway.domain.events import Finished
 from gateway.relay.exchange import Exchange
@@ -27,6 +28,18 @@ MAX_JUDGED_BYTES = 64 * 1024
 """Of an answer that must be decoded to tell how it ended; more took up to 80 ms a MB of the loop's time, so it is not kept."""
 
 _GOOD_ENDS = frozenset({"stop", "stop_sequence", "length", "tool_calls"})
+
+_GOOD_WORDS: Mapping[ProviderDialect, tuple[tuple[bytes, bytes], frozenset[bytes]]] = {
+    "openai_chat": (
+        (b'"finish_reason":"', b'"finish_reason": "'),
+        frozenset({b"stop", b"length", b"tool_calls", b"function_call"}),
+    ),
+    "anthropic_messages": (
+        (b'"stop_reason":"', b'"stop_reason": "'),
+        frozenset({b"end_turn", b"stop_sequence", b"max_tokens", b"tool_use"}),
+    ),
+}
+"""How an answer says why it is over (in a text the quotes would be escaped), and the usual words for a good end."""
 
 
 class ResponseCache:
@@ -202,20 +215,24 @@ def _asked(exchange: Exchange, caller: Caller, pinned_provider: str, meaning: st
     )
 
 
-def _is_suspicious(body: bytes) -> bool:
-    """One of these stands in every answer of OpenAI's and Anthropic's dialects that ended for another reason than a good one."""
-    return (
-        b"content_filter" in body
-        or b':"refusal"' in body
-        or b': "refusal"' in body
-        or b"pause_turn" in body
-        or b"incomplete" in body
-    )
+def _says_well(entry: Entry) -> bool:
+    """Whether the last word about its end, as it stands in its bytes, is a good one. If not, it must be decoded to be sure."""
+    body, said = entry.body, _GOOD_WORDS.get(entry.dialect)
+    if said is None:
+        return entry.dialect == "openai_responses" and not (
+            b"incomplete" in body or b"content_filter" in body or b':"refusal"' in body or b': "refusal"' in body
+        )
+    (close, spaced), words = said
+    name, at = close, body.rfind(close)
+    if at < 0:
+        name, at = spaced, body.rfind(spaced)
+    start = at + len(name)
+    return at >= 0 and body[start : body.find(b'"', start)] in words
 
 
 def _ended_well(entry: Entry) -> bool:
     """Why an answer ended is known only to who decodes it, which most need not be."""
-    if entry.dialect != "gemini" and not _is_suspicious(entry.body):
+    if _says_well(entry):
         return True
     if len(entry.body) > MAX_JUDGED_BYTES:
         return False

@@ -14,13 +14,23 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.domain.events import Event, RefusalDelta, TextDelta, ThinkingDelta, ToolCallDelta
+from gateway.domain.events import (
+    CitationAdded,
+    Event,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageTold,
+)
 from gateway.domain.shaping import Pii, PiiKind
 from gateway.shaping.access import Spot
 from gateway.shaping.memo import Memo
 from gateway.shaping.scan import OVERLAP, Found, Meter, replaced, scanned, without_overlaps
 
 MAX_HELD = 256
+MAX_LATER = 64
 _CONTEXT = 8
 """Characters before a piece that patterns look back at."""
 _DIGIT = re.compile(r"\d")
@@ -122,11 +132,15 @@ class StreamRedactor:
         out: list[Event] = []
         for event in events:
             kind = self._kind_of(event)
-            if kind is None:
+            if kind is not None:
+                self._piece(kind, event, out)
+            elif isinstance(event, UsageTold | Started):
+                out.append(event)  # some providers tell the usage with every piece: the text goes on after it
+            elif isinstance(event, CitationAdded) and self._held and self._held[-1].takes(event):
+                continue
+            else:
                 out += self.end()
                 out.append(event)
-            else:
-                self._piece(kind, event, out)
         return out
 
     def end(self) -> list[Event]:
@@ -165,24 +179,36 @@ class _Held:
         self._before = ""
         self._text = ""
         self._last: Event | None = None
+        self._later: list[Event] = []
+        """What belongs behind the text that is held."""
+
+    def takes(self, event: Event) -> bool:
+        """Whether the event waits for the text before it, which may go on."""
+        is_taken = bool(self._text) and len(self._later) < MAX_LATER
+        if is_taken:
+            self._later.append(event)
+        return is_taken
 
     def feed(self, event: Event, redactor: Redactor) -> list[Event]:
         piece = event.arguments if isinstance(event, ToolCallDelta) else getattr(event, "text", "")
         if isinstance(event, TextDelta) and event.signature is not None:
-            return [*self._given(self._text + piece, redactor, event), *self._clear()]
+            text, self._text = self._text + piece, ""
+            return [*self._given(text, redactor, event), *self._waited()]
         self._last = event
         text = self._text + piece
         cut = safe_cut(text)
         self._text = text[cut:]
-        return self._given(text[:cut], redactor, event, ahead=self._text)
+        given = self._given(text[:cut], redactor, event, ahead=self._text)
+        return [*given, *self._waited()] if given else given
 
     def end(self, redactor: Redactor) -> list[Event]:
         text, self._text = self._text, ""
-        return self._given(text, redactor, self._last) if self._last is not None else []
+        given = self._given(text, redactor, self._last) if self._last is not None else []
+        return [*given, *self._waited()]
 
-    def _clear(self) -> list[Event]:
-        self._text = ""
-        return []
+    def _waited(self) -> list[Event]:
+        waited, self._later = self._later, []
+        return waited
 
     def _given(self, text: str, redactor: Redactor, like: Event, *, ahead: str = "") -> list[Event]:
         has_more = isinstance(like, TextDelta) and like.signature is not None and not ahead

@@ -125,8 +125,12 @@ def test_another_key_does_not_get_what_this_one_was_answered(gateway: RealGatewa
 
 
 @pytest.mark.parametrize(
-    "model", ["local/cut-after:3", "local/clean-end-after:3", "local/status:500", "local/stream-error-second"]
-)
+    "model",
+    [
+        "local/cut-after:3", "local/clean-end-after:3", "local/status:500", "local/stream-error-second", "local/ends:error",
+        "local/ends:sensitive",
+    ],
+)  # fmt: skip
 def test_an_answer_that_is_not_whole_is_never_kept(gateway: RealGateway, model: str) -> None:
     ask(gateway, "broken", model=model, stream=True)
     mark = gateway.mark

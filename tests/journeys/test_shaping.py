@@ -270,6 +270,17 @@ def test_personal_data_does_not_reach_the_caller(gateway: RealGateway, dialect: 
         assert content_of(text.encode()) == REDACTED
 
 
+def test_usage_told_with_every_piece_of_a_stream_gives_no_personal_data_away(gateway: RealGateway) -> None:
+    gateway.fake.plan(f"counts:{SECRETS}", model="counting")
+
+    def said() -> str:
+        return content_of(gateway.chat("local/counting", stream=True).content)
+
+    assert said() == SECRETS
+    change(gateway, lambda: said() != SECRETS, pii={"output": "redact"})
+    assert said() == REDACTED
+
+
 def test_an_answer_without_any_is_the_providers_own_bytes(gateway: RealGateway) -> None:
     before = gateway.chat("local/m1").content
     model = spoken(gateway)

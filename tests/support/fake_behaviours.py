@@ -156,6 +156,27 @@ async def says(x: Exchange, text: str) -> None:
     return await _text_stream(x, [text[i : i + 3] for i in range(0, len(text), 3)])
 
 
+async def counts(x: Exchange, text: str) -> None:
+    """As `says`, and every piece of a stream tells the usage so far, as Gemini's do."""
+    if not _streamed(x):
+        return await says(x, text)
+    await _sse(x)
+    for start in range(0, len(text), 3):
+        choice = {"index": 0, "delta": {"content": text[start : start + 3]}, "finish_reason": None}
+        await x.chunk(_frame(x, [choice], usage=usage_of(start // 3 + 1)))
+    await x.chunk(_delta(x, {}, "stop") + DONE)
+    return await x.end_chunks()
+
+
+async def ends(x: Exchange, word: str) -> None:
+    """`Hello`, and this word for why it is over."""
+    if not _streamed(x):
+        return await x.whole(200, _completion(x, {"content": "Hello"}, word, 1))
+    await _sse(x)
+    await _events(x, iter([_role(x), *_contents(x, ["Hello"]), *_ending(x, word, 1)]))
+    return await x.end_chunks()
+
+
 async def slow_headers(x: Exchange, seconds: str) -> None:
     await x.pause(float(seconds))
     await ok(x)
@@ -387,6 +408,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "with-headers": with_headers,
     "paced": paced,
     "says": says,
+    "counts": counts,
+    "ends": ends,
     "slow-headers": slow_headers,
     "slow-first": slow_first,
     "split": split,

@@ -23,8 +23,8 @@ _FINISHES: dict[str, Finish] = {
 }
 """Whatever is not here is a natural end (`stop`, `eos`, `end_turn`, a new provider's word)."""
 
-FAILURES = frozenset({"error", "insufficient_system_resource", "network_error"})
-"""Mistral's and OpenRouter's, DeepSeek's and Z.ai's words for an answer that is not whole."""
+FAILURES = frozenset({"error", "insufficient_system_resource", "network_error", "abort"})
+"""Mistral's and OpenRouter's, DeepSeek's, Z.ai's, and vLLM's and SGLang's words for an answer that is not whole."""
 
 _WORDS: dict[Finish, str] = {
     "stop": "stop",

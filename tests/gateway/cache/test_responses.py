@@ -48,7 +48,11 @@ def gemini(finish: str) -> dict[str, Any]:
     [
         ("openai_chat", chat("stop"), True),
         ("openai_chat", chat("length"), True),
-        ("openai_chat", chat("content_filter"), False),
+        ("openai_chat", chat("eos"), True),
+        *[
+            ("openai_chat", chat(word), False)
+            for word in ("content_filter", "sensitive", "error", "network_error", "abort")
+        ],
         ("anthropic_messages", claude("end_turn"), True),
         ("anthropic_messages", claude("refusal"), False),
         ("anthropic_messages", claude("pause_turn"), False),
@@ -60,20 +64,22 @@ def test_only_an_answer_that_ended_well_is_kept(dialect: ProviderDialect, body: 
     assert kept(dialect, body) == is_good
 
 
-def test_a_filtered_stream_is_not_kept() -> None:
+def test_a_filtered_or_failed_stream_is_not_kept() -> None:
     def event(delta: dict[str, str], finish: str | None) -> bytes:
         return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}).encode() + b"\n\n"  # fmt: skip
 
-    for finish, is_good in (("stop", True), ("content_filter", False)):
+    for finish, is_good in (("stop", True), ("content_filter", False), ("error", False), ("sensitive", False)):
         body = event({"content": "Hello"}, None) + event({}, finish) + b"data: [DONE]\n\n"
         assert kept("openai_chat", body, is_stream=True) == is_good
 
 
 @pytest.mark.parametrize(("size", "is_kept"), [(1_000, True), (MAX_JUDGED_BYTES, False)])
 def test_what_would_hold_the_loop_to_judge_is_not_kept(size: int, is_kept: bool) -> None:
-    body = chat("stop")
-    body["choices"][0]["message"]["content"] = "incomplete" + "x" * size
+    body = chat("eos")
+    body["choices"][0]["message"]["content"] = "x" * size
     assert kept("openai_chat", body) == is_kept
     plain = chat("stop")
-    plain["choices"][0]["message"]["content"] = "x" * size
+    plain["choices"][0]["message"]["content"] = (
+        'it says "finish_reason":"error", and that it is incomplete' + "x" * size
+    )
     assert kept("openai_chat", plain), "most need no judging"

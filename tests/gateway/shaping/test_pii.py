@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.events import Event, Finished, TextDelta, ThinkingDelta, ToolCallDelta
+from gateway.domain.chat import Citation
+from gateway.domain.events import CitationAdded, Event, Finished, TextDelta, ThinkingDelta, ToolCallDelta, UsageTold
 from gateway.domain.shaping import Pii
+from gateway.domain.usage import Usage
 from gateway.shaping.pii import MAX_HELD, Redactor, StreamRedactor, safe_cut
 from gateway.shaping.scan import without_overlaps
 
@@ -63,6 +65,17 @@ def test_a_stream_cut_anywhere_is_as_clean_as_the_whole(cuts: list[int]) -> None
 
 def test_a_stream_of_single_characters_is_clean() -> None:
     assert streamed(list(TEXT)) == CLEAN
+
+
+@pytest.mark.parametrize("between", [UsageTold(Usage(input=1)), CitationAdded(Citation())], ids=["usage", "citation"])
+def test_what_is_told_between_the_pieces_of_a_text_does_not_end_it(between: Event) -> None:
+    """Gemini tells the usage so far with every piece."""
+    machine = StreamRedactor(Pii(output="redact"), Redactor(()))
+    out = [one for letter in TEXT for one in machine.feed([TextDelta(letter), between])]
+    out += machine.feed([Finished("stop")])
+    assert "".join(event.text for event in out if isinstance(event, TextDelta)) == CLEAN
+    assert out.count(between) == len(TEXT)
+    assert out[-1] == Finished("stop")
 
 
 @given(st.text(alphabet="a 1@.\nA+-", max_size=700))
