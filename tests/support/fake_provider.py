@@ -47,9 +47,9 @@ LISTED_MODELS = ("ok", "m1", "m2")
 class FakeProvider:
     """The server. `requests` holds the last 2,000 caller-visible requests, oldest first; `/_…` paths are not among them."""
 
-    def __init__(self, *, port: int = 0, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, port: int = 0, ssl_context: ssl.SSLContext | None = None, kept: int = KEPT_REQUESTS) -> None:
         self.port = port
-        self._requests: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
+        self._requests: deque[RequestRecord] = deque(maxlen=kept)
         self.list_keys: frozenset[str] | None = None
         """Credentials that are shown the list of models; None = everybody is."""
         self.has_list = True
