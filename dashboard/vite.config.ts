@@ -1,5 +1,6 @@
 import { defineConfig } from 'vite';
 import { catalogs } from './bundling/catalogs.ts';
+import { markup } from './bundling/markup.ts';
 import { precompress } from './bundling/precompress.ts';
 
 /** Where `npm run dev` sends what is not the dashboard's own: a product started with `make run`. */
@@ -8,7 +9,7 @@ const product = process.env['OMNIROUTE_URL'] ?? 'http://127.0.0.1:20128';
 export default defineConfig({
   // Relative: the page may be served below any path. The server says how deep a page lies.
   base: process.argv.includes('build') ? './' : '/dashboard/',
-  plugins: [catalogs(), precompress()],
+  plugins: [catalogs(), markup(), precompress()],
   build: {
     outDir: '../admin_api/dashboard_bundle',
     emptyOutDir: true,

@@ -1,4 +1,7 @@
-/** What each client is given so that it asks here. Pure; as docs/clients.md has it, and the tests with real clients. */
+/**
+ * What each client is given so that it asks here, and a first request in each dialect: `texts.json`, filled in. As
+ * docs/clients.md has it, and the tests with real clients. Pure.
+ */
 import { json, quoted, shell } from './written.ts';
 
 export interface Settings {
@@ -16,16 +19,13 @@ export interface ListedModel {
   readonly maxOutput: number | null;
 }
 
-/** A text to copy. `place`: a file's name, else it goes into a terminal. */
-export interface Piece {
-  readonly place: string;
-  readonly code: string;
-}
-
-/** A value to put into a field of a client's own settings; `field` is what that client calls it. */
-export interface Step {
-  readonly field: string;
-  readonly value: string;
+/**
+ * In its texts `{base}`, `{key}`, `{model}` and `{modelPath}` (as a path has it) are filled in. What stands in «» is
+ * written as a string of the language, in ‹› as a word of a shell; in `json` all is JSON.
+ */
+export interface Texts {
+  readonly clients: readonly Client[];
+  readonly dialects: readonly Dialect[];
 }
 
 export interface Client {
@@ -33,123 +33,58 @@ export interface Client {
   readonly name: string;
   /** The version that was tried with the gateway; '' = written by its documentation, and not tried. */
   readonly tried: string;
-  readonly pieces?: (settings: Settings) => Piece[];
-  readonly steps?: (settings: Settings) => Step[];
+  /** A file each; without a `place` it goes into a terminal. */
+  readonly pieces?: readonly { readonly place: string; readonly code?: readonly string[]; readonly json?: unknown }[];
+  /** Values for fields of the client's own settings, as it calls them. */
+  readonly steps?: readonly { readonly field: string; readonly value: string }[];
+}
+
+export const LANGUAGES = ['python', 'node', 'curl'] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+export interface Dialect {
+  readonly id: string;
+  readonly name: string;
+  /** Path of the request, as it is shown. */
+  readonly path: string;
+  /** For each language that has an SDK of it. */
+  readonly code: Readonly<Partial<Record<Language, readonly string[]>>>;
+  readonly curl: { readonly path: string; readonly headers: Readonly<Record<string, string>>; readonly body: unknown };
+}
+
+/** A text to copy. `place`: a file's name, else it goes into a terminal. */
+export interface Piece {
+  readonly place: string;
+  readonly code: string;
 }
 
 const CONTEXT = 128_000;
 const ANSWER = 16_384;
+/** Filled with the list. VS Code asks for the key itself and keeps it among its secrets: it has no place beside it. */
+const LISTED = '{models}';
 
-export const CLIENTS: readonly Client[] = [
-  { id: 'claude-code', name: 'Claude Code', tried: '2.1.330', pieces: claudeCode },
-  { id: 'codex', name: 'Codex', tried: '0.169.0', pieces: codex },
-  { id: 'gemini-cli', name: 'Gemini CLI', tried: '0.61.0', pieces: geminiCli },
-  { id: 'opencode', name: 'OpenCode', tried: '1.18.33', pieces: openCode },
-  { id: 'cursor', name: 'Cursor', tried: '', steps: cursor },
-  { id: 'cline', name: 'Cline', tried: '', steps: cline },
-  { id: 'continue', name: 'Continue', tried: '', pieces: continueDev },
-  { id: 'copilot', name: 'GitHub Copilot', tried: '', pieces: copilot },
-];
+export function piecesOf(client: Client, settings: Settings): Piece[] {
+  return (client.pieces ?? []).map(({ place, code, json: value }) => ({ place, code: code ? written(code, settings) : json(filled(value, settings)) }));
+}
 
-function claudeCode({ base, key, model }: Settings): Piece[] {
+export function stepsOf(client: Client, settings: Settings): { field: string; value: string }[] {
+  return (client.steps ?? []).map(({ field, value }) => ({ field, value: plain(value, settings) }));
+}
+
+/** Languages that a dialect can be written in. */
+export function languagesOf(dialect: Dialect): Language[] {
+  return LANGUAGES.filter((one) => one === 'curl' || dialect.code[one]);
+}
+
+export function codeOf({ code, curl }: Dialect, language: Language, settings: Settings): string {
+  const text = code[language];
+  if (text) return written(text, settings);
+  const headers = Object.entries({ ...curl.headers, 'Content-Type': 'application/json' });
   return [
-    {
-      place: '',
-      code: [
-        `export ANTHROPIC_BASE_URL=${shell(base)}`,
-        `export ANTHROPIC_AUTH_TOKEN=${shell(key)}`,
-        `export ANTHROPIC_MODEL=${shell(model)} ANTHROPIC_SMALL_FAST_MODEL=${shell(model)}`,
-        'export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1',
-        'claude',
-      ].join('\n'),
-    },
-  ];
-}
-
-function codex({ base, key, model }: Settings): Piece[] {
-  return [
-    {
-      place: '~/.codex/config.toml',
-      code: [
-        `model = ${quoted(model)}`,
-        'model_provider = "omniroute"',
-        '',
-        '[model_providers.omniroute]',
-        'name = "OmniRoute"',
-        `base_url = ${quoted(`${base}/v1`)}`,
-        'env_key = "OMNIROUTE_KEY"',
-        'wire_api = "responses"',
-      ].join('\n'),
-    },
-    { place: '', code: `export OMNIROUTE_KEY=${shell(key)}\ncodex` },
-  ];
-}
-
-function geminiCli({ base, key, model }: Settings): Piece[] {
-  return [
-    { place: '~/.gemini/settings.json', code: json({ security: { auth: { selectedType: 'gemini-api-key' } } }) },
-    { place: '', code: [`export GOOGLE_GEMINI_BASE_URL=${shell(base)}`, `export GEMINI_API_KEY=${shell(key)}`, `gemini -m ${shell(model)}`].join('\n') },
-  ];
-}
-
-function openCode({ base, key, model }: Settings): Piece[] {
-  const provider = { npm: '@ai-sdk/openai-compatible', options: { baseURL: `${base}/v1`, apiKey: key }, models: { [model]: { tool_call: true } } };
-  return [{ place: '~/.config/opencode/opencode.json', code: json({ model: `omniroute/${model}`, provider: { omniroute: provider } }) }];
-}
-
-function cursor({ base, key, model }: Settings): Step[] {
-  return [
-    { field: 'OpenAI API Key', value: key },
-    { field: 'Override OpenAI Base URL', value: `${base}/v1` },
-    { field: 'Add Custom Model', value: model },
-  ];
-}
-
-function cline({ base, key, model }: Settings): Step[] {
-  return [
-    { field: 'API Provider', value: 'OpenAI Compatible' },
-    { field: 'Base URL', value: `${base}/v1` },
-    { field: 'API Key', value: key },
-    { field: 'Model ID', value: model },
-  ];
-}
-
-function continueDev({ base, key, model }: Settings): Piece[] {
-  return [
-    {
-      place: '~/.continue/config.yaml',
-      code: [
-        'name: OmniRoute',
-        'version: 0.0.1',
-        'schema: v1',
-        'models:',
-        `  - name: ${quoted(model)}`,
-        '    provider: openai',
-        `    model: ${quoted(model)}`,
-        `    apiBase: ${quoted(`${base}/v1`)}`,
-        `    apiKey: ${quoted(key)}`,
-        '    roles: [chat, edit, apply]',
-      ].join('\n'),
-    },
-  ];
-}
-
-/** VS Code asks for the key itself and keeps it among its secrets: it has no place in the file. */
-function copilot({ base, models }: Settings): Piece[] {
-  const entry = ({ name, contextLength, maxOutput }: ListedModel) => {
-    const answer = maxOutput ?? ANSWER;
-    return {
-      id: name,
-      name,
-      url: `${base}/v1/chat/completions`,
-      toolCalling: true,
-      vision: true,
-      maxInputTokens: Math.max(1, (contextLength ?? CONTEXT) - answer),
-      maxOutputTokens: answer,
-    };
-  };
-  const group = { name: 'OmniRoute', vendor: 'customendpoint', apiKey: '${input:chat.lm.secret.omniroute}', apiType: 'chat-completions', models: models.map(entry) };
-  return [{ place: 'chatLanguageModels.json', code: json([group]) }];
+    `curl -N ${shell(plain(`{base}${curl.path}`, settings))} \\`,
+    ...headers.map(([name, value]) => `  -H ${shell(plain(`${name}: ${value}`, settings))} \\`),
+    `  -d ${shell(json(filled(curl.body, settings)))}`,
+  ].join('\n');
 }
 
 /** Whether an address leads only back to the machine, or the network, that it is used on. */
@@ -161,4 +96,34 @@ export function isPrivate(base: string): boolean {
     return false;
   }
   return host === 'localhost' || /^(127|10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01]))\./.test(host) || host === '::1' || /^f[cd]/.test(host) || host.endsWith('.local');
+}
+
+function written(lines: readonly string[], settings: Settings): string {
+  return lines.join('\n').replace(/«(.*?)»|‹(.*?)›/g, (_, text?: string, word?: string) => (text === undefined ? shell(plain(word!, settings)) : quoted(plain(text, settings))));
+}
+
+function plain(text: string, { base, key, model }: Settings): string {
+  const values: Record<string, string> = { base, key, model, modelPath: model.split('/').map(encodeURIComponent).join('/') };
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
+}
+
+function filled(value: unknown, settings: Settings): unknown {
+  if (value === LISTED) return settings.models.map((one) => listed(one, settings));
+  if (typeof value === 'string') return plain(value, settings);
+  if (Array.isArray(value)) return value.map((one) => filled(one, settings));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [plain(name, settings), filled(one, settings)]));
+}
+
+function listed({ name, contextLength, maxOutput }: ListedModel, { base }: Settings): object {
+  const answer = maxOutput ?? ANSWER;
+  return {
+    id: name,
+    name,
+    url: `${base}/v1/chat/completions`,
+    toolCalling: true,
+    vision: true,
+    maxInputTokens: Math.max(1, (contextLength ?? CONTEXT) - answer),
+    maxOutputTokens: answer,
+  };
 }

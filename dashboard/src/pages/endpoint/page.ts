@@ -1,13 +1,13 @@
 /** Endpoint & Tools: where the gateway is, and what a client has to be told. Client, model and address are in the address; the key is nowhere. */
 import './endpoint.css';
-import { get, send } from '../../api/client.ts';
+import { get, Offline, send } from '../../api/client.ts';
 import { productUrl } from '../../api/places.ts';
 import { mayChange } from '../../api/session.ts';
 import { t } from '../../i18n/index.ts';
 import { href, route, setQuery } from '../../shell/router.ts';
 import { ask, badge, button, card, copyButton, copyLine, Form, html, linkButton, nothing, notice, Page, tabs, toast, toastProblem, type TemplateResult } from '../../ui/index.ts';
-import { CLIENTS, isPrivate, type Client, type ListedModel, type Piece, type Settings } from './clients.ts';
-import { DIALECTS, LANGUAGES, type Dialect } from './sdks.ts';
+import { codeOf, isPrivate, languagesOf, piecesOf, stepsOf, type Client, type Dialect, type ListedModel, type Piece, type Settings, type Texts } from './clients.ts';
+import textsUrl from './texts.json?url';
 import { answerOf } from './trial.ts';
 
 interface Provider {
@@ -25,6 +25,7 @@ interface Key {
 }
 
 interface Data {
+  readonly texts: Texts;
   /** What can be asked now: combos, then models of connected providers. */
   readonly models: readonly ListedModel[];
   readonly keys: readonly Key[];
@@ -49,7 +50,8 @@ export default class Endpoint extends Page<Data> {
   }
 
   protected async load(signal: AbortSignal): Promise<Data> {
-    const [{ catalog }, { combos }, { keys }] = await Promise.all([
+    const [texts, { catalog }, { combos }, { keys }] = await Promise.all([
+      loadTexts(signal),
       get<{ catalog: Record<string, Provider> }>('/api/models/catalog', { signal }),
       get<{ combos: { name: string; isActive: boolean }[] }>('/api/combos', { query: { limit: 200 }, signal }),
       get<{ keys: Key[] }>('/api/keys', { query: { limit: KEYS_SHOWN }, signal }),
@@ -58,10 +60,11 @@ export default class Endpoint extends Page<Data> {
     const offered = Object.values(catalog)
       .filter((one) => one.active)
       .flatMap(({ prefix, models }) => models.filter((one) => one.callable).map((one) => ({ ...one, name: `${prefix}/${one.id}` })));
-    return { models: [...named, ...offered], keys: keys.filter((one) => one.isActive) };
+    return { texts, models: [...named, ...offered], keys: keys.filter((one) => one.isActive) };
   }
 
-  protected view({ models, keys }: Data): TemplateResult {
+  protected view({ texts, models, keys }: Data): TemplateResult {
+    const { clients, dialects } = texts;
     const { query } = route();
     const base = (query.get('base') ?? productUrl('')).replace(/\/+$/, '');
     const model = query.get('model') ?? models[0]?.name ?? '';
@@ -69,12 +72,12 @@ export default class Endpoint extends Page<Data> {
     const chosen = models.find((one) => one.name === model) ?? { name: model, contextLength: null, maxOutput: null };
     const picked = keys.find((one) => one.id === query.get('key'));
     const settings: Settings = { base, key: this.key || picked?.key || NO_KEY, model, models: [chosen, ...known] };
-    const dialect = DIALECTS.find((one) => one.id === query.get('sdk'));
-    const client = CLIENTS.find((one) => one.id === query.get('client')) ?? CLIENTS[0]!;
+    const dialect = dialects.find((one) => one.id === query.get('sdk'));
+    const client = clients.find((one) => one.id === query.get('client')) ?? clients[0]!;
     return html`<div class="stack">
       ${this.chosen(settings, models, keys)}
       <div class="endpoint">
-        ${this.list(dialect ? dialect.id : client.id)}
+        ${this.list(texts, dialect ? dialect.id : client.id)}
         <div class="stack">${dialect ? this.code(dialect, settings) : this.client(client, settings, models)}</div>
       </div>
     </div>`;
@@ -104,8 +107,8 @@ export default class Endpoint extends Page<Data> {
     });
   }
 
-  private list(selected: string): TemplateResult {
-    const entries = { clients: CLIENTS.map((one) => ({ ...one, link: { client: one.id } })), code: DIALECTS.map((one) => ({ ...one, link: { sdk: one.id } })) };
+  private list({ clients, dialects }: Texts, selected: string): TemplateResult {
+    const entries = { clients: clients.map((one) => ({ ...one, link: { client: one.id } })), code: dialects.map((one) => ({ ...one, link: { sdk: one.id } })) };
     const { query } = route();
     const kept = { base: query.get('base') ?? '', model: query.get('model') ?? '', key: query.get('key') ?? '' };
     return html`<nav class="client-list" aria-label=${t('endpoint.clients')}>
@@ -129,8 +132,8 @@ export default class Endpoint extends Page<Data> {
         <p class="muted">${t(`endpoint.about.${client.id}`)}</p>
         ${client.id === 'cursor' && isPrivate(settings.base) ? notice('warn', t('endpoint.cursorPrivate')) : nothing}
         ${client.id === 'copilot' ? this.listing(settings, models) : nothing}
-        ${client.pieces?.(settings).map((one) => this.piece(one))}
-        ${client.steps ? html`<dl class="client-fields">${client.steps(settings).map((one) => html`<div><dt>${one.field}</dt><dd>${copyLine(one.value, one.field)}</dd></div>`)}</dl>` : nothing}
+        ${piecesOf(client, settings).map((one) => this.piece(one))}
+        ${client.steps ? html`<dl class="client-fields">${stepsOf(client, settings).map((one) => html`<div><dt>${one.field}</dt><dd>${copyLine(one.value, one.field)}</dd></div>`)}</dl>` : nothing}
       </div>`,
     });
   }
@@ -152,7 +155,7 @@ export default class Endpoint extends Page<Data> {
   }
 
   private code(dialect: Dialect, settings: Settings): TemplateResult {
-    const there = LANGUAGES.filter((one) => dialect.code[one]);
+    const there = languagesOf(dialect);
     const { query } = route();
     const language = there.find((one) => one === query.get('lang')) ?? there[0]!;
     const link = (lang: string) => href('endpoint', { base: query.get('base') ?? '', model: query.get('model') ?? '', key: query.get('key') ?? '', sdk: dialect.id, lang });
@@ -160,7 +163,7 @@ export default class Endpoint extends Page<Data> {
       title: dialect.name,
       actions: html`<code dir="ltr">${dialect.path}</code>`,
       body: html`${tabs(t('endpoint.languages'), there.map((one) => ({ id: one, label: t(`endpoint.language.${one}`), href: link(one) })), language)}
-      ${this.piece({ place: '', code: dialect.code[language]!(settings) }, t(`endpoint.language.${language}`))}`,
+      ${this.piece({ place: '', code: codeOf(dialect, language, settings) }, t(`endpoint.language.${language}`))}`,
     });
   }
 
@@ -191,7 +194,7 @@ export default class Endpoint extends Page<Data> {
 
   private async makeKey(): Promise<void> {
     if (!(await ask({ title: t('endpoint.newKey'), text: t('endpoint.newKeyText'), action: t('endpoint.makeKey') }))) return;
-    const chosen = CLIENTS.find((one) => one.id === route().query.get('client'));
+    const chosen = this.data?.texts.clients.find((one) => one.id === route().query.get('client'));
     try {
       const made = await send<Key>('POST', '/api/keys', { name: chosen?.name ?? 'Endpoint' });
       this.useKey(made.key);
@@ -213,4 +216,13 @@ export default class Endpoint extends Page<Data> {
     this.isTrying = false;
     this.requestUpdate();
   }
+}
+
+/** They are no program: fetched with the page that shows them. */
+async function loadTexts(signal: AbortSignal): Promise<Texts> {
+  const answer = await fetch(textsUrl, { signal }).catch((problem: unknown) => {
+    throw signal.aborted ? problem : new Offline(problem);
+  });
+  if (!answer.ok) throw new Error(`${textsUrl}: ${answer.status}`);
+  return (await answer.json()) as Texts;
 }
