@@ -45,7 +45,7 @@ class DefaultsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
 
 class ResilienceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """By provider id or `apikey`; null takes a provider's profile away. What is left out keeps its value."""
+    """By provider id or `apikey`; null takes a provider's profile away, or one of its `rules`. What is left out keeps its value."""
 
     profiles: dict[str, dict[str, Any] | None] = {}
     rules: dict[str, dict[str, Any] | None] = {}
@@ -98,9 +98,13 @@ async def _change(data: ResilienceBody, plane: Plane) -> Response[dict[str, Any]
                     continue
                 before = profiles.get(name, Profile())
                 effective = with_profile(with_profile(base, profiles.get(EVERY_KEY)), before)
-                profiles[name] = _merged(
-                    before, profile_of_seed(fields, effective, path) if shape == "profiles" else _read(fields, path)
+                profiles[name] = (
+                    _merged(before, profile_of_seed(fields, effective, path))
+                    if shape == "profiles"
+                    else _changed(before, fields, path)
                 )
+                if profiles[name] == Profile():
+                    profiles.pop(name)
         if len(profiles) > MAX_PROFILES:
             raise bad_request(("profiles", f"at most {MAX_PROFILES}"))
         if data.profiles or data.rules:
@@ -115,6 +119,14 @@ def _unknown(name: str) -> str:
     if name == "oauth":
         return "no provider of this version is asked with OAuth"
     return f"there is no provider {name!r}; `{EVERY_KEY}` is the profile of all"
+
+
+def _changed(before: Profile, fields: dict[str, Any], path: str) -> Profile:
+    """A profile with these rules; null has one be as for all again. Raises 400."""
+    cleared = {name for name, value in fields.items() if value is None and name in Profile.__struct_fields__}
+    kept = {name: value for name, value in msgspec.to_builtins(before).items() if name not in cleared}
+    given = {name: value for name, value in fields.items() if name not in cleared}
+    return _merged(msgspec.convert(kept, Profile), _read(given, path))
 
 
 def _read(fields: dict[str, Any], path: str) -> Profile:

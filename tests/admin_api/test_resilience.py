@@ -45,6 +45,15 @@ async def test_what_a_profile_leaves_out_keeps_its_value_and_null_takes_it_away(
     assert (await published_snapshot(redis)).settings.profiles == {"apikey": Profile(open_s=1)}
 
 
+async def test_null_takes_one_rule_of_a_profile_away_and_the_last_one_the_profile(admin, redis):
+    await admin.patch("/api/resilience", json={"rules": {"openai": {"failures": 2, "open_s": 1}}})
+    await admin.patch("/api/resilience", json={"rules": {"openai": {"failures": None, "ramp_s": 0}}})
+    assert (await published_snapshot(redis)).settings.profiles == {"openai": Profile(open_s=1, ramp_s=0)}
+    answer = await admin.patch("/api/resilience", json={"rules": {"openai": {"open_s": None, "ramp_s": None}}})
+    assert answer.json()["rules"] == {}
+    assert (await admin.patch("/api/resilience", json={"rules": {"openai": {"cooldown": None}}})).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
