@@ -44,6 +44,8 @@ export interface Field {
   readonly step?: number | 'any';
   readonly unit?: string;
   readonly disabled?: boolean;
+  /** Its form says that it may be left empty. */
+  readonly isUnmarked?: boolean;
   readonly autofocus?: boolean;
   /** Values to choose from; others may be typed. */
   readonly suggestions?: readonly string[];
@@ -101,7 +103,7 @@ export class Form implements ReactiveController {
       </div>`;
     }
     return html`<div class="field ${problem ? 'wrong' : ''}">
-      <label for=${id}>${it.label}${it.required || it.type === 'select' || it.type === 'lines' ? nothing : html` <span class="optional">${t('form.optional')}</span>`}</label>
+      <label for=${id}>${it.label}${it.required || it.isUnmarked || it.type === 'select' || it.type === 'lines' ? nothing : html` <span class="optional">${t('form.optional')}</span>`}</label>
       <div class="control">
         ${this.control(it, id, described, problem)}${it.unit ? html`<span class="unit">${it.unit}</span>` : nothing}
       </div>

@@ -26,9 +26,11 @@ interface TestRun {
 const ENTRY_PROBLEM = /^models\[(\d+)\]$/;
 
 class ComboBuilder extends Element {
-  static override properties = { combo: { attribute: false }, names: { attribute: false }, combos: { attribute: false }, served: { attribute: false }, onChanged: { attribute: false } };
+  static override properties = { combo: { attribute: false }, first: { attribute: false }, names: { attribute: false }, combos: { attribute: false }, served: { attribute: false }, onChanged: { attribute: false } };
   /** Undefined: a new one. */
   declare combo: Combo | undefined;
+  /** The strategy of a new one. */
+  declare first: Strategy;
   /** What a target may be called, and which of these are combos. */
   declare names: readonly string[];
   declare combos: readonly string[];
@@ -55,6 +57,7 @@ class ComboBuilder extends Element {
 
   /** Somebody else's change is taken in as long as nothing was typed here; else saving says so. */
   protected override willUpdate(changed: PropertyValues<this>): void {
+    if (!this.combo && !this.isTouched) this.strategy = this.first;
     if (!changed.has('combo')) return;
     const isOther = this.combo?.id !== this.base?.id;
     if (isOther || (!this.isTouched && this.combo?.version !== this.base?.version)) this.adopt(isOther);
@@ -188,7 +191,7 @@ class ComboBuilder extends Element {
   private adopt(isOther: boolean): void {
     this.base = this.combo;
     this.entries = this.combo ? entriesOf(this.combo) : [];
-    this.strategy = this.combo?.strategy ?? 'priority';
+    this.strategy = this.combo?.strategy ?? this.first;
     this.isTouched = false;
     this.entryProblems = new Map();
     this.edition += 1;

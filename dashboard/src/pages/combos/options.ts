@@ -6,7 +6,8 @@ import { ACCOUNT_STRATEGIES, optionIn, type Option } from './combo.ts';
 
 type Config = Readonly<Record<string, Option>>;
 
-const SWITCHES = ['affinity', 'cache', 'single_flight'] as const;
+const SWITCHES = ['affinity', 'cache', 'single_flight', 'context_length_fallback', 'content_policy_fallback'] as const;
+const HINTED = 3;
 const TIERS = ['subscription', 'api-key', 'cheap', 'free'] as const;
 const ALL_TIERS = 'all';
 
@@ -18,11 +19,9 @@ export function optionFields(form: Form, config: Config): TemplateResult {
   return html`<div class="fields two">
       ${form.field({ name: 'account_strategy', label: t('combos.option.account_strategy'), type: 'select', choices: accounts, value: text('account_strategy') })}
       ${form.field({ name: 'sticky_limit', label: t('combos.option.sticky_limit'), type: 'number', min: 1, step: 1, value: text('sticky_limit'), hint: t('combos.hint.sticky_limit') })}
-      ${SWITCHES.map((name) => form.field({ name, label: t(`combos.option.${name}`), type: 'select', choices: said, value: text(name), hint: t(`combos.hint.${name}`) }))}
+      ${SWITCHES.map((name, index) => form.field({ name, label: t(`combos.option.${name}`), type: 'select', choices: said, value: text(name), ...(index < HINTED ? { hint: t(`combos.hint.${name}`) } : {}) }))}
       ${form.field({ name: 'tiers', label: t('combos.option.tiers'), value: tiersText(config['tiers']), hint: t('combos.hint.tiers', { names: TIERS.join(', ') }) })}
     </div>
-    ${form.field({ name: 'context_length_fallback', label: t('combos.option.context_length_fallback'), type: 'checkbox', value: config['context_length_fallback'] === true })}
-    ${form.field({ name: 'content_policy_fallback', label: t('combos.option.content_policy_fallback'), type: 'checkbox', value: config['content_policy_fallback'] === true })}
     ${form.field({ name: 'system_prompt', label: t('combos.option.system_prompt'), type: 'textarea', value: text('system_prompt'), hint: t('combos.hint.system_prompt') })}`;
 }
 
@@ -30,7 +29,6 @@ export function optionFields(form: Form, config: Config): TemplateResult {
 export function configOf(values: Values): Record<string, Option> {
   const config: Record<string, Option> = {};
   for (const name of SWITCHES) if (values[name]) config[name] = values[name] === 'true';
-  for (const name of ['context_length_fallback', 'content_policy_fallback']) if (values[name] === true) config[name] = true;
   for (const name of ['account_strategy', 'system_prompt', 'sticky_limit']) {
     const value = values[name];
     if (typeof value === 'number' || (typeof value === 'string' && value)) config[name] = value;
@@ -43,7 +41,7 @@ export function configOf(values: Values): Record<string, Option> {
 /** A refusal of `config` tells its option in its words: each goes to its own field. */
 export function byOption(problem: unknown): unknown {
   if (!(problem instanceof ApiError)) return problem;
-  const details = problem.details.map((one) => (one.field === 'config' ? { ...one, field: optionIn(one.message) ?? one.field } : one));
+  const details = problem.details.map((one) => (/^(config|comboDefaults)$/.test(one.field) ? { ...one, field: optionIn(one.message) ?? one.field } : one));
   return new ApiError(problem.status, problem.message, details, problem.version, problem.retryAfterS);
 }
 

@@ -7,7 +7,7 @@ import { compact, money, percent, t } from '../../i18n/index.ts';
 import { range } from '../../shell/range.ts';
 import { href, route, setQuery } from '../../shell/router.ts';
 import { askDelete, badge, button, emptyState, html, linkButton, nothing, Page, tabs, toast, toastProblem, type TemplateResult } from '../../ui/index.ts';
-import { nameOf, newest, sharesOf, type Combo, type Served } from './combo.ts';
+import { nameOf, newest, sharesOf, STRATEGIES, type Combo, type Served, type Strategy } from './combo.ts';
 import { shareLine } from './shares.ts';
 import './builder.ts';
 import './dry-run.ts';
@@ -25,6 +25,8 @@ interface Data {
   readonly served: readonly Served[];
   /** Names that an entry may have; of the builder only. */
   readonly models: readonly string[];
+  /** Of a new one. */
+  readonly strategy?: Strategy;
 }
 
 const ON_A_PAGE = 200;
@@ -57,11 +59,15 @@ export default class Combos extends Page<Data> {
     const isBuilder = query.has('id') || query.has('add');
     if (query.has('try')) return { ...combos, metrics: {}, served: [], models: await this.modelNames(signal) };
     const id = query.get('id');
+    if (isBuilder && !id) {
+      const [models, { comboDefaults }] = await Promise.all([this.modelNames(signal), get<{ comboDefaults: Pick<Data, 'strategy'> }>('/api/settings/combo-defaults', { signal })]);
+      return { ...combos, metrics: {}, served: [], models, ...comboDefaults };
+    }
     const listed = combos.combos.find((one) => one.id === id);
     const served = get<{ logs: Served[] }>('/api/usage/logs', { query: { limit: COUNTED, combo: isBuilder ? listed?.name : '' }, signal });
     if (isBuilder) {
       const [models, { logs }] = await Promise.all([this.modelNames(signal), served]);
-      const found = id && !listed ? [await get<Combo>(path('/api/combos/{combo_id}', id), { signal })] : [];
+      const found = !listed ? [await get<Combo>(path('/api/combos/{combo_id}', id!), { signal })] : [];
       return { ...combos, combos: [...combos.combos, ...found], metrics: {}, served: logs, models };
     }
     const [{ logs }, metrics] = await Promise.all([served, get<{ combos: Data['metrics'] }>('/api/combos/metrics', { query: { range: range() }, signal })]);
@@ -76,6 +82,7 @@ export default class Combos extends Page<Data> {
     const combo = data.combos.find((one) => one.id === id);
     return html`${this.views('')}<omni-combo-builder
       .combo=${combo}
+      .first=${data.strategy ?? STRATEGIES[0]}
       .names=${this.names(data).filter((name) => name !== combo?.name)}
       .combos=${data.combos.map((one) => one.name)}
       .served=${data.served}

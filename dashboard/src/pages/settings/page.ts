@@ -6,8 +6,10 @@ import { href, route } from '../../shell/router.ts';
 import { chooseTheme, theme, THEMES, type Theme } from '../../shell/theme.ts';
 import { card, Form, html, linkButton, notice, nothing, Page, tabs, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 import './backups.ts';
+import './chains.ts';
 import './defaults.ts';
 import './network.ts';
+import './profiles.ts';
 import './security.ts';
 import './settings.css';
 import './users.ts';
@@ -37,7 +39,9 @@ export default class Settings extends Page<Document> {
 
   private more(tab: Tab, document: Document): TemplateResult | typeof nothing {
     if (tab === 'security') return html`<settings-security></settings-security>`;
-    if (tab === 'routing') return html`<div class="button-row">${linkButton({ label: t('usage.tierBudgets'), href: href('usage/budgets'), icon: 'usage' })}</div>`;
+    if (tab === 'resilience') return html`<settings-profiles></settings-profiles>`;
+    if (tab === 'routing') return html`<settings-chains .isManaged=${document.managed.includes('comboDefaults')}></settings-chains>
+      <div class="button-row">${linkButton({ label: t('usage.tierBudgets'), href: href('usage/budgets'), icon: 'usage' })}</div>`;
     if (tab === 'users') return html`<settings-users></settings-users>`;
     if (tab === 'ai') return html`<settings-defaults .document=${document} .onChanged=${() => this.reload()}></settings-defaults>`;
     if (tab === 'network') return html`<settings-network></settings-network>`;

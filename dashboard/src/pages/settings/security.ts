@@ -1,8 +1,8 @@
 /** Settings, security: one's password, and for owners who is logged in. */
 import { get, path, send } from '../../api/client.ts';
 import { isOwner, setSession, type Session } from '../../api/session.ts';
-import { relative, t } from '../../i18n/index.ts';
-import { ask, button, card, Form, html, nothing, Page, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
+import { duration, relative, t } from '../../i18n/index.ts';
+import { ask, button, card, emptyState, Form, html, nothing, Page, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 
 interface Open {
   readonly id: string;
@@ -12,7 +12,19 @@ interface Open {
   readonly seenAt: number;
 }
 
-class Security extends Page<readonly Open[]> {
+/** Who has to wait before the next try to log in. */
+interface LockOut {
+  readonly identifier: string;
+  readonly kind: 'address' | 'account';
+  readonly waitS: number;
+}
+
+interface Data {
+  readonly sessions: readonly Open[];
+  readonly lockouts: readonly LockOut[];
+}
+
+class Security extends Page<Data> {
   readonly name = 'settings';
   protected override readonly followsConfig = false;
   private readonly form = new Form(this);
@@ -21,12 +33,39 @@ class Security extends Page<readonly Open[]> {
     return '';
   }
 
-  protected async load(signal: AbortSignal): Promise<readonly Open[]> {
-    return isOwner() ? (await get<{ sessions: Open[] }>('/api/auth/sessions', { signal })).sessions : [];
+  protected async load(signal: AbortSignal): Promise<Data> {
+    if (!isOwner()) return { sessions: [], lockouts: [] };
+    const [{ sessions }, { lockouts }] = await Promise.all([get<Pick<Data, 'sessions'>>('/api/auth/sessions', { signal }), get<Pick<Data, 'lockouts'>>('/api/policies', { signal })]);
+    return { sessions, lockouts };
   }
 
-  protected view(sessions: readonly Open[]): TemplateResult {
-    return html`<div class="stack">${this.password()} ${isOwner() ? this.sessions(sessions) : nothing}</div>`;
+  protected view({ sessions, lockouts }: Data): TemplateResult {
+    return html`<div class="stack">${this.password()} ${isOwner() ? html`${this.lockouts(lockouts)} ${this.sessions(sessions)}` : nothing}</div>`;
+  }
+
+  private lockouts(lockouts: readonly LockOut[]): TemplateResult {
+    return card({
+      title: t('settings.lockouts'),
+      actions: button({ label: t('settings.refresh'), icon: 'refresh', isIconOnly: true, kind: 'quiet', onClick: () => void this.reload() }),
+      body: html`<div class="stack tight"><p class="muted">${t('settings.lockoutsText')}</p>
+        ${lockouts.length
+          ? html`<ul class="rows">
+              ${lockouts.map(
+                (one) => html`<li>
+                  <span class="grow break"><bdi>${one.identifier}</bdi> <span class="muted small">${t(one.kind === 'address' ? 'settings.address' : 'settings.user')} · ${t('settings.waits', { time: duration(one.waitS * 1000) })}</span></span>
+                  ${button({ label: t('settings.unlock', { name: one.identifier }), icon: 'keys', isIconOnly: true, kind: 'quiet', onClick: () => void this.unlock(one) })}
+                </li>`,
+              )}
+            </ul>`
+          : emptyState({ title: t('settings.noLockouts'), icon: 'check' })}</div>`,
+    });
+  }
+
+  private async unlock({ identifier }: LockOut): Promise<void> {
+    await this.act(async () => {
+      await send('POST', '/api/policies', { action: 'unlock', identifier });
+      toast(t('settings.unlocked', { name: identifier }));
+    });
   }
 
   private password(): TemplateResult {
