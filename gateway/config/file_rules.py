@@ -4,7 +4,6 @@ Each rule looks at items that have their shape already and notes problems with l
 that may hold one (`api_key`, `secret`, `proxy`), are never quoted.
 """
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.config.addresses import network_of, reach_of_host
-from gateway.config.combo_config import config_problems
+from gateway.config.combo_config import OPTIONS, config_problems
 from gateway.config.file_shape import (
     AliasShape,
     ChainShape,
@@ -28,7 +27,7 @@ from gateway.config.file_shape import (
     SettingsShape,
 )
 from gateway.config.shape_reader import near
-from gateway.config.yaml_source import Place, Problems
+from gateway.config.yaml_source import Place, Problems, shown_name
 from gateway.domain.rest import EVERY_KEY
 from gateway.providers.spec import ProviderSpec
 
@@ -93,9 +92,8 @@ def check_combos(
     names = {item.value.name for item in items} | {alias.value.pattern for alias in aliases}
     wildcards = [alias.value.pattern for alias in aliases if "*" in alias.value.pattern or "?" in alias.value.pattern]
     for item in items:
-        for name, value in item.value.config.items():
-            if isinstance(value, int | float) and not 0 <= value < math.inf:
-                item.note(problems, "config", f"`{name}` must be 0 or more")
+        for name in sorted(set(item.value.config) - OPTIONS):
+            item.note(problems, "config", f"unknown option {shown_name(name)}{near(name, sorted(OPTIONS))}")
         for problem in config_problems(item.value.config):
             item.note(problems, "config", problem)
         for index, model in enumerate(_models(item.value), start=1):

@@ -1,12 +1,14 @@
 """The attempt loop, one for every path: targets in the plan's order until one commits.
 
 Before an attempt a target is asked for: is it resting, has its connection a slot. After it, what came of it is told to
-all workers (`state/rests.py`), and the slot is given back.
+all workers (`state/rests.py`), and the slot is given back. A target may be asked twice: where its combo says so
+(`max_retries`), and, when nothing else is left, one that has said to come back within seconds.
 """
 
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -23,7 +25,7 @@ from gateway.relay.exchange import Exchange
 from gateway.relay.retries import Retries
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
-from gateway.routing.plan import Plan
+from gateway.routing.plan import SHORT_REST_S, Plan
 from gateway.state.rests import Probe, Rests
 from gateway.state.slots import FREE, NoSlot, Slot, Slots
 from gateway.state.tier_money import TierMoney
@@ -37,6 +39,10 @@ _LIMIT_HEADERS = frozenset(
     }
 )  # fmt: skip
 _NONE: frozenset[str] = frozenset()
+_REPEATABLE = frozenset({"server_error", "cut", "empty_answer", "error_in_200", "broken_answer"})
+"""Failures that `max_retries` is for. Who was silent would be again, who named a time means it."""
+_PAUSE_S = 0.5
+"""At most before a target is asked a second time; doubles, and half of it is chance."""
 _RESTING = Outcome(name="resting", cools="nothing", then="next", status=503, code="all_resting")
 _NO_SLOT = Outcome(name="no_slot", cools="nothing", then="next", status=429, code="rate_limit_exceeded")
 
@@ -61,7 +67,7 @@ async def relay(
     traffic: Traffic,
     on_nudge: Callable[[], Awaitable[None]],
 ) -> Committed:
-    """Try each target once. Raises UpstreamFailed with the first real cause and all attempts, or CallerGone.
+    """Try each target in turn. Raises UpstreamFailed with the first real cause and all attempts, or CallerGone.
 
     The slot of the target that commits stays taken: `exchange.slot`, to be left at the end.
     """
@@ -73,11 +79,15 @@ async def relay(
     in_vain = _NONE
     """Models that have refused what the caller sent: the same one at another connection would too."""
     traffic.retries.requests += 1
-    for index, target in enumerate(plan.targets, start=1):
+    left, again = deque(plan.targets), _Again(plan.max_retries)
+    number, patience_s = 0, traffic.lines.patience_s
+    while left or await again.waits_for_the_soonest(exchange, left, traffic):
+        target = left.popleft()
         if in_vain and target.model in in_vain:
             continue
+        number += 1
         started_at = time.monotonic()
-        is_last = index == len(plan.targets)
+        is_last = not left
         has_called = first is not None and first.outcome.name != UNSUPPORTED.name
         if first is not None and has_called and traffic.retries.is_spent:
             first = _no_more(exchange, target, first, traffic, metrics)
@@ -85,11 +95,13 @@ async def relay(
         probe: Probe | None = None
         refused: Failed | None = None
         if traffic.rests.resting:
-            probe, refused = await _may_try(exchange, target, traffic, is_last=is_last and first is None)
+            probe, refused = await _may_try(
+                exchange, target, traffic, is_last=is_last and (first is None or again.has_waited)
+            )
         slot = FREE
         if refused is None and traffic.slots.has_limits(target.connection):
             try:
-                slot, refused = await _slot(exchange, target, traffic, f"{exchange.request_id}:{index}")
+                slot, refused = await _slot(exchange, target, traffic, f"{exchange.request_id}:{number}", patience_s)
             except BaseException:  # cancelled while it waits: another may probe
                 if probe is not None:
                     traffic.rests.release(probe)
@@ -97,7 +109,9 @@ async def relay(
         if refused is not None:
             if probe is not None:
                 traffic.rests.release(probe)
-            _note(exchange, target, refused.outcome.name, started_at, time.monotonic(), refused, metrics)
+            now = time.monotonic()
+            patience_s = max(0.0, patience_s - (now - started_at))
+            _note(exchange, target, refused.outcome.name, started_at, now, refused, metrics)
             not_tried = not_tried or refused
             if exchange.has_caller_left:
                 raise CallerGone
@@ -121,10 +135,61 @@ async def relay(
             break
         if exchange.has_caller_left:
             raise CallerGone
+        if await again.is_wanted(exchange, target, result.outcome, traffic):
+            left.appendleft(target)
     cause = callers or first or not_tried
     assert cause is not None
     exchange.target = exchange.target or plan.targets[0]
     raise _as_error(cause, exchange)
+
+
+class _Again:
+    """Which targets of one request are asked a second time, and when."""
+
+    def __init__(self, max_retries: int) -> None:
+        self._max_retries = max_retries
+        self._target: Target | None = None
+        self._tries = 0
+        self._soonest: tuple[float, Target] | None = None
+        self.has_waited = False
+        """Whether the request has waited for a target that named a time; once is enough."""
+
+    async def is_wanted(self, exchange: Exchange, target: Target, outcome: Outcome, traffic: Traffic) -> bool:
+        """Whether the target that has just failed is asked again at once; waits its pause. Raises CallerGone."""
+        if outcome.then == "next" and outcome.retry_after_s is not None and outcome.retry_after_s <= SHORT_REST_S:
+            ready_at = time.monotonic() + outcome.retry_after_s
+            if self._soonest is None or ready_at < self._soonest[0]:
+                self._soonest = ready_at, target
+        if not self._max_retries or outcome.name not in _REPEATABLE or outcome.retry_after_s is not None:
+            return False
+        if target is not self._target:
+            self._target, self._tries = target, 0
+        if self._tries >= self._max_retries:
+            return False
+        self._tries += 1
+        pause_s = _PAUSE_S * 2 ** (self._tries - 1) * random.uniform(0.5, 1.0)
+        return await _waited(exchange, min(pause_s, SHORT_REST_S), traffic)
+
+    async def waits_for_the_soonest(self, exchange: Exchange, left: deque[Target], traffic: Traffic) -> bool:
+        """When nothing is left, once: wait for the target that said to come back soonest, and put it there. Raises CallerGone."""
+        if self._soonest is None or self.has_waited:
+            return False
+        self.has_waited = True
+        ready_at, target = self._soonest
+        if not await _waited(exchange, max(0.0, ready_at - time.monotonic()), traffic):
+            return False
+        left.append(target)
+        return True
+
+
+async def _waited(exchange: Exchange, for_s: float, traffic: Traffic) -> bool:
+    """False without waiting when no further call may follow: its deadline is nearer, or too many were made. Raises CallerGone."""
+    if time.monotonic() + for_s >= exchange.started_at + exchange.timeouts.total_s or traffic.retries.is_spent:
+        return False
+    await _wait(exchange, for_s)
+    if exchange.has_caller_left:
+        raise CallerGone
+    return True
 
 
 async def _attempt(
@@ -175,11 +240,11 @@ async def _attempt(
 async def _may_try(
     exchange: Exchange, target: Target, traffic: Traffic, *, is_last: bool
 ) -> tuple[Probe | None, Failed | None]:
-    """Leave resting targets alone; wait for the last one if its rest is short (the plan holds no other kind)."""
+    """Leave resting targets alone; wait for the last one if its rest is short."""
     rest = traffic.rests.is_resting(target.connection, target.model)
     if rest is None:
         return None, None
-    if not rest.may_probe and is_last and not rest.is_ramping:
+    if not rest.may_probe and is_last and not rest.is_ramping and rest.left_s <= SHORT_REST_S:
         await _wait(exchange, rest.left_s)
         rest = traffic.rests.is_resting(target.connection, target.model)
         if rest is None:
@@ -207,11 +272,13 @@ async def _wait(exchange: Exchange, for_s: float) -> None:
         exchange.waits_as = ""
 
 
-async def _slot(exchange: Exchange, target: Target, traffic: Traffic, hold_id: str) -> tuple[Slot, Failed | None]:
+async def _slot(
+    exchange: Exchange, target: Target, traffic: Traffic, hold_id: str, patience_s: float
+) -> tuple[Slot, Failed | None]:
     exchange.waits_as = hold_id
     exchange.on_left = traffic.lines.caller_left
     try:
-        taken = await traffic.lines.take(target.connection, hold_id)
+        taken = await traffic.lines.take(target.connection, hold_id, patience_s)
     finally:
         exchange.waits_as = ""
     if isinstance(taken, NoSlot):

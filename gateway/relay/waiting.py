@@ -90,6 +90,11 @@ class SlotLines:
         """Instants that the timer has to look at: a few for each request in a line."""
         return len(self._events)
 
+    @property
+    def patience_s(self) -> float:
+        """What one request may wait in all, s."""
+        return self._settings().max_wait_s
+
     async def take(self, connection: Connection, hold_id: str, within_s: float | None = None) -> Slot | NoSlot:
         """A slot, now or within the time that may be waited (`max_wait_s`, and `within_s` when given; 0 = not at all).
 

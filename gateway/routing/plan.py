@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from gateway.config.combo_config import GOES_ON
+from gateway.config.combo_config import GOES_ON, MAX_RETRIES
 from gateway.config.snapshot import AccountStrategy, Combo, RoutingSettings
 from gateway.domain.decision import Candidate, Decision, Dropped
 from gateway.domain.errors import Forbidden, GatewayError, NotFound, Unavailable
@@ -54,6 +54,8 @@ class Plan(msgspec.Struct, frozen=True):
     has_affinity: bool = False
     goes_on_after: frozenset[str] = frozenset()
     """Outcomes that are the caller's fault and end a request, but not here: another model is tried."""
+    max_retries: int = 0
+    """How often a target that failed is asked again before the next one."""
 
     def decision(self) -> Decision:
         """The plan for those who ask why."""
@@ -325,6 +327,7 @@ class _Planning:
             tuple(self.case.scores.items()),
             self._session is not None,
             _goes_on_after(self._combo),
+            _max_retries(self._combo),
         )
 
     def _nothing(self, needs: Needs, soonest_s: float) -> GatewayError:
@@ -361,6 +364,11 @@ def _goes_on_after(combo: Combo | None) -> frozenset[str]:
     if combo is None or not combo.config:
         return _NONE
     return frozenset(name for name, option in GOES_ON.items() if combo.config.get(option) is True)
+
+
+def _max_retries(combo: Combo | None) -> int:
+    asked = combo.config.get("max_retries") if combo is not None and combo.config else None
+    return min(max(0, asked), MAX_RETRIES) if isinstance(asked, int) else 0
 
 
 def _sticky_limit(combo: Combo | None, default: int) -> int:

@@ -66,9 +66,9 @@ async def test_a_copy_has_a_name_of_its_own_and_may_be_changed(admin, fake, redi
 
 
 async def test_an_option_that_nothing_obeys_is_refused_by_name(admin, fake):
-    body = {"name": "c", "models": ["local/m1"], "config": {"max_retries": 1, "maxRetries": 1}}
+    body = {"name": "c", "models": ["local/m1"], "config": {"queue_timeout": 1, "maxRetries": 1}}
     answer = await admin.post("/api/combos", json=body)
-    assert (answer.status_code, "max_retries" in answer.text, "maxRetries" in answer.text) == (400, True, True)
+    assert (answer.status_code, "queue_timeout" in answer.text, "maxRetries" in answer.text) == (400, True, True)
 
 
 async def test_defaults_count_for_combos_that_say_nothing_and_the_strategy_for_new_ones(admin, fake, redis):

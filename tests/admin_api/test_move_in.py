@@ -52,7 +52,7 @@ async def test_everything_that_can_move_reaches_the_workers(admin, plane, redis,
     assert open_sealed(connection.api_key, "c1", key) == UPSTREAM_KEY
     (combo,) = snapshot.combos
     assert [(one.model, one.weight) for one in combo.models] == [("local/m1", 0), ("local/m2", 2)]
-    assert (combo.strategy, combo.config) == ("weighted", {"sticky_limit": 2})
+    assert (combo.strategy, combo.config) == ("weighted", {"sticky_limit": 2, "max_retries": 3})
     assert [(one.pattern, one.target) for one in snapshot.aliases] == [("fast", "local/m1")]
     assert snapshot.fallback_chains[0].models == ("local/m2",)
     (price,) = [one for one in snapshot.prices if not one.is_default]

@@ -34,6 +34,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
                 connection["max_concurrency"] = 2
         config["combos"] += [
             {"name": "turns", "strategy": "round-robin", "models": ["one/shared-model", "two/shared-model"]},
+            {"name": "stubborn", "models": ["local/hiccup", "one/shared-model"], "config": {"max_retries": 1}},
             {"name": "least", "strategy": "least-used", "models": ["one/shared-model", "two/shared-model"]},
         ]
         running.reload(json.dumps(config))
@@ -84,6 +85,20 @@ def test_a_connection_that_was_told_to_wait_is_used_again_when_its_time_is_over(
     wait_for(lambda: ask(gateway, "pair/m2").headers["x-omniroute-attempts"] == "2", 5)
     mark = gateway.mark
     wait_for(lambda: ask(gateway, "pair/m2").status_code == 200 and keys_asked(gateway, mark)[FIRST_KEY] > 0, 10)
+
+
+def test_a_request_waits_for_its_only_target_when_that_names_a_short_time(gateway: RealGateway) -> None:
+    gateway.fake.plan("status:429:retry-after=1", "ok", model="back-in-a-second")
+    answer = ask(gateway, "local/back-in-a-second")
+    assert (answer.status_code, answer.headers["x-omniroute-attempts"]) == (200, "2")
+
+
+def test_a_combo_has_a_failed_target_asked_again_before_the_next(gateway: RealGateway) -> None:
+    gateway.fake.plan("status:500", "ok", model="hiccup")
+    mark = gateway.mark
+    answer = ask(gateway, "stubborn")
+    assert (answer.status_code, answer.headers["x-omniroute-provider"]) == (200, "local")
+    assert keys_asked(gateway, mark) == {"sk-node-local": 2}
 
 
 def test_a_model_that_fails_again_and_again_is_tried_by_one_probe_alone(gateway: RealGateway) -> None:

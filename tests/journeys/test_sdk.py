@@ -115,7 +115,7 @@ class TestErrors:
             ("local/status:400", openai.BadRequestError, None),
             ("local/status:422", openai.UnprocessableEntityError, None),
             ("local/status:404", openai.NotFoundError, "model_not_found"),
-            ("local/status:429:retry-after=3", openai.RateLimitError, "rate_limit_exceeded"),
+            ("local/status:429:retry-after=9", openai.RateLimitError, "rate_limit_exceeded"),
             ("local/status:401", openai.InternalServerError, "upstream_auth"),
             ("local/status:500", openai.InternalServerError, "upstream_error"),
             ("refusing/m1", openai.InternalServerError, "upstream_unreachable"),
@@ -133,8 +133,8 @@ class TestErrors:
 
     def test_a_provider_that_is_limited_tells_when_to_come_again(self, sdk, stream):
         with pytest.raises(openai.RateLimitError) as caught:
-            sdk.chat.completions.create(model="local/status:429:retry-after=3", messages=MESSAGES, stream=stream)
-        assert caught.value.response.headers["retry-after"] == "3"
+            sdk.chat.completions.create(model="local/status:429:retry-after=9", messages=MESSAGES, stream=stream)
+        assert caught.value.response.headers["retry-after"] == "9"
 
 
 @pytest.mark.parametrize("behaviour", ["cut-after:2", "clean-end-after:2", "stall-after:2", "bad-chunk"])

@@ -116,8 +116,8 @@ ONE_PROBLEM = [
     ("combos: [{name: a, models: []}]", "combos[0].models: expected `array` of length >= 1"),
     ("combos: [{name: a, models: [{model: m, weight: 101}]}]", "combos[0].models[0].weight: expected `float` <= 100.0"),
     ("combos: [{name: a, models: [{modl: m}]}]", None),
-    ("combos: [{name: a, models: [m], config: {retries: -1}}]", "combos[0].config: `retries` must be 0 or more"),
-    ("combos: [{name: a, models: [m], config: {wait: .inf}}]", "combos[0].config: `wait` must be 0 or more"),
+    ("combos: [{name: a, models: [m], config: {retries: 1}}]", "combos[0].config: unknown option `retries`; did you mean `max_retries`?"),
+    ("combos: [{name: a, models: [m], config: {sticky_limit: .inf}}]", "combos[0].config: `sticky_limit` must be a whole number from 1 to 1000000"),
     ("combos: [{name: a, models: [m], config: {account_strategy: fastest}}]", None),
     ("combos: [{name: a, models: [m], config: {sticky_limit: 0}}]", "combos[0].config: `sticky_limit` must be a whole number from 1 to 1000000"),
     ("combos: [{name: a, models: [m], config: {affinity: 1}}]", "combos[0].config: `affinity` must be true or false"),
@@ -277,6 +277,20 @@ combos:
   - {name: odd, models: [openai/x], config: {account_strategy: p2c, sticky_limit: 2, affinity: true, tiers: 'free,cheap'}}
 """
     assert len(load(text, tmp_path).combos) == 3
+
+
+def test_an_option_of_a_combo_that_nothing_obeys_is_told(tmp_path):
+    text = "version: 1\ncombos:\n  - {name: c, models: [openai/x], config: {max_retriez: 1}}\n"
+    assert problems_of(text, tmp_path) == [
+        "line 3: combos[0].config: unknown option `max_retriez`; did you mean `max_retries`?"
+    ]
+    for wrong in ("11", "-1", "true", "x"):
+        [problem] = {
+            one
+            for one in problems_of(text.replace("max_retriez: 1", f"max_retries: {wrong}"), tmp_path)
+            if "from 0 to 10" in one
+        }
+        assert "`max_retries` must be a whole number from 0 to 10" in problem
 
 
 def combos(count: int) -> str:

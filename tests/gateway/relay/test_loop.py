@@ -1,5 +1,6 @@
 """Targets are tried in the plan's order until one commits; every try is noted, and the first real cause told."""
 
+import asyncio
 import json
 import time
 from dataclasses import replace
@@ -9,19 +10,22 @@ import msgspec
 import pytest
 
 from gateway.domain.errors import CallerGone, UpstreamFailed
+from gateway.domain.outcome import Outcome
 from gateway.domain.rest import Resilience
+from gateway.domain.retrying import RetryBudget
 from gateway.domain.target import Target
 from gateway.domain.timeouts import Timeouts
 from gateway.domain.waiting import Waiting
 from gateway.relay.attempt import Attempts, Committed
 from gateway.relay.exchange import Exchange
 from gateway.relay.loop import Traffic, relay
+from gateway.relay.retries import Retries
 from gateway.relay.standing import Standing
 from gateway.relay.waiting import SlotLines
 from gateway.routing.plan import Plan
 from gateway.state.resp import RespClient
 from gateway.state.rests import Rests
-from gateway.state.slots import Slots
+from gateway.state.slots import Slot, Slots
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.deadlines import Wheel
 from gateway.upstream.seam import UpstreamFault
@@ -35,12 +39,12 @@ LIMITED = whole(429, b'{"error":{"message":"slow down"}}', retry_after="7")
 WRONG = whole(400, b'{"error":{"message":"bad temperature"}}', content_type="application/json")
 
 
-def traffic(redis: RespClient | None = None) -> Traffic:
+def traffic(redis: RespClient | None = None, waiting: Waiting = Waiting()) -> Traffic:  # noqa: B008  (frozen)
     """What the loop asks about targets, with Redis away."""
     away = redis or RespClient("unix:///tmp/no-such-server.sock")
     rests = Rests(away, "w", time.monotonic, Resilience, lambda: 0.5)
-    slots = Slots(away, "w", Waiting)
-    return Traffic(Standing(rests), rests, slots, SlotLines(slots, Waiting))
+    slots = Slots(away, "w", lambda: waiting)
+    return Traffic(Standing(rests), rests, slots, SlotLines(slots, lambda: waiting))
 
 
 def plan_of(*targets: Target) -> Plan:
@@ -52,17 +56,21 @@ async def run(
     metrics: Metrics | None = None,
     *,
     goes_on_after: frozenset[str] = frozenset(),
+    max_retries: int = 0,
     models: dict[str, str] | None = None,
+    around: Traffic | None = None,
     **scripts: Any,
 ) -> tuple[Committed, ScriptedTransport]:
-    """`models`: what targets have another name than `m1` for."""
-    transport = ScriptedTransport({name: [script] for name, script in scripts.items()})
+    """`models`: what targets have another name than `m1` for. A tuple of scripts is played call by call."""
+    transport = ScriptedTransport(
+        {name: list(script) if isinstance(script, tuple) else [script] for name, script in scripts.items()}
+    )
     attempts = Attempts({"direct": transport}, Wheel(), NoPictures())
     targets = (replace(target(name), model=(models or {}).get(name, "m1")) for name in scripts)
-    plan = msgspec.structs.replace(plan_of(*targets), goes_on_after=goes_on_after)
+    plan = msgspec.structs.replace(plan_of(*targets), goes_on_after=goes_on_after, max_retries=max_retries)
     attempts.wheel.add(asked.watch)
     try:
-        return await relay(asked, plan, attempts, metrics or Metrics(), traffic(), silent), transport
+        return await relay(asked, plan, attempts, metrics or Metrics(), around or traffic(), silent), transport
     finally:
         await transport.close()
 
@@ -95,6 +103,89 @@ async def test_when_all_fail_the_first_cause_is_told_with_all_attempts() -> None
     assert [one.outcome for one in failed.attempts] == ["rate_limited", "server_error"]
     assert [one.status for one in failed.attempts] == [429, 503]
     assert failed.body == b""
+
+
+def soon(status: int = 429, after: str = "0.05") -> list[Any]:
+    return whole(status, b'{"error":{"message":"in a moment"}}', retry_after=after)
+
+
+async def test_who_says_when_to_come_back_is_asked_again_when_nothing_else_is_left() -> None:
+    for scripts in ({"a": (soon(), GOOD)}, {"a": (soon(), GOOD), "b": BUSY}, {"a": BUSY, "b": (soon(503), GOOD)}):
+        asked = exchange()
+        committed, transport = await run(asked, **scripts)
+        assert asked.attempts[-1].outcome == "committed"
+        assert len(transport.requests) == len(asked.attempts) == len(scripts) + 1
+        assert isinstance(scripts[committed.target.connection.name], tuple)
+
+
+async def test_the_one_that_comes_back_first_is_waited_for() -> None:
+    committed, transport = await run(exchange(), a=(soon(after="3"), GOOD), b=(soon(after="0.05"), GOOD))
+    assert committed.target.connection.name == "b"
+    assert [request.connection.name for request in transport.requests] == ["a", "b", "b"]
+
+
+async def test_a_request_waits_for_a_target_once_and_not_for_long() -> None:
+    with pytest.raises(UpstreamFailed) as error:
+        await run(exchange(), a=soon())
+    assert (error.value.status, len(error.value.attempts)) == (429, 2)
+    with pytest.raises(UpstreamFailed) as error:
+        await run(exchange(), a=(soon(after="6"), GOOD))
+    assert (error.value.retry_after_s, len(error.value.attempts)) == (6.0, 1)
+
+
+async def test_a_wait_that_would_pass_the_deadline_or_the_budget_of_calls_is_not_begun() -> None:
+    spent = traffic()
+    spent = replace(spent, retries=Retries(lambda: RetryBudget(share=0, floor_per_s=0), time.monotonic, lambda: 0.5))
+    hasty = exchange(timeouts=Timeouts(total_s=2.0))
+    for asked, around in ((hasty, traffic()), (exchange(), spent)):
+        with pytest.raises(UpstreamFailed) as error:
+            await run(asked, around=around, a=(soon(after="4"), GOOD))
+        assert [one.outcome for one in error.value.attempts] == ["rate_limited"]
+
+
+async def test_a_caller_who_leaves_while_his_target_is_waited_for_causes_no_further_attempt() -> None:
+    asked = exchange()
+    asyncio.get_running_loop().call_later(0.05, asked.caller_left)
+    with pytest.raises(CallerGone):
+        await run(asked, a=(soon(after="4"), GOOD))
+    assert [one.outcome for one in asked.attempts] == ["rate_limited"]
+
+
+async def test_a_combo_may_have_a_failed_target_asked_again_before_the_next() -> None:
+    asked = exchange()
+    committed, transport = await run(asked, max_retries=1, a=BUSY, b=(BUSY, GOOD), c=GOOD)
+    assert committed.target.connection.name == "b"
+    assert [request.connection.name for request in transport.requests] == ["a", "a", "b", "b"]
+    assert [one.outcome for one in asked.attempts] == ["server_error"] * 3 + ["committed"]
+
+
+@pytest.mark.parametrize("script", [LIMITED, [60.0], [cut("refused")], WRONG], ids=["429", "silence", "refused", "400"])
+async def test_what_another_try_would_not_help_is_not_tried_again(script: Any) -> None:
+    asked = exchange(timeouts=Timeouts(headers_s=0.1, first_event_s=0.1, first_event_reasoning_s=0.1))
+    with pytest.raises(UpstreamFailed) as error:
+        await run(asked, max_retries=3, a=script)
+    assert len(error.value.attempts) == 1
+
+
+async def test_a_rest_that_has_become_long_since_the_plan_was_made_is_not_waited_for() -> None:
+    around = traffic()
+    hint = Outcome(name="rate_limited", cools="connection", then="next", status=429, code="", retry_after_s=600.0)
+    await around.rests.report(replace(target("a"), model="m1"), hint)
+    async with asyncio.timeout(30):
+        with pytest.raises(UpstreamFailed) as error:
+            await run(exchange(), around=around, a=GOOD)
+    assert (error.value.code, error.value.attempts[0].outcome) == ("all_resting", "resting")
+
+
+async def test_a_request_waits_for_slots_no_longer_than_one_wait_in_all() -> None:
+    around, full = traffic(waiting=Waiting(max_wait_s=0.2)), {}
+    for name in ("a", "b"):
+        full[name] = replace(target(name, max_concurrency=1), model="m1")
+        assert isinstance(await around.lines.take(full[name].connection, f"long-{name}"), Slot)
+    with pytest.raises(UpstreamFailed) as error:
+        await relay(exchange(), plan_of(*full.values()), Attempts({}, Wheel(), NoPictures()), Metrics(), around, silent)
+    assert (error.value.status, [one.outcome for one in error.value.attempts]) == (429, ["no_slot"] * 2)
+    assert ["waited" in one.error for one in error.value.attempts] == [True, False]
 
 
 async def test_the_callers_own_mistake_stops_the_loop_and_is_told_in_the_providers_words() -> None:

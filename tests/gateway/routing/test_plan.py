@@ -403,6 +403,11 @@ def test_a_plan_costs_the_same_with_ten_connections_as_with_ten_thousand() -> No
         assert many < 4 * few + 30e-6, strategy
 
 
+def test_a_combo_says_how_often_a_failed_target_is_asked_again() -> None:
+    for config, retries in (({}, 0), ({"max_retries": 2}, 2), ({"max_retries": 10**9}, 10), ({"max_retries": "x"}, 0)):
+        assert plan_of("c", three(combos=[combo("c", "p/m", config=config)])).max_retries == retries
+
+
 def test_a_combo_says_after_which_refusals_it_goes_on() -> None:
     def after(**config: Any) -> frozenset[str]:
         return plan_of("c", three(combos=[combo("c", "p/m", config=config)])).goes_on_after

@@ -68,6 +68,9 @@ How long what fails rests is set in `settings.resilience`; the spans above are i
 
 - **When most of it fails.** The table holds as long as few requests need a second target: `settings.retry_budget` bounds further
   calls, so that an outage is not multiplied. Beyond it the first target's failure is told at once.
+- **Nothing else is left.** When every target has failed and one of them has said to come back within 5 s (`Retry-After` and its like), the
+  request waits for that one, once, as long as its own deadline and the budget of calls allow. Without another target that spares the
+  caller a 429. A combo's `max_retries` has each target that failed in a way that may pass asked again before the next one.
 - **A flap.** Five failures open the breaker of a target's model; then one probe at a time in the whole cluster, 5 to 25 s apart.
   Once it works again it gets a rising share, all after 10 s. No request fails meanwhile, as long as there is another target.
 - **A missing terminator.** Where an answer has told why it is over (`finish_reason`, `stop_reason`) and only `[DONE]` or

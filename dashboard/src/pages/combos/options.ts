@@ -19,6 +19,7 @@ export function optionFields(form: Form, config: Config): TemplateResult {
   return html`<div class="fields two">
       ${form.field({ name: 'account_strategy', label: t('combos.option.account_strategy'), type: 'select', choices: accounts, value: text('account_strategy') })}
       ${form.field({ name: 'sticky_limit', label: t('combos.option.sticky_limit'), type: 'number', min: 1, step: 1, value: text('sticky_limit'), hint: t('combos.hint.sticky_limit') })}
+      ${form.field({ name: 'max_retries', label: t('combos.option.max_retries'), type: 'number', min: 0, step: 1, value: text('max_retries'), hint: t('combos.hint.max_retries') })}
       ${SWITCHES.map((name, index) => form.field({ name, label: t(`combos.option.${name}`), type: 'select', choices: said, value: text(name), ...(index < HINTED ? { hint: t(`combos.hint.${name}`) } : {}) }))}
       ${form.field({ name: 'tiers', label: t('combos.option.tiers'), value: tiersText(config['tiers']), hint: t('combos.hint.tiers', { names: TIERS.join(', ') }) })}
     </div>
@@ -29,7 +30,7 @@ export function optionFields(form: Form, config: Config): TemplateResult {
 export function configOf(values: Values): Record<string, Option> {
   const config: Record<string, Option> = {};
   for (const name of SWITCHES) if (values[name]) config[name] = values[name] === 'true';
-  for (const name of ['account_strategy', 'system_prompt', 'sticky_limit']) {
+  for (const name of ['account_strategy', 'system_prompt', 'sticky_limit', 'max_retries']) {
     const value = values[name];
     if (typeof value === 'number' || (typeof value === 'string' && value)) config[name] = value;
   }
