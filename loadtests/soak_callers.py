@@ -3,8 +3,8 @@
 Reads one JSON object a line from standard input, {"seconds": S, "rate": R} for R requests/s (open loop: latency counts from
 when a request was due) or {"seconds": S, "at_once": N} for N callers who ask again when they are answered. Writes a
 JSON line each second while it runs, and one with "is_end" at its end, with which every request is accounted for. The API
-key comes from SOAK_KEY. It judges nothing (soak_verdict.py), and a thing it cannot know it does not claim: whether a
-caller who left before the first byte was heard.
+key comes from SOAK_KEY. It judges nothing (soak_verdict.py), and does not claim what it cannot know: whether a caller who
+left before it was answered was heard, and whether one who got 503 was refused before it was read, which leaves no row.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from typing import cast
 import uvloop
 
 ANSWER_LIMIT_S = 60.0
+IDLE_LIMIT_S = 20.0
+"""A kept connection is used no longer, well before the gateway closes it under a request (60 s)."""
 MOST_OPEN = 2000
 """A request that is due while so many are open is not sent, and counted as left out."""
 ABORT_SHARE = 0.05
@@ -36,6 +38,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.is_lost = False
+        self.idle_since = 0.0
         self._begin(False)
 
     def _begin(self, is_stream: bool) -> None:
@@ -140,15 +143,18 @@ class Callers:
                 await connection.more()
         finally:
             if is_done and b"connection: close" not in bytes(connection.data[:1024]).lower():
+                connection.idle_since = time.monotonic()
                 self.idle.append(connection)
             else:
                 connection.leave()
-        return self._ended(connection, due)
+        return self._ended(number, connection, due)
 
-    def _ended(self, connection: Connection, due: float) -> str:
+    def _ended(self, number: int, connection: Connection, due: float) -> str:
         status = bytes(connection.data[9:12]).decode()
         if status != "200":
             self.statuses[status] += 1
+            if status == "503":
+                self.unsure.append(number)
             return "refused"
         if connection.is_stream and b"data: [DONE]" not in connection.data:
             return "broken"
@@ -163,8 +169,10 @@ class Callers:
 
     async def _connection(self) -> Connection:
         while self.idle:
-            if not (connection := self.idle.pop()).is_lost:
+            connection = self.idle.pop()
+            if not connection.is_lost and time.monotonic() < connection.idle_since + IDLE_LIMIT_S:
                 return connection
+            connection.leave()
         _, fresh = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", self.port)
         return fresh
 

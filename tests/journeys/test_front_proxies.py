@@ -7,7 +7,7 @@ import json
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from curl_cffi import CurlHttpVersion
+from curl_cffi.requests import Session
 
 from tests.support.fake_behaviours import PROMPT_TOKENS
 from tests.support.fake_provider import FakeProvider
@@ -125,6 +127,53 @@ def test_what_a_provider_has_said_arrives_while_it_says_no_more(proxy: FrontProx
                 break
         assert b"word2" in heard
         assert b"[DONE]" not in heard
+
+
+async def heard_until(answer: httpx.Response, word: bytes) -> bytes:
+    heard = b""
+    async for piece in answer.aiter_bytes():
+        heard += piece
+        if word in heard:
+            break
+    return heard
+
+
+def http2_client(proxy: FrontProxy) -> httpx.AsyncClient:
+    """Over one connection, and no other way."""
+    one = httpx.Limits(max_connections=1)
+    headers = {"authorization": f"Bearer {KEY}"}
+    return httpx.AsyncClient(
+        base_url=proxy.url, verify=proxy.trust, headers=headers, timeout=120, http1=False, http2=True, limits=one
+    )
+
+
+async def test_streams_of_one_connection_come_side_by_side(proxy: FrontProxy) -> None:
+    """None of them says more or ends before its caller has gone, so all that is heard is heard while all are open."""
+    body = {"model": "local/stall-after:3", "messages": MESSAGES, "stream": True}
+    async with http2_client(proxy) as caller, AsyncExitStack() as stack:
+        answers = [
+            await stack.enter_async_context(caller.stream("POST", "/v1/chat/completions", json=body)) for _ in range(20)
+        ]
+        heard = await asyncio.gather(*(heard_until(one, b"word2") for one in answers))
+    assert all(b"word2" in one and b"[DONE]" not in one for one in heard)
+
+
+def test_a_reload_of_nginx_ends_no_stream_of_http2_and_its_connection_takes_no_further_one(fleet: Fleet) -> None:
+    """nginx says GOAWAY; curl, which obeys it, goes on over a new connection. (httpx gives its running streams up.)"""
+    said = json.dumps({"chunks": 20, "gap": 0.1})
+    body = {"model": "local/ok", "messages": MESSAGES, "stream": True, "user": said}
+    ask = {"url": f"{fleet.nginx.url}/v1/chat/completions", "json": body, "headers": {"authorization": f"Bearer {KEY}"}}
+    with Session(verify=str(fleet.nginx.folder / "authority.pem"), timeout=120) as caller:
+        with caller.stream("POST", **ask) as answer:
+            pieces = answer.iter_content()
+            heard = next(pieces)
+            assert answer.http_version == CurlHttpVersion.V2_0
+            before = fleet.nginx.processes()
+            fleet.nginx.use(fleet.gateways)
+            heard += b"".join(pieces)
+        assert heard.endswith(b"data: [DONE]\n\n")
+        wait_for(lambda: not before & fleet.nginx.processes(), 20)  # it leaves when its connections are closed
+        assert b"[DONE]" in caller.post(**ask).content
 
 
 def test_a_body_of_32_mib_reaches_the_provider_and_a_longer_one_is_refused_by_the_gateway(

@@ -73,9 +73,13 @@ class Nginx(FrontProxy):
         asked = set(ports)
         lines = [f"server 127.0.0.1:{port}{'' if port in asked else ' down'};\n" for port in self.gateways]
         (self.folder / "gateways.conf").write_text("".join(lines))
-        before = {pid for pid, _ in processes_below(self.process.pid)}
+        before = self.processes()
         self.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: {pid for pid, _ in processes_below(self.process.pid)} - before, 10)
+        wait_for(lambda: self.processes() - before, 10)
+
+    def processes(self) -> set[int]:
+        """Those that serve, new ones and old ones that still have something to end."""
+        return {pid for pid, _ in processes_below(self.process.pid)}
 
     def _configured(self) -> Path:
         lines = [f"server 127.0.0.1:{port};\n" for port in self.gateways]
