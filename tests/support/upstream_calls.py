@@ -15,6 +15,7 @@ from gateway.domain.target import Connection
 from gateway.upstream.seam import Transport, UpstreamCall, UpstreamFault, UpstreamRequest
 from tests.support.catalogs import connection
 from tests.support.fake_provider import FakeProvider
+from tests.support.patience import PATIENCE
 
 
 def at(fake: FakeProvider, **more: object) -> Connection:
@@ -28,7 +29,7 @@ def request(
     stream: bool = False,
     headers: tuple[bytes, ...] = (),
     url: str = "",
-    connect_s: float = 2.0,
+    connect_s: float = 2.0 * PATIENCE,
     **more: object,
 ) -> UpstreamRequest:
     body = json.dumps({"model": model, "stream": stream, "messages": [], **more}).encode()
