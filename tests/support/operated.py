@@ -25,6 +25,7 @@ class Operated:
 
     def __init__(self, product: Product, fake: FakeProvider) -> None:
         self.fake = fake
+        self.metrics_port = product.metrics_port
         self.admin = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=60)
         self.caller = httpx.Client(base_url=product.url, headers={"authorization": f"Bearer {KEY}"}, timeout=60)
 
