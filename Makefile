@@ -33,7 +33,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 
 $(LOAD_VENV)/.load: $(BIN)/uv requirements/load.lock
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(LOAD_VENV)
-	@$(BIN)/uv pip install --quiet --require-hashes --python $(LOAD_VENV)/bin/python -r requirements/load.lock
+	@$(BIN)/uv pip install --quiet --require-hashes --compile-bytecode --python $(LOAD_VENV)/bin/python -r requirements/load.lock
 	@touch $@
 
 $(DEPLOY_VENV)/.tools: $(BIN)/uv requirements/deploy.lock requirements/deploy-programs.lock deploy/unpack_programs.py
@@ -72,7 +72,7 @@ PROMETHEUS := .tools/prometheus/.made-from
 $(PROMETHEUS): requirements/prometheus.lock $(VENV)/.dev
 	@$(BIN)/python deploy/tools/prometheus.py .tools/prometheus && touch $@ || true
 
-test: $(VENV)/.dev $(PROMETHEUS) $(DEPLOY_VENV)/.tools ## run the tests (options: make test ARGS="tests/gateway -x")
+test: $(VENV)/.dev $(PROMETHEUS) $(DEPLOY_VENV)/.tools $(LOAD_VENV)/.load ## run the tests (options: make test ARGS="tests/gateway -x")
 	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
@@ -94,7 +94,7 @@ fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix-only .
 
-.PHONY: fmt-check locks-clean locust
+.PHONY: fmt-check locks-clean load locust
 fmt-check: $(VENV)/.dev
 	@$(BIN)/ruff format --quiet --check . || (echo "run: make fmt" && exit 1)
 
@@ -138,7 +138,10 @@ soak: $(VENV)/.dev $(LOAD_VENV)/.load ## the product under steady load for 15 mi
 flame: $(VENV)/.dev ## flame graphs of a worker under load
 	@$(BIN)/python -m loadtests.flame $(ARGS)
 
-locust: $(LOAD_VENV)/.load ## many users against a running gateway (OMNIROUTE_URL, OMNIROUTE_KEY)
+load: $(VENV)/.dev $(LOAD_VENV)/.load ## one scenario of load against a product of its own: SCENARIO=chat-mix|streaming|agents|key-storm|overload
+	@$(BIN)/python -m loadtests.load $(or $(SCENARIO),chat-mix) $(ARGS)
+
+locust: $(LOAD_VENV)/.load ## locust with its web page, against a running gateway (OMNIROUTE_URL, OMNIROUTE_KEY, OMNIROUTE_MODEL, OMNIROUTE_SCENARIO)
 	@$(LOAD_VENV)/bin/locust -f loadtests/locustfile.py $(ARGS)
 
 lock: $(BIN)/uv ## resolve the locked requirements anew (hashes, no host)

@@ -1,98 +1,312 @@
-"""Load with real client behaviour against a running gateway: chat and streams, time to first token apart from the total.
+"""A scenario's users, for locust: what each asks, when, and what they saw; in one process or in many.
 
-    OMNIROUTE_URL=http://127.0.0.1:20128 OMNIROUTE_KEY=sk-or-… MODEL=demo/echo locust -f loadtests/locustfile.py
+    OMNIROUTE_SCENARIO=streaming OMNIROUTE_URL=http://127.0.0.1:20128 OMNIROUTE_KEY=sk-or-… OMNIROUTE_MODEL=demo/story \
+        locust -f loadtests/locustfile.py --headless --processes 2
 
-For how many users a deployment carries and what they see. Not for what a request costs: the client here is slower than
-the gateway (see README.md). It must never be pointed at a provider that bills.
+`make load` starts it with everything else (load.py). For how many users a deployment carries and what they see; not for what a
+request costs: the client here is slower than the gateway. It must never be pointed at a provider that bills.
 """
 
 import json
 import os
+import random
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from geventhttpclient.response import HTTPParseError
-from locust import FastHttpUser, between, task
+from locust import FastHttpUser, LoadTestShape, between, constant_pacing, events, runners, task
 from locust.contrib.fasthttp import ResponseContextManager
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
-PATH = "/v1/chat/completions"
-PROMPT = "Tell me something about routing, in a few sentences. " * 8
+from loadtests.asking import Question, ask, has_token, is_answer, is_end
+from loadtests.load_report import markdown, report
+from loadtests.scenario import Arrival, Part, ScenarioError, scenario_of
+from loadtests.tally import ANSWERED, FAILED, REFUSED, Tally
+
+WRONG_KEY = "sk-or-nobody-has-this-key-0000000000000000"
+WAITS_S = (10.0, 180.0)
+"""For a connection, and for each read of an answer."""
+DRAIN_S = 60.0
+"""How long what is under way at the end may take."""
+IDLE_S = 0.2
+MODEL = os.environ.get("OMNIROUTE_MODEL", "demo/story")
+
+try:
+    SCENARIO = scenario_of(os.environ)
+except ScenarioError as error:
+    sys.exit(str(error))
+if not SCENARIO.stages:
+    sys.exit(f"{SCENARIO.name} is not for locust: run it with `python -m loadtests.load {SCENARIO.name}`")
 
 
-class ChatUser(FastHttpUser):
-    """A user who asks, reads the answer and thinks for a moment; one answer in three is not streamed."""
+def _keys() -> list[str]:
+    """`OMNIROUTE_KEYS` is a file with a key a line, `OMNIROUTE_KEY` one key."""
+    if path := os.environ.get("OMNIROUTE_KEYS"):
+        return Path(path).read_text().split()
+    return [os.environ.get("OMNIROUTE_KEY", "")]
 
+
+KEYS = _keys()
+runners.WORKER_REPORT_INTERVAL = 1.0  # each report tells how far a worker is; three seconds would be added to every run
+
+
+class Watch:
+    """What the users of this process have seen, and when the run is."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.began = 0.0
+        """When the first user asked, 0 before: how long it takes until users are there is not part of the run."""
+        self.open = 0
+        self.have_asked = 0
+
+    @property
+    def counts_from(self) -> float:
+        return self.began + SCENARIO.warmup_s
+
+    @property
+    def ends(self) -> float:
+        """From then on nobody asks anew."""
+        return self.began + SCENARIO.seconds
+
+    def is_over(self, users: int) -> bool:
+        """Whether the end has come, each user has asked, and nothing is under way."""
+        return self.began > 0 and time.time() >= self.ends and self.open == 0 and self.have_asked >= users
+
+    def take(self) -> Tally:
+        """What is new since it was last taken."""
+        taken, self.tally = self.tally, Tally()
+        return taken
+
+
+class Workers:
+    """In the master: what its workers have told."""
+
+    def __init__(self) -> None:
+        self.total = Tally()
+        self.began: dict[str, float] = {}
+        self.ended: set[str] = set()
+        """Those who have told that after the end nothing is under way."""
+
+    def hear(self, name: str, told: dict[str, Any]) -> None:
+        self.total.add(Tally.decode(told["tally"]))
+        if told["began"]:
+            self.began[name] = told["began"]
+            WATCH.began = min(self.began.values())
+        if told["is_over"]:
+            self.ended.add(name)
+
+
+WATCH, WORKERS = Watch(), Workers()
+
+
+class Asker(FastHttpUser):
+    """One user: asks, reads the answer as it comes, waits as the scenario says, and asks again."""
+
+    abstract = True
     host = os.environ.get("OMNIROUTE_URL", "http://127.0.0.1:20128")
-    wait_time = between(0.5, 2.0)
-    connection_timeout = 10.0
-    network_timeout = 120.0
+    connection_timeout, network_timeout = WAITS_S
+    part: ClassVar[Part]
+    questions: ClassVar[list[Question]]
+    turn = 0
+    has_asked = False
 
-    def on_start(self) -> None:
-        self.model = os.environ.get("MODEL", "demo/echo")
-        self.headers = {"Authorization": f"Bearer {os.environ.get('OMNIROUTE_KEY', '')}"}
-
-    @task(1)
-    def chat(self) -> None:
-        with self.client.post(
-            PATH, json=self._body(False), headers=self.headers, name="chat total", catch_response=True
-        ) as answer:
-            if answer.status_code != 200:
-                answer.failure(f"status {answer.status_code}")
-            elif '"choices"' not in (answer.text or ""):
-                answer.failure("no choices in the answer")
-
-    @task(2)
-    def stream(self) -> None:
-        began = time.perf_counter()
-        with self.client.post(
-            PATH, json=self._body(True), headers=self.headers, name="stream headers", catch_response=True, stream=True
-        ) as answer:
-            if answer.status_code != 200:
-                answer.failure(f"status {answer.status_code}")
-                return
-            self._read(answer, began)
-
-    def _read(self, answer: ResponseContextManager, began: float) -> None:
-        """Report the first token when it comes and the total at the end; a stream without its end has failed."""
-        seen_first, ended, size = False, False, 0
-        problem: Exception | None = None
+    @task
+    def ask(self) -> None:
+        if self.has_asked and time.time() >= WATCH.ends:
+            time.sleep(IDLE_S)
+            return
+        WATCH.began = WATCH.began or time.time()
+        WATCH.have_asked += not self.has_asked
+        self.has_asked = True
+        question = self.questions[self.turn]
+        self.turn = (self.turn + 1) % self.part.turns
+        is_wrong = random.random() < SCENARIO.keys.wrong_share
+        headers = {
+            "Authorization": f"Bearer {WRONG_KEY if is_wrong else random.choice(KEYS)}",
+            "Content-Type": "application/json",
+            "anthropic-version": "2023-06-01",
+        }
+        self.began_at, self.began = time.time(), time.perf_counter()
+        WATCH.open += 1
         try:
-            for data in _events(answer):
-                size += len(data)
-                if data == "[DONE]":
-                    ended = True
-                elif not seen_first and _has_content(data):
-                    seen_first = True
-                    self._report("stream first token", began, 0, None)
-        except (OSError, ValueError, HTTPParseError) as error:
-            problem = error
-        if problem is None and not (seen_first and ended):
-            problem = RuntimeError("stream ended without content or without [DONE]")
-        self._report("stream total", began, size, problem)
+            self._ask(question, headers)
+        finally:
+            WATCH.open -= 1
 
-    def _report(self, name: str, began: float, size: int, problem: Exception | None) -> None:
-        self.environment.events.request.fire(
-            request_type="SSE",
-            name=name,
-            response_time=(time.perf_counter() - began) * 1000,
-            response_length=size,
-            exception=problem,
-            context={},
-        )
+    def _ask(self, question: Question, headers: dict[str, str]) -> None:
+        with self.client.post(
+            question.path, data=question.body, headers=headers, name=self.part.name, catch_response=True, stream=True
+        ) as answer:
+            answer.request_meta["request_type"] = "headers"
+            try:
+                problem = self._hear(answer)
+            except (OSError, ValueError, HTTPParseError) as error:
+                problem = f"{type(error).__name__}: {error}"
+            if problem:
+                self._failed(problem)
+                answer.failure(problem)
+            else:
+                answer.success()
 
-    def _body(self, streamed: bool) -> dict[str, object]:
-        return {"model": self.model, "stream": streamed, "messages": [{"role": "user", "content": PROMPT}]}
+    def _hear(self, answer: ResponseContextManager) -> str:
+        """Read the answer to its end; what is wrong with it, or an empty text."""
+        status = answer.status_code
+        if status == 200 and self.part.is_streamed:
+            return self._hear_stream(answer)
+        text = (answer.content or b"").decode("utf-8", "replace") if status else ""
+        if status == 200:
+            if not is_answer(self.part.dialect, text):
+                return "no answer in the body"
+            return self._answered()
+        if status in SCENARIO.refusals:
+            if status in (429, 503) and not answer.headers.get("retry-after"):
+                WATCH.tally.without_retry_after += 1
+            return self._tell(f"refused {status}", REFUSED)
+        return f"status {status}: {text[:200]}" if status else f"no answer: {answer.error}"
+
+    def _hear_stream(self, answer: ResponseContextManager) -> str:
+        has_first = has_ended = False
+        number, last, gap = 0, self.began, 0.0
+        for data in _events(answer, self.part.dialect):
+            now = time.perf_counter()
+            number += 1
+            if has_first:
+                gap = max(gap, now - last)
+                has_ended = has_ended or is_end(self.part.dialect, data)
+            elif has_token(self.part.dialect, data):
+                has_first = True
+                self._tell("first token")
+            last = now
+        if not (has_first and has_ended):
+            return f"the stream ended {'without its end' if has_first else 'before its first token'}"
+        if self._counts():
+            WATCH.tally.note(self.part.name, "longest gap", gap)
+            WATCH.tally.count("events", time.time(), number)
+        return self._answered()
+
+    def _answered(self) -> str:
+        return self._tell("total", ANSWERED)
+
+    def _failed(self, problem: str) -> None:
+        self._tell("failed", FAILED)
+        if self._counts():
+            WATCH.tally.fail(problem)
+
+    def _tell(self, measure: str, how: str = "") -> str:
+        """Count it, and tell locust's own statistics, which its web page and its HTML report show."""
+        took = time.perf_counter() - self.began
+        if self._counts():
+            WATCH.tally.note(self.part.name, measure, took)
+            if how:
+                WATCH.tally.count(how, time.time())
+        if how != FAILED:  # locust hears of those by itself
+            self.environment.events.request.fire(
+                request_type=measure,
+                name=self.part.name,
+                response_time=took * 1000,
+                response_length=0,
+                exception=None,
+                context={},
+            )
+        return ""
+
+    def _counts(self) -> bool:
+        return self.began_at >= WATCH.counts_from
 
 
-def _events(answer: ResponseContextManager) -> Iterator[str]:
+def _events(answer: ResponseContextManager, dialect: str) -> Iterator[str]:
     # Event by event: a read of N bytes would wait until N bytes have come, and hide when the first token did.
-    while event := answer.stream.readline(sep=b"\n\n"):
+    separator = b"\r\n\r\n" if dialect == "gemini" else b"\n\n"
+    while event := answer.stream.readline(sep=separator):
         for line in bytes(event).split(b"\n"):
-            if line.startswith(b"data: "):
-                yield line[6:].decode("utf-8", "replace")
+            if line.startswith(b"data:"):
+                yield line[5:].strip().decode("utf-8", "replace")
 
 
-def _has_content(data: str) -> bool:
-    choices = json.loads(data).get("choices") or [{}]
-    delta = choices[0].get("delta") or {}
-    return bool(delta.get("content") or delta.get("reasoning_content") or delta.get("tool_calls"))
+def _wait(arrival: Arrival) -> Any:
+    match arrival.kind:
+        case "think":
+            return between(*arrival.seconds)
+        case "pace":
+            return constant_pacing(arrival.seconds[0])
+    return lambda _user: random.expovariate(1 / arrival.seconds[0])
+
+
+def _user_class(part: Part) -> type[Asker]:
+    members = {
+        "part": part,
+        "questions": [ask(part, MODEL, turn) for turn in range(part.turns)],
+        "weight": part.weight,
+        "wait_time": _wait(SCENARIO.arrival),
+        "__module__": __name__,
+    }
+    return type("".join(word.capitalize() for word in part.name.replace(",", " ").split()), (Asker,), members)
+
+
+globals().update({one.__name__: one for one in map(_user_class, SCENARIO.mix)})  # where locust looks for them
+
+
+class Stages(LoadTestShape):
+    """The stages of the scenario, one after another; then nobody asks anew, and what is under way may end."""
+
+    def tick(self) -> tuple[int, float] | None:
+        now = time.time()
+        left = now - WATCH.began if WATCH.began else 0.0
+        for stage in SCENARIO.stages:
+            if left < stage.seconds:
+                return stage.users, stage.spawn_per_s
+            left -= stage.seconds
+        if self._is_quiet() or now > WATCH.ends + DRAIN_S:
+            return None
+        return SCENARIO.stages[-1].users, SCENARIO.stages[-1].spawn_per_s
+
+    def _is_quiet(self) -> bool:
+        if isinstance(self.runner, MasterRunner):
+            return len(WORKERS.ended) >= self.runner.worker_count
+        return WATCH.is_over(self.get_current_user_count())
+
+
+@events.init.add_listener
+def know_runner(environment: Environment, **_: Any) -> None:
+    """What a worker tells its master each second."""
+
+    def tell_master(data: dict[str, Any], **_: Any) -> None:
+        is_over = WATCH.is_over(environment.runner.user_count if environment.runner else 0)
+        data["load"] = {"began": WATCH.began, "is_over": is_over, "tally": WATCH.take().encode()}
+
+    environment.events.report_to_master.add_listener(tell_master)
+
+
+@events.worker_report.add_listener
+def hear_worker(client_id: str, data: dict[str, Any], **_: Any) -> None:
+    if "load" in data:
+        WORKERS.hear(client_id, data["load"])
+
+
+@events.quitting.add_listener
+def write_report(environment: Environment, **_: Any) -> None:
+    """Print the report, and write it to `OMNIROUTE_LOAD_REPORT` as JSON."""
+    runner = environment.runner
+    if isinstance(runner, WorkerRunner) or not WATCH.began:
+        return
+    is_master = isinstance(runner, MasterRunner)
+    tally = WORKERS.total if is_master else WATCH.take()
+    about = {
+        "url": Asker.host,
+        "model": MODEL,
+        "keys": len(KEYS),
+        "processes": len(WORKERS.began) if is_master else 1,
+    }
+    found = report(SCENARIO, tally, WATCH.began, min(WATCH.ends, time.time()), about)
+    print(markdown(found))
+    if path := os.environ.get("OMNIROUTE_LOAD_REPORT"):
+        Path(path).write_text(json.dumps(found, indent=1))
+    if found["missed"]:
+        environment.process_exit_code = 1

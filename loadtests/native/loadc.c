@@ -16,6 +16,8 @@
 //   -P       adds "ports": answers by the local port of each connection
 //   -x       in step with who started it: the line "begin" when measuring begins, and after the result the connections
 //            stay open until standard input ends, so that the cost of closing them is not counted
+// Answers that are not 2xx are refusals: `good` counts the others, and each of both has its own latencies; `n503` and `later` count
+// refusals with 503 and with Retry-After.
 // Prints one JSON line. Samples before WARMUP_S are dropped. Microseconds throughout.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -80,13 +82,13 @@ static int epoll_fd, measuring;
 static char *request;
 static size_t request_len;
 static struct sockaddr_in target;
-static histogram latency, first_byte, first_event, gap, one_way;
-static uint64_t done, errors, events, payload_bytes, reads, non_2xx, reconnects;
+static histogram latency, good, refused, first_byte, first_event, gap, one_way;
+static uint64_t done, errors, events, payload_bytes, reads, non_2xx, busy, later, reconnects;
 
 enum state { IDLE, SENDING, HEAD, SIZED, CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILER };
 
 typedef struct {
-    int fd, wants_write, has_event, must_close;
+    int fd, wants_write, has_event, must_close, is_refused;
     enum state state;
     size_t sent;
     uint64_t began, last_event, answers, number;
@@ -173,6 +175,7 @@ static void complete(conn *c) {
         done++;
         c->answers++;
         note(&latency, t - c->began);
+        note(c->is_refused ? &refused : &good, t - c->began);
     }
     c->state = IDLE;
     if (c->must_close) {
@@ -258,7 +261,12 @@ static long on_head(conn *c, char *bytes, long n) {
     if (!end) return c->head_len > 8000 ? -1 : k;
     int head_len = end - c->head + 4;
     c->head[head_len] = 0;
-    if (c->head[9] != '2' && measuring) non_2xx++;
+    c->is_refused = c->head[9] != '2';
+    if (c->is_refused && measuring) {
+        non_2xx++;
+        busy += !memcmp(c->head + 9, "503", 3);
+        later += strcasestr(c->head, "\r\nretry-after:") != 0;
+    }
     c->must_close = strcasestr(c->head, "\r\nconnection: close") != 0;
     char *length = strcasestr(c->head, "\r\ncontent-length:");
     if (length) {
@@ -429,6 +437,9 @@ static void print_result(const conn *all, double elapsed, uint64_t late) {
     printf("\"lat_p50\":%.0f,\"lat_p90\":%.0f,\"lat_p99\":%.0f,\"lat_max\":%lu,", quantile(&latency, .5),
            quantile(&latency, .9), quantile(&latency, .99), latency.max);
     printf("\"ttfb_p50\":%.0f,\"ttfb_p99\":%.0f,", quantile(&first_byte, .5), quantile(&first_byte, .99));
+    printf("\"good\":%lu,\"good_p50\":%.0f,\"good_p99\":%.0f,\"n503\":%lu,\"later\":%lu,", good.count, quantile(&good, .5),
+           quantile(&good, .99), busy, later);
+    printf("\"ref_p50\":%.0f,\"ref_p99\":%.0f,\"ref_max\":%lu,", quantile(&refused, .5), quantile(&refused, .99), refused.max);
     if (by_port) print_ports(all);
     printf("\"events\":%lu,\"eps\":%.0f,\"ev_per_read\":%.2f,\"ttfe_p50\":%.0f,\"ttfe_p99\":%.0f,", events,
            events / elapsed, reads ? (double)events / reads : 0, quantile(&first_event, .5), quantile(&first_event, .99));

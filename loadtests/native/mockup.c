@@ -10,7 +10,8 @@
 //   * body without "stream":true -> one JSON completion of -b bytes, after -l us
 //   * body with "stream":true    -> chunked text/event-stream: -n events of -s bytes, one every -d us, then
 //     "data: [DONE]"; every event carries "t":<CLOCK_MONOTONIC us + 10^15>, so the reader can tell its age
-// A request overrides the flags with mock:n=50,d=20000,s=220,l=0,b=1024,g=1,e=0 anywhere in its body.
+// A request overrides the flags with mock:n=50,d=20000,s=220,l=0,b=1024,g=1,e=0 anywhere in its body; with k=1 the events are
+// pieces of the arguments of one tool call, {"path":"aaa…"} when put together.
 // Of 1,000 requests -e, picked at random, are answered badly, in turn: with 500, by closing without a word, with 429, and by
 // closing in the middle of the answer.
 // GET /stats -> JSON counters (connections, requests, streams open / done / aborted, faults, time of the last abort).
@@ -38,7 +39,7 @@ enum { MAX_EVENTS = 1024, READ_BYTES = 1 << 18, MAX_JSON = 900000, MAX_EVENT_PAD
 static const uint64_t STAMP_BASE = 1000000000000000u;
 
 typedef struct {
-    long events, gap_us, event_bytes, first_us, json_bytes, per_write, faults;
+    long events, gap_us, event_bytes, first_us, json_bytes, per_write, faults, is_call;
 } params;
 
 typedef struct {
@@ -59,7 +60,7 @@ static struct {
     uint64_t accepted, open, requests, streams_open, streams_done, streams_aborted, last_abort_us, chunks, stalls, faults;
 } stats;
 
-static params defaults = {50, 20000, 220, 0, 1024, 1, 0};
+static params defaults = {50, 20000, 220, 0, 1024, 1, 0, 0};
 static int epoll_fd;
 
 static uint64_t now_us(void) {
@@ -185,8 +186,14 @@ static void put_text(conn *c, const char *text) { put(c, text, strlen(text)); }
 
 static const char EVENT_HEAD[] =
     "data: {\"id\":\"chatcmpl-mock00000001\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-    "\"model\":\"mock\",\"t\":%llu,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"";
+    "\"model\":\"mock\",\"t\":%llu,\"choices\":[{\"index\":0,\"delta\":{%s";
 static const char EVENT_TAIL[] = "\"},\"finish_reason\":null}]}\n\n";
+static const char CALL_START[] =
+    "\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"call_mock0001\",\"type\":\"function\","
+    "\"function\":{\"name\":\"read_file\",\"arguments\":\"{\\\"path\\\":\\\"";
+static const char CALL_PIECE[] = "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"";
+static const char CALL_TAIL[] = "\"}}]},\"finish_reason\":null}]}\n\n";
+static const char CALL_END[] = "\\\"}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n";
 static const char STREAM_HEAD[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
     "x-request-id: req_mock\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -203,14 +210,16 @@ static int take_request(conn *c);
 
 static void put_event(conn *c) {
     char event[16384], size[16];
-    int n = snprintf(event, 512, EVENT_HEAD, (unsigned long long)(now_us() + STAMP_BASE));
-    int tail = sizeof EVENT_TAIL - 1;
+    const char *start = !c->p.is_call ? "\"content\":\"" : c->sent ? CALL_PIECE : CALL_START;
+    const char *end = !c->p.is_call ? EVENT_TAIL : c->sent + 1 < c->p.events ? CALL_TAIL : CALL_END;
+    int n = snprintf(event, 512, EVENT_HEAD, (unsigned long long)(now_us() + STAMP_BASE), start);
+    int tail = strlen(end);
     int pad = (int)c->p.event_bytes - n - tail;
     if (pad < 1) pad = 1;
     if (pad > MAX_EVENT_PAD) pad = MAX_EVENT_PAD;
     memset(event + n, 'a', pad);
     n += pad;
-    memcpy(event + n, EVENT_TAIL, tail);
+    memcpy(event + n, end, tail);
     n += tail;
     put(c, size, snprintf(size, sizeof size, "%x\r\n", n));
     put(c, event, n);
@@ -342,6 +351,7 @@ static void read_overrides(const char *body, size_t n, params *p) {
         else if (key == 'b') p->json_bytes = value;
         else if (key == 'g') p->per_write = value ? value : 1;
         else if (key == 'e') p->faults = value;
+        else if (key == 'k') p->is_call = value;
         if (at < end && *at == ',') at++;
         else break;
     }
