@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, Dialog, Page
 
 from tests.support.product import REPOSITORY
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), "")
+"""Rather the one without windows: of the same engine, and a fifth less work."""
 _PARTS_SWITCHED_OFF = (
     # Pages of the browser's own, loaded beside each tab of ours: twice the work of our page.
     "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
@@ -35,7 +37,7 @@ _AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 def missing() -> str:
     """Why pages cannot be tested here; empty when they can."""
     if not CHROMIUM:
-        return "there is no chromium here (Debian: apt-get install chromium)"
+        return "there is no chromium here (Debian: apt-get install chromium-headless-shell)"
     return "" if (BUNDLE / "index.html").is_file() else "the dashboard is not built: make dashboard"
 
 
