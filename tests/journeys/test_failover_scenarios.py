@@ -8,7 +8,7 @@ holds are a test each.
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.journeys.failover.cells import Cell, cells
+from tests.journeys.failover.cells import SCENARIOS, Cell, cells
 from tests.journeys.failover.hear import FILTERED, FINISHED, Heard, ask
 from tests.support.fake_dialects.scenarios import TEXT
 from tests.support.fake_http import RequestRecord
+from tests.support.many import check_each
 from tests.support.product import wait_for
 from tests.support.real_gateway import KEY, RealGateway, running_gateway
 
@@ -156,15 +157,23 @@ def _config(config: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def stage(gateway: RealGateway, request: pytest.FixtureRequest) -> Stage:
     chosen = {
-        item.callspec.params["cell"].id
+        item.callspec.params["scenario"]
         for item in request.session.items
-        if hasattr(item, "callspec") and isinstance(item.callspec.params.get("cell"), Cell)
+        if item.path == request.path and isinstance(item, pytest.Function) and hasattr(item, "callspec")
     }
-    return Stage(gateway, [cell for cell in CELLS if cell.id in chosen])
+    return Stage(gateway, [cell for cell in CELLS if cell.scenario.name in chosen])
 
 
-def of_each_cell(test: Any) -> Any:
-    return pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.id)(test)
+def of_each_cell(test: Callable[[Stage, Cell], None]) -> Callable[[Stage, str], None]:
+    """A test for each scenario, of all its cells: a test for each cell would be two thousand."""
+
+    @pytest.mark.parametrize("scenario", [scenario.name for scenario in SCENARIOS])
+    def of_all(stage: Stage, scenario: str) -> None:
+        mine = [cell for cell in CELLS if cell.scenario.name == scenario]
+        check_each(mine, lambda cell: test(stage, cell), lambda cell: cell.id)
+
+    of_all.__name__ = test.__name__
+    return of_all
 
 
 @of_each_cell

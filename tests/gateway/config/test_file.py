@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -206,8 +207,9 @@ def test_metadata_and_link_local_hosts_are_refused_even_with_allow_private(host,
     assert "never allowed" in problem
 
 
-@pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
-@pytest.mark.parametrize("host", NEVER + NEVER_BY_NAME)
+@pytest.mark.parametrize(
+    ("host", "scheme"), list(zip(NEVER + NEVER_BY_NAME, cycle(["http", "https", "socks5", "socks5h"]), strict=False))
+)
 def test_a_proxy_is_never_at_such_an_address(host, scheme, tmp_path):
     (problem,) = problems_of("version: 1\n" + CONNECTION % f"proxy: '{scheme}://me:pw@{host}:80'", tmp_path)
     assert "connections[0].proxy" in problem

@@ -31,7 +31,7 @@ _HEAD = """\
 Written by `python -m tests.journeys.failover.document` from `tests/journeys/failover/cells.py`; do not edit.
 
 A combo of two models, and a first target that fails in one of sixteen ways: what the caller sees, in its own dialect. Each
-square is a test through the started product (`tests/journeys/test_failover_scenarios.py`), with providers that check requests
+square is tried through the started product (`tests/journeys/test_failover_scenarios.py`), with providers that check requests
 as strictly as the real ones; so is what the providers are asked, what rests (`GET /api/resilience`) and the one row in the
 ledger (`GET /api/usage/logs`).
 
