@@ -29,6 +29,12 @@ STREAMS = [
     ("messages", "local"), ("gemini", "gem"), ("gemini", "local"), ("array", "gem"), ("ollama", "local"),
 ]  # fmt: skip
 """What the caller speaks, and a provider that speaks it too or another dialect: bytes that pass, and a translation."""
+SILENT: dict[str, dict[str, Any]] = {
+    "no head": {"model": "local/slow-headers:300"},
+    "half a body": {"model": "local/slow-first:300"},
+    "no event": {"model": "local/slow-first:300", "stream": True},
+}
+"""Requests whose provider has said nothing useful yet."""
 CLEAN_ENDS = (b"[DONE]", b"response.completed", b"message_stop", b'"finishReason":"', b'"done":true')
 
 
@@ -39,6 +45,7 @@ class Streams:
         self._gateway = gateway
         self.ids = {one: gateway.new_id() for one in STREAMS}
         self.heard = dict.fromkeys(STREAMS, b"")
+        self.refused: list[httpx.Response] = []
 
     def listen(self, one: tuple[str, str]) -> None:
         """To one, until it ends; a connection that is cut raises httpx.HTTPError."""
@@ -52,15 +59,22 @@ class Streams:
             for piece in answer.iter_bytes():
                 self.heard[one] += piece
 
+    def wait(self, name: str) -> None:
+        """For an answer of which nothing has come."""
+        self.refused.append(self._gateway.chat(**SILENT[name]))
+
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Streams, list[dict[str, Any]], int]]:
     """The streams after a drain, the rows of their requests, and the product's exit code."""
-    variables = {"nodes": NODES, "timeouts": {"gap_s": 100.0}, "SHUTDOWN_TIMEOUT_S": "3"}
+    timeouts = dict.fromkeys(("headers_s", "first_event_s", "first_event_reasoning_s", "gap_s"), 100.0)
+    variables = {"nodes": NODES, "timeouts": timeouts, "early_headers_s": 300.0, "SHUTDOWN_TIMEOUT_S": "3"}
     with running_gateway(tmp_path_factory.mktemp("drain"), **variables) as gateway:  # type: ignore[arg-type]
-        streams = Streams(gateway)
-        with ThreadPoolExecutor(len(STREAMS)) as pool:
+        streams, mark = Streams(gateway), gateway.mark
+        with ThreadPoolExecutor(len(STREAMS) + len(SILENT)) as pool:
             listening = [pool.submit(streams.listen, one) for one in STREAMS]
+            listening += [pool.submit(streams.wait, name) for name in SILENT]
+            wait_for(lambda: len(gateway.seen(mark)) == len(STREAMS) + len(SILENT), 10)
             wait_for(lambda: all(streams.heard.values()), 10, lambda: str(streams.heard))
             gateway.product.process.send_signal(signal.SIGTERM)
             for one in listening:
@@ -108,6 +122,12 @@ def reason(event: dict[str, Any]) -> str:
 def test_every_stream_that_was_ended_has_one_row_that_says_so(ended) -> None:
     streams, rows, _ = ended
     assert {row["request_id"]: row["error"] for row in rows} == dict.fromkeys(streams.ids.values(), "stream_draining")
+
+
+def test_whoever_has_got_nothing_yet_is_told_with_503(ended) -> None:
+    streams, _, _ = ended
+    told = [(answer.status_code, answer.json()["error"]["code"]) for answer in streams.refused]
+    assert told == [(503, "shutting_down")] * len(SILENT)
 
 
 def test_the_product_ends_with_code_0_all_the_same(ended) -> None:
