@@ -96,7 +96,7 @@ fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix-only .
 
-.PHONY: fmt-check locks-clean load locust
+.PHONY: fmt-check locks-clean load load-files locust
 fmt-check: $(VENV)/.dev
 	@$(BIN)/ruff format --quiet --check . || (echo "run: make fmt" && exit 1)
 
@@ -145,6 +145,10 @@ load: $(VENV)/.dev $(LOAD_VENV)/.load ## one scenario of load against a product 
 
 locust: $(LOAD_VENV)/.load ## locust with its web page, against a running gateway (OMNIROUTE_URL, OMNIROUTE_KEY, OMNIROUTE_MODEL, OMNIROUTE_SCENARIO)
 	@$(LOAD_VENV)/bin/locust -f loadtests/locustfile.py $(ARGS)
+
+LOAD_FILES := $(patsubst %,loadtests/%.py,locustfile scenario asking tally load_report) $(filter-out %/overload.toml,$(wildcard loadtests/scenarios/*.toml))
+load-files: $(DEPLOY_VENV)/.tools ## the ConfigMap of the load test in a cluster: make load-files | kubectl apply -f -
+	@$(DEPLOY_VENV)/bin/kubectl create configmap omniroute-load $(addprefix --from-file=,$(LOAD_FILES)) --dry-run=client -o yaml
 
 lock: $(BIN)/uv ## resolve the locked requirements anew (hashes, no host)
 	@for group in run dev load; do \

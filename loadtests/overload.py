@@ -97,8 +97,11 @@ def overload_report(
         "times": [],
         "stages": [],
         "steps": steps,
+        "over": over,
     }  # fmt: skip
     if refused:
+        since_sent = {"p50": over["ref_sent_p50"] / 1000, "p99": over["ref_sent_p99"] / 1000}
+        found["all"]["refused 503, since sent"] = {"count": refused, **since_sent}
         found["all"]["refused 503"] = {"count": refused, "p50": over["ref_p50"] / 1000, "p99": over["ref_p99"] / 1000, "most": over["ref_max"] / 1000}  # fmt: skip
     found["missed"] = missed(scenario, found)
     return found
@@ -125,6 +128,8 @@ def overload_markdown(found: Report) -> str:
     ]
     if refused := every.get("refused 503"):
         lines.append(f"| refused with 503 | {found['refused_a_second']:,.0f} ({share:.0%}) | {refused['p50']:,.1f} | {refused['p99']:,.1f} |")  # fmt: skip
+        sent = every["refused 503, since sent"]
+        lines.append(f"| the same since they were sent | | {sent['p50']:,.1f} | {sent['p99']:,.1f} |")
     lines += [
         f"| capacity afterwards | {found['goodput_after']:,.0f} | | |",
         "",

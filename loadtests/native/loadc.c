@@ -82,7 +82,7 @@ static int epoll_fd, measuring;
 static char *request;
 static size_t request_len;
 static struct sockaddr_in target;
-static histogram latency, good, refused, first_byte, first_event, gap, one_way;
+static histogram latency, good, refused, refused_since_sent, first_byte, first_event, gap, one_way;
 static uint64_t done, errors, events, payload_bytes, reads, non_2xx, busy, later, reconnects;
 
 enum state { IDLE, SENDING, HEAD, SIZED, CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILER };
@@ -91,7 +91,7 @@ typedef struct {
     int fd, wants_write, has_event, must_close, is_refused;
     enum state state;
     size_t sent;
-    uint64_t began, last_event, answers, number;
+    uint64_t began, wrote, last_event, answers, number;
     long left; // bytes of the body or chunk still to come
     char head[8192], size[24], event[8192];
     int head_len, size_len, event_len;
@@ -143,6 +143,7 @@ static void send_more(conn *c) {
         c->sent += n;
     }
     watch(c, 0);
+    c->wrote = now_us();
     c->state = HEAD;
     c->head_len = 0;
 }
@@ -176,6 +177,7 @@ static void complete(conn *c) {
         c->answers++;
         note(&latency, t - c->began);
         note(c->is_refused ? &refused : &good, t - c->began);
+        if (c->is_refused) note(&refused_since_sent, t - c->wrote);
     }
     c->state = IDLE;
     if (c->must_close) {
@@ -439,6 +441,7 @@ static void print_result(const conn *all, double elapsed, uint64_t late) {
     printf("\"ttfb_p50\":%.0f,\"ttfb_p99\":%.0f,", quantile(&first_byte, .5), quantile(&first_byte, .99));
     printf("\"good\":%lu,\"good_p50\":%.0f,\"good_p99\":%.0f,\"n503\":%lu,\"later\":%lu,", good.count, quantile(&good, .5),
            quantile(&good, .99), busy, later);
+    printf("\"ref_sent_p50\":%.0f,\"ref_sent_p99\":%.0f,", quantile(&refused_since_sent, .5), quantile(&refused_since_sent, .99));
     printf("\"ref_p50\":%.0f,\"ref_p99\":%.0f,\"ref_max\":%lu,", quantile(&refused, .5), quantile(&refused, .99), refused.max);
     if (by_port) print_ports(all);
     printf("\"events\":%lu,\"eps\":%.0f,\"ev_per_read\":%.2f,\"ttfe_p50\":%.0f,\"ttfe_p99\":%.0f,", events,
