@@ -1,18 +1,37 @@
 """Files and guides for what is in front of gateways agree with the product and the chart. Run they are by `tests/journeys/test_front_proxies.py`."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from gateway.domain.timeouts import Timeouts
 from gateway.edge.body import MAX_BODY_BYTES
 from gateway.serve.granian_server import _IDLE_CONNECTION_MS
 from tests.support.chart import REPOSITORY, find, render, shape
+from tests.support.front_proxies import HAPROXY as HAPROXY_PROGRAM
 
 FOLDER = REPOSITORY / "deploy" / "proxies"
 NGINX, HAPROXY = (FOLDER / "nginx.conf").read_text(), (FOLDER / "haproxy.cfg").read_text()
 GUIDE = (REPOSITORY / "docs" / "proxies.md").read_text()
+
+
+@pytest.mark.skipif(
+    not Path(HAPROXY_PROGRAM).is_file(), reason="there is no haproxy here (Debian: apt-get install haproxy)"
+)
+def test_haproxy_takes_the_file_of_compose_and_not_one_with_a_mistake(tmp_path: Path) -> None:
+    text = (REPOSITORY / "deploy" / "compose" / "haproxy.cfg").read_text()
+    for name, written, is_fine in (
+        ("good", text, True),
+        ("bad", text.replace("balance leastconn", "balance lest"), False),
+    ):
+        config = tmp_path / f"{name}.cfg"
+        config.write_text(written)
+        done = subprocess.run([HAPROXY_PROGRAM, "-c", "-f", str(config)], capture_output=True, text=True, timeout=60)
+        assert (done.returncode == 0) is is_fine, done.stderr
 
 
 def routes() -> list[dict[str, Any]]:

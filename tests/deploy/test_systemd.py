@@ -47,7 +47,8 @@ def environment() -> dict[str, str]:
 
 def test_systemd_takes_it_without_a_word(installed: Path) -> None:
     done = analyze("verify", "--man=no", str(installed))
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert installed.name not in done.stderr, done.stderr
 
 
 def test_a_planted_mistake_is_found(installed: Path) -> None:

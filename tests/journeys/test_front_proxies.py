@@ -20,8 +20,8 @@ from curl_cffi.requests import Session
 
 from tests.support.fake_behaviours import PROMPT_TOKENS
 from tests.support.fake_provider import FakeProvider
-from tests.support.front_proxies import MISSING, FrontProxy, HAProxy, Nginx
-from tests.support.product import REAL, Product, free_port, products, wait_for
+from tests.support.front_proxies import MISSING, FrontProxy, HAProxy, Nginx, kept_ports
+from tests.support.product import REAL, Product, products, wait_for
 from tests.support.real_gateway import ADMIN_TOKEN, KEY, MESSAGES, config_text, running_fake
 from tests.support.real_postgres import RealPostgres
 from tests.support.real_valkey import RealValkey
@@ -60,7 +60,7 @@ def fleet() -> Iterator[Fleet]:
         running_fake() as fake,
         products() as make,
     ):
-        folder, ports = Path(name), [free_port() for _ in range(3)]
+        folder, ports = Path(name), kept_ports(3)
         config = json.loads(config_text(fake.port, fake.port, {}, 5.0))
         config["keys"].append({"name": "bound", "secret": BOUND_KEY, "allowed_ips": [CALLER_ADDRESS]})
         (folder / "omniroute.yaml").write_text(json.dumps(config))

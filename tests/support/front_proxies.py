@@ -1,7 +1,9 @@
 """Real nginx and HAProxy with the files of `deploy/proxies`, in which only addresses and places are changed to this machine's."""
 
+import contextlib
 import csv
 import os
+import random
 import shutil
 import signal
 import socket
@@ -148,6 +150,19 @@ class HAProxy(FrontProxy):
 
     def _command(self, what: str) -> list[str]:
         return [HAPROXY, "-db", "-f", str(self.config), *(["-c"] * (what == "check"))]
+
+
+def kept_ports(count: int) -> list[int]:
+    """Ports for servers that come and go: of none that the kernel gives to others meanwhile, as it does with free ones."""
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    for port in random.sample(range(max(1024, low - 8000), low), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no ports are left")
 
 
 def replaced(text: str, changes: dict[str, str]) -> str:
