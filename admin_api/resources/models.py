@@ -134,6 +134,8 @@ async def name_model(
 async def catalog(plane: NamedDependency[Plane]) -> dict[str, Any]:
     """By provider, connected or not: its models, where each is known from, and whether somebody can call it now.
 
+    `source` is `data file`, `connection` (its list), `endpoint` (it listed it when a connection was tested), or of one that was added.
+
     `price` is what counts now, in USD per 1,000,000 tokens, or null; `blocked` is a provider of `blockedProviders`; `node` is
     null for providers that come with the product.
     """

@@ -1,6 +1,9 @@
-"""All models that are known: of data files, of connections' lists, of operators; and who could call them now."""
+"""All models that are known: of data files, of connections' lists, of operators; and who could call them now.
 
-from collections.abc import Iterable
+What an endpoint of the operator's own listed in a connection's last test is known of it, too: nothing else tells of it.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +11,7 @@ import msgspec
 from admin_api.services.node_view import node_view
 from admin_api.services.plane import Plane
 from admin_api.services.tariff import load_tariff
+from admin_api.store.connection_tests import TestRow, load_tests
 from admin_api.store.connections import ConnectionRow, connections
 from admin_api.store.custom_models import CustomModelRow, custom_models
 from admin_api.store.names import aliases
@@ -16,6 +20,8 @@ from admin_api.store.settings import settings_rows
 from gateway.providers.spec import ModelSpec, NoAuth, ProviderSpec
 from gateway.routing.prices import PriceBook, valid_at
 
+MOST_LISTS = 200
+"""Of connections whose last test is looked at for what endpoints listed."""
 _NODE_FACTS = {"needsKey": False, "documentationUrl": ""}
 
 
@@ -83,6 +89,9 @@ async def _providers(plane: Plane) -> list[_Provider]:
         accounts = await connections.load_all(connection)
         customs = await custom_models.load_all(connection)
         setting = await settings_rows.get(connection, "blockedProviders")
+        own = {row.id for row in node_rows}
+        asked = [row.id for row in accounts if row.provider in own and row.is_active and not row.models]
+        tests = await load_tests(connection, *asked[:MOST_LISTS])
     blocked = frozenset(setting.value if setting else ())
     by_provider: dict[str, list[ConnectionRow]] = {}
     for row in accounts:
@@ -107,13 +116,18 @@ async def _providers(plane: Plane) -> list[_Provider]:
         for row in node_rows
     ]
     return [
-        _provider(one, by_provider.get(one.id, []), added.get(one.id, ()), is_blocked=one.id in blocked)
+        _provider(one, by_provider.get(one.id, []), added.get(one.id, ()), tests, is_blocked=one.id in blocked)
         for one in known
     ]
 
 
 def _provider(
-    known: _Known, accounts: list[ConnectionRow], added: Iterable[CustomModelRow], *, is_blocked: bool
+    known: _Known,
+    accounts: list[ConnectionRow],
+    added: Iterable[CustomModelRow],
+    tests: Mapping[str, TestRow],
+    *,
+    is_blocked: bool,
 ) -> _Provider:
     asked = [] if is_blocked else [row for row in accounts if row.is_active]
     is_demo = known.kind == "demo" and not is_blocked
@@ -123,7 +137,7 @@ def _provider(
         known.prefix,
         known.kind,
         is_demo or bool(asked),
-        _models({model.id: model for model in known.models}, added, asked, is_demo=is_demo),
+        _models({model.id: model for model in known.models}, added, asked, _offered(asked, tests), is_demo=is_demo),
         {**known.facts, "blocked": is_blocked},
     )
 
@@ -146,10 +160,16 @@ def _price(book: PriceBook, provider: str, model: str, at: float) -> dict[str, f
     return {"input": found.input, "output": found.output} if found else None
 
 
+def _offered(accounts: list[ConnectionRow], tests: Mapping[str, TestRow]) -> list[str]:
+    """What endpoints listed to these connections."""
+    return [model for row in accounts if row.id in tests for model in tests[row.id].models]
+
+
 def _models(
     known: dict[str, ModelSpec],
     added: Iterable[CustomModelRow],
     accounts: list[ConnectionRow],
+    offered: list[str],
     *,
     is_demo: bool,
 ) -> list[dict[str, Any]]:
@@ -157,7 +177,7 @@ def _models(
     listed = {model for row in accounts for model in row.models}
     takes_any = any(not row.models for row in accounts)
     entries = []
-    for model in dict.fromkeys((*known, *customs, *sorted(listed))):
+    for model in dict.fromkeys((*known, *customs, *sorted(listed), *offered)):
         custom = customs.get(model)
         spec = known.get(model, ModelSpec(model))
         entries.append(
@@ -166,7 +186,7 @@ def _models(
                 "name": custom.name if custom else model,
                 "type": "chat",
                 "custom": custom is not None,
-                "source": custom.source if custom else "data file" if model in known else "connection",
+                "source": _source(model, custom, known, listed),
                 "contextLength": (custom.context if custom else 0) or spec.context or None,
                 "maxOutput": (custom.max_output if custom else 0) or spec.max_output or None,
                 "capabilities": spec.capabilities,
@@ -175,3 +195,11 @@ def _models(
             }
         )
     return entries
+
+
+def _source(model: str, custom: CustomModelRow | None, known: Mapping[str, ModelSpec], listed: set[str]) -> str:
+    if custom:
+        return custom.source
+    if model in known:
+        return "data file"
+    return "connection" if model in listed else "endpoint"

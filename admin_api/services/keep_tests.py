@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from admin_api.services.plane import Plane
 from admin_api.services.probe import Probe, probe
-from admin_api.store.connection_tests import TestRow, keep_test
+from admin_api.store.connection_tests import TestRow, keep_test, load_tests
 from admin_api.store.connections import ConnectionRow, connections
 from admin_api.store.nodes import NodeRow
 
 AT_ONCE = 8
+MOST_MODELS = 500
+"""Of what an endpoint lists; the first ones are kept."""
 
 
 async def probe_and_keep(plane: Plane, row: ConnectionRow, node: NodeRow | None, model: str = "") -> Probe:
@@ -29,7 +33,11 @@ async def probe_and_keep(plane: Plane, row: ConnectionRow, node: NodeRow | None,
     )
     async with plane.database.write() as connection:
         if await connections.get(connection, row.id) is not None:
-            await keep_test(connection, test)
+            listed = found.models
+            if listed is None:  # it did not say this time
+                before = (await load_tests(connection, row.id)).get(row.id)
+                listed = list(before.models) if before else []
+            await keep_test(connection, msgspec.structs.replace(test, models=listed[:MOST_MODELS]))
     return found
 
 

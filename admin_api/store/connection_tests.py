@@ -1,5 +1,7 @@
 """What the last test of each connection found. No configuration: a test changes nothing that workers see."""
 
+from collections.abc import Sequence
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +14,8 @@ _table = tables.connection_tests
 class TestRow(msgspec.Struct, frozen=True):
     """`type`, `source` and `code` are those of a diagnosis (`services/diagnosis.py`); `at` is unix seconds.
 
-    `proxy` is the one it went through, without credentials, `proxy_level` whose it is.
+    `proxy` is the one it went through, without credentials, `proxy_level` whose it is. `models` are those that the endpoint
+    listed, then or when it last did.
     """
 
     connection_id: str
@@ -25,6 +28,7 @@ class TestRow(msgspec.Struct, frozen=True):
     latency_ms: float
     proxy: str = ""
     proxy_level: str = ""
+    models: Sequence[str] = ()
 
 
 async def load_tests(connection: AsyncConnection, *ids: str) -> dict[str, TestRow]:

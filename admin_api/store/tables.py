@@ -157,6 +157,7 @@ connection_tests = sa.Table(
     sa.Column("latency_ms", sa.Double, nullable=False),
     sa.Column("proxy", sa.String(2100), nullable=False, server_default=""),
     sa.Column("proxy_level", sa.String(20), nullable=False, server_default=""),
+    sa.Column("models", sa.JSON, nullable=False, server_default="[]"),
 )
 
 sa.Index("ix_api_keys_created", api_keys.c.created_at, api_keys.c.id)

@@ -195,3 +195,22 @@ async def test_an_order_makes_priorities_from_one_on(admin, fake, redis):
     for wrong in ([ids[0]], [*ids, "x"], [*ids, ids[0]]):
         refused = await admin.post("/api/providers/reorder", json={"provider": "local", "ids": wrong})
         assert (refused.status_code, "ids" in refused.text) == (400, True)
+
+
+async def test_what_an_endpoint_lists_when_it_is_tested_is_in_the_catalog_until_it_lists_others(admin, fake):
+    await make_node(admin, fake.base_url)
+    connection_id = await make_connection(admin)
+
+    async def listed():
+        local = (await admin.get("/api/models/catalog")).json()["catalog"]["local"]
+        return {(one["id"], one["source"], one["callable"]) for one in local["models"]}
+
+    assert await listed() == set()
+    await check(admin, connection_id)
+    found = (await admin.get(f"/api/providers/{connection_id}/models")).json()["models"]
+    assert await listed() == {(one["id"], "endpoint", True) for one in found} != set()
+    fake.has_list = False
+    await check(admin, connection_id, model="ok")
+    assert len(await listed()) == len(found)
+    await admin.put(f"/api/providers/{connection_id}", json={"models": ["only-this"]})
+    assert await listed() == {("only-this", "connection", True)}

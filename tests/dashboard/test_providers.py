@@ -233,3 +233,22 @@ def test_nothing_breaks_wcag_and_hostile_names_stay_text(visit, session, node):
             assert it.axe() == [], address
             assert it.has_no_sideways_scroll(), address
         assert page.locator("img[src='x']").count() == 0
+
+
+def test_what_an_endpoint_lists_when_it_is_tested_is_offered_wherever_models_are_named(dashboard, node):
+    node.connect("work")
+    page = dashboard.open("providers")
+    card = page.locator(".provider", has=page.get_by_text(f"Node {node.id}", exact=True))
+    expect(card).to_contain_text("any model")
+    page.goto(f"{dashboard.url}/dashboard/providers/{node.id}")
+    page.get_by_role("button", name="Test work").click()
+    page.locator("omni-table").get_by_role("row").nth(1).wait_for()
+    listed = node.admin.get("/api/models/catalog").json()["catalog"][node.id]["models"]
+    assert listed
+    page.goto(f"{dashboard.url}/dashboard/providers")
+    expect(card).to_contain_text(f"{len(listed)} model")
+    page.goto(f"{dashboard.url}/dashboard/endpoint")
+    name = f"{node.id}/{listed[0]['id']}"
+    expect(page.locator(f"datalist option[value='{name}']")).to_have_count(1)
+    page.goto(f"{dashboard.url}/dashboard/models?id={name}")
+    page.get_by_text("what the endpoint listed when tested").wait_for()

@@ -145,7 +145,7 @@ export default class Models extends Page<Data> {
         <dt>${t('models.can')}</dt>
         <dd>${model.capabilities.length ? capabilities(model) : t('models.unknown')}</dd>
         <dt>${t('models.source')}</dt>
-        <dd>${t(model.custom ? 'models.source.custom' : model.source === 'connection' ? 'models.source.connection' : 'models.source.shipped')}</dd>
+        <dd>${t(`models.source.${model.custom ? 'custom' : model.source === 'data file' ? 'shipped' : model.source}`)}</dd>
         <dt>${t('models.aliases')}</dt>
         <dd>${names.length ? html`<ul class="lines">${names.slice(0, SHOWN).map(([pattern]) => html`<li><bdi><code>${pattern}</code></bdi></li>`)}</ul>` : '–'}</dd>
         <dt>${t('providers.connections')}</dt>

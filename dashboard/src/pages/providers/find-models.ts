@@ -68,7 +68,7 @@ export class FindModels {
   private body(data: Data, provider: string, connection: string): TemplateResult {
     if (this.problem !== undefined) return errorState(this.problem, () => void this.ask(connection));
     if (!this.answer) return loadingState();
-    const known = new Set(data.catalog[provider]?.models.map((one) => one.id));
+    const known = new Set(data.catalog[provider]?.models.filter((one) => one.source !== 'endpoint').map((one) => one.id));
     const others = this.answer.models.map((one) => one.id).filter((id) => !known.has(id));
     const fitting = others.filter((id) => fits(this.search, id));
     const warning = this.answer.source === 'static' ? notice('warn', t('providers.findFailed', { error: this.answer.warning?.message || this.answer.warning?.type || '' })) : nothing;

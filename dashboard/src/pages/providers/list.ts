@@ -69,7 +69,7 @@ function providerCard(id: string, provider: Provider, known: Known): TemplateRes
       <h3><a href=${href(`providers/${id}`)}><bdi>${nameOf(id, provider)}</bdi></a></h3>
       ${healthBadge(healthOf(provider, standings))}
     </header>
-    <p class="muted small"><code dir="ltr">${provider.prefix}/…</code> · ${t('providers.models', { count: provider.models.length })}</p>
+    <p class="muted small"><code dir="ltr">${provider.prefix}/…</code> · ${provider.node && !provider.models.length ? t('providers.anyModel') : t('providers.models', { count: provider.models.length })}</p>
     ${connections.length
       ? html`<ul class="connections">
           ${connections.slice(0, SHOWN).map(
