@@ -43,7 +43,7 @@ class Operated:
 
     def used(self, count: int = 8) -> set[str]:
         """Which connections of the pair answer so many requests."""
-        self.fake.requests.clear()
+        self.fake.forget_requests()
         for _ in range(count):
             assert self.chat().status_code == 200
         return {record.header("authorization").removeprefix("Bearer ") for record in self.fake.requests}
