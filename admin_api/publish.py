@@ -346,6 +346,7 @@ def routing_settings(values: dict[str, Any], *, is_demo_enabled: bool) -> Routin
     document = {
         "account_strategy": values.get("fallbackStrategy", default.account_strategy),
         "sticky_limit": values.get("stickyRoundRobinLimit", default.sticky_limit),
+        "provider_strategies": values.get("providerStrategies", {}),
         "timeouts": values.get("timeouts", msgspec.structs.asdict(Timeouts())),
         "waiting": values.get("waiting", msgspec.structs.asdict(Waiting())),
         "resilience": values.get("resilience", {}),

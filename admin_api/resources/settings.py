@@ -24,7 +24,7 @@ from admin_api.store.credentials import delete_sessions, set_password_hash
 from admin_api.store.database import Change
 from admin_api.store.settings import SettingRow
 from gateway.config.file_shape import BackupPlan
-from gateway.config.snapshot import AccountStrategy, RoutingSettings, SessionAffinity
+from gateway.config.snapshot import AccountStrategy, ProviderStrategy, RoutingSettings, SessionAffinity
 from gateway.domain.bodies import LogSettings
 from gateway.domain.budget import TierBudgets
 from gateway.domain.caching import CacheSettings, SharingSettings
@@ -37,6 +37,8 @@ from gateway.domain.waiting import Waiting
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 _Limit = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 _Text = Annotated[str, msgspec.Meta(max_length=200)]
+MAX_STRATEGIES = 500
+"""Providers with a strategy of their own."""
 
 
 class TimeoutsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,6 +71,7 @@ class SettingsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
     fallback_strategy: AccountStrategy | msgspec.UnsetType = msgspec.UNSET
     sticky_round_robin_limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | msgspec.UnsetType = msgspec.UNSET
+    provider_strategies: dict[_Text, ProviderStrategy | None] | msgspec.UnsetType = msgspec.UNSET
     timeouts: TimeoutsBody | msgspec.UnsetType = msgspec.UNSET
     waiting: WaitingBody | msgspec.UnsetType = msgspec.UNSET
     resilience: Resilience | msgspec.UnsetType = msgspec.UNSET
@@ -196,6 +199,12 @@ async def _store(change: Change, rows: Mapping[str, SettingRow], body: SettingsB
     given: dict[str, Any] = {
         name: value for name, field in _ROUTING.items() if (value := getattr(body, field)) is not msgspec.UNSET
     }
+    if body.provider_strategies is not msgspec.UNSET:
+        before = rows["providerStrategies"].value if "providerStrategies" in rows else {}
+        chosen = {**before, **msgspec.to_builtins(body.provider_strategies)}
+        given["providerStrategies"] = {name: strategy for name, strategy in chosen.items() if strategy is not None}
+        if len(given["providerStrategies"]) > MAX_STRATEGIES:
+            raise bad_request(("providerStrategies", f"at most {MAX_STRATEGIES}"))
     if body.timeouts is not msgspec.UNSET:
         before = rows["timeouts"].value if "timeouts" in rows else {}
         given["timeouts"] = {**before, **msgspec.to_builtins(body.timeouts)}
@@ -244,6 +253,7 @@ async def _view(connection: AsyncConnection) -> dict[str, Any]:
     return {
         "fallbackStrategy": default.account_strategy,
         "stickyRoundRobinLimit": default.sticky_limit,
+        "providerStrategies": {},
         "earlyHeadersS": default.early_headers_s,
         "sessionAffinity": default.session_affinity,
         "tierBudgets": {},

@@ -323,6 +323,9 @@ def _setting_rows(given: FileSettings | None) -> list[SettingRow]:
     values = {
         "fallbackStrategy": given.account_strategy,
         "stickyRoundRobinLimit": given.sticky_limit,
+        "providerStrategies": None
+        if given.provider_strategies is None
+        else msgspec.to_builtins(given.provider_strategies),
         "timeouts": msgspec.structs.asdict(given.timeouts) if given.timeouts else None,
         "waiting": msgspec.structs.asdict(given.waiting) if given.waiting else None,
         "resilience": msgspec.structs.asdict(given.resilience) if given.resilience else None,

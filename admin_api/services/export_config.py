@@ -32,6 +32,7 @@ from gateway.config.file_shape import SettingsShape
 _SETTINGS = {
     "fallbackStrategy": "account_strategy",
     "stickyRoundRobinLimit": "sticky_limit",
+    "providerStrategies": "provider_strategies",
     "tierBudgets": "tier_budgets",
     "sessionAffinity": "session_affinity",
     "retryBudget": "retry_budget",

@@ -52,6 +52,7 @@ from gateway.config.snapshot import (
     LogSettings,
     Price,
     Profile,
+    ProviderStrategy,
     Resilience,
     RetryBudget,
     SessionAffinity,
@@ -130,6 +131,7 @@ class FileSettings(msgspec.Struct, frozen=True):
 
     account_strategy: AccountStrategy | None = None
     sticky_limit: int | None = None
+    provider_strategies: dict[str, ProviderStrategy] | None = None
     timeouts: Timeouts | None = None
     waiting: Waiting | None = None
     cache: CacheSettings | None = None
@@ -383,6 +385,7 @@ def _settings(shape: SettingsShape) -> FileSettings:
     return FileSettings(
         account_strategy=shape.account_strategy,
         sticky_limit=shape.sticky_limit,
+        provider_strategies=shape.provider_strategies,
         timeouts=_timeouts(shape.timeouts) if shape.timeouts else None,
         waiting=_waiting(shape.waiting) if shape.waiting else None,
         cache=shape.cache,

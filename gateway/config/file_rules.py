@@ -179,6 +179,10 @@ def check_settings(item: Item[SettingsShape], known: Sequence[str], problems: Pr
         if provider not in known:
             hint = near(provider, known)
             item.note(problems, "blocked_providers", f"`{provider}` is neither a provider nor the id of a node{hint}")
+    for provider in item.value.provider_strategies or ():
+        if provider not in known:
+            hint = near(provider, known)
+            item.note(problems, "provider_strategies", f"`{provider}` is neither a provider nor the id of a node{hint}")
     for provider in item.value.profiles or ():
         if provider not in known and provider != EVERY_KEY:
             item.note(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from gateway.config.snapshot import AccountStrategy, SessionAffinity, Strategy, Tier
+from gateway.config.snapshot import AccountStrategy, ProviderStrategy, SessionAffinity, Strategy, Tier
 from gateway.domain.bodies import LogSettings
 from gateway.domain.budget import TierBudgets
 from gateway.domain.caching import CacheSettings, CacheSwitch, SharingSettings
@@ -196,6 +196,7 @@ class SettingsShape(Struct, frozen=True, forbid_unknown_fields=True):
 
     account_strategy: AccountStrategy | None = None
     sticky_limit: Count | None = None
+    provider_strategies: dict[Name, ProviderStrategy] | None = None
     timeouts: TimeoutsShape | None = None
     waiting: WaitingShape | None = None
     cache: CacheSettings | None = None

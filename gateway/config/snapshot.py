@@ -7,7 +7,7 @@ A worker reads schema `SCHEMA` and the one before it, and keeps the old snapshot
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -123,11 +123,20 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
     is_default: bool = False
 
 
+class ProviderStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the connections of one provider are chosen. `sticky_limit`: None = as for all."""
+
+    account_strategy: AccountStrategy
+    sticky_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+
+
 class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an operator sets for all requests (`settings:` of the config file, `/api/settings`)."""
 
     account_strategy: AccountStrategy = "fill-first"
     sticky_limit: int = 3
+    provider_strategies: dict[str, ProviderStrategy] = {}
+    """By provider id: where connections are not chosen as for all."""
     timeouts: Timeouts = Timeouts()
     waiting: Waiting = Waiting()
     early_headers_s: float = 5.0

@@ -143,7 +143,9 @@ class _Planning:
         self._settings = settings
         self._is_tiered = resolution.is_tiered
         self._strategy = "priority" if combo is None else combo.strategy
-        self._account_strategy = _account_strategy(combo, settings)
+        self._asked = _asked_strategy(combo)
+        self._account_strategy = self._asked or settings.account_strategy
+        """Of the first model, in the end."""
         self._session = session if session is not None and is_affine(combo, session, settings) else None
         self._targets: list[Target] = []
         self._resting: list[Target] = []
@@ -236,7 +238,6 @@ class _Planning:
     def fill(self, stages: list[_Stage]) -> None:
         """Take connections model by model. Half of what is left at least; but for each model that follows one place."""
         spare: list[tuple[ProviderModel, Iterator[Connection]]] = []
-        self.case.sticky_limit = _sticky_limit(self._combo, self._settings.sticky_limit)
         for index, (model, offer) in enumerate(stages):
             left = MAX_TARGETS - len(self._targets)
             if left <= 0:
@@ -267,14 +268,25 @@ class _Planning:
     def _accounts(self, model: ProviderModel, offer: Offer, *, is_first: bool) -> Iterable[Connection]:
         """A model's connections in order. A ticket is drawn for the first model only: the others may never be reached."""
         awake: Sequence[Connection] = offer.accounts
+        strategy, sticky_limit = self._account_rules(model.provider)
+        if is_first:
+            self._account_strategy = strategy
         if len(awake) == 1:
             return awake
-        if self._session is not None and self._account_strategy != "fill-first":
+        if self._session is not None and strategy != "fill-first":
             return ranked(offer, self._session)
-        if self._account_strategy == "round-robin" and not self._view.is_calm and len(awake) <= MAX_FILTERED:
+        self.case.sticky_limit = _sticky_limit(self._combo, sticky_limit)
+        if strategy == "round-robin" and not self._view.is_calm and len(awake) <= MAX_FILTERED:
             awake = self._without_resting(model, offer)
-        order: AccountOrder = ACCOUNT_STRATEGIES[self._account_strategy]
+        order: AccountOrder = ACCOUNT_STRATEGIES[strategy]
         return order(offer, awake, model.model, offer.cursor if is_first else "", self.case)
+
+    def _account_rules(self, provider: str) -> tuple[AccountStrategy, int]:
+        """The strategy, and how long it stays with one choice: the combo's, else the provider's, else that of all."""
+        settings = self._settings
+        own = settings.provider_strategies.get(provider) if settings.provider_strategies else None
+        strategy = self._asked or (own.account_strategy if own is not None else settings.account_strategy)
+        return strategy, settings.sticky_limit if own is None or own.sticky_limit is None else own.sticky_limit
 
     def _without_resting(self, model: ProviderModel, offer: Offer) -> Sequence[Connection]:
         resting, name, known = self._view.resting, model.model, self._known
@@ -355,9 +367,9 @@ def _name_of(model: str, connection: Connection) -> str:
     return f"{connection.prefix}/{model} @{connection.name}"
 
 
-def _account_strategy(combo: Combo | None, settings: RoutingSettings) -> AccountStrategy:
+def _asked_strategy(combo: Combo | None) -> AccountStrategy | None:
     asked = combo.config.get("account_strategy") if combo is not None and combo.config else None
-    return asked if asked in ACCOUNT_STRATEGIES else settings.account_strategy  # type: ignore[return-value]  # a key of the table is one
+    return asked if asked in ACCOUNT_STRATEGIES else None  # type: ignore[return-value]  # a key of the table is one
 
 
 def _goes_on_after(combo: Combo | None) -> frozenset[str]:

@@ -7,7 +7,7 @@ from admin_api.store.connections import connections
 from admin_api.store.database import get_revision
 from gateway.config.envelope import open_sealed
 from gateway.config.keys import digest_of
-from gateway.config.snapshot import decode_key_entry
+from gateway.config.snapshot import ProviderStrategy, decode_key_entry
 from gateway.domain.budget import TierBudget
 from gateway.domain.retrying import RetryBudget
 from gateway.state import keys as redis_keys
@@ -36,7 +36,7 @@ keys:
   - {name: ci, secret: "${CI_KEY}", allowed_models: ["local/*"], rpm: 600, budget: {usd: 50, period: monthly}}
 prices:
   - {model: local/m1, input: 1.0, output: 2.0, cache_read: 0.1}
-settings: {account_strategy: round-robin, timeouts: {first_event_s: 9}, resilience: {failures: 7}, session_affinity: turns, tier_budgets: {api-key: {usd: 5, period: daily}}, retry_budget: {share: 0.1}}
+settings: {account_strategy: round-robin, provider_strategies: {local: {account_strategy: p2c}}, timeouts: {first_event_s: 9}, resilience: {failures: 7}, session_affinity: turns, tier_budgets: {api-key: {usd: 5, period: daily}}, retry_budget: {share: 0.1}}
 """
 CI_KEY = "sk-or-the-key-of-ci-0123456789"
 
@@ -89,6 +89,7 @@ async def test_everything_in_the_file_reaches_the_snapshot_and_the_keyring(filed
     assert snapshot.fallback_chains[0].models == ("local/m1", "local/m2")
     assert snapshot.prices[0].cache_read == 0.1
     assert snapshot.settings.account_strategy == "round-robin"
+    assert snapshot.settings.provider_strategies == {"local": ProviderStrategy("p2c")}
     assert snapshot.settings.timeouts.first_event_s == 9
     assert (snapshot.settings.resilience.failures, snapshot.settings.resilience.open_s) == (7, 5)
     assert snapshot.settings.tier_budgets.by_tier() == {"api-key": TierBudget(5, "daily")}

@@ -48,6 +48,7 @@ def configurations(draw):
         "prices": {f"{words[0]}/{name}": (draw(_usd), draw(_usd)) for name in names},
         "settings": draw(st.fixed_dictionaries({}, optional={
             "stickyRoundRobinLimit": st.integers(0, 1000), "timeouts": st.just({"gap_s": 7.5}), "explainsAll": st.booleans(),
+            "providerStrategies": st.just({"openai": {"account_strategy": "random", "sticky_limit": 2}}),
             "sessionAffinity": st.sampled_from(["named", "turns", "off"]), "rateLimitDefaults": st.just({"rpm": 9}),
         })),
     }  # fmt: skip

@@ -106,6 +106,17 @@ def sticky_limit(it: Operated) -> None:
     it.change(fallbackStrategy="fill-first", stickyRoundRobinLimit=3)
 
 
+def provider_strategies(it: Operated) -> None:
+    it.change(providerStrategies={"local": {"account_strategy": "round-robin"}})
+    becomes(it.used, {FIRST})
+    it.change(providerStrategies={"pair": {"account_strategy": "round-robin", "sticky_limit": 1}})
+    becomes(it.used, {FIRST, SECOND})
+    it.change(providerStrategies={"pair": {"account_strategy": "round-robin", "sticky_limit": 1000}})
+    becomes(lambda: len(it.used()), 1)
+    it.change(providerStrategies={"pair": None, "local": None})
+    becomes(it.used, {FIRST})
+
+
 def session_affinity(it: Operated) -> None:
     it.change(fallbackStrategy="round-robin", stickyRoundRobinLimit=1)
     becomes(it.used, {FIRST, SECOND})
@@ -482,6 +493,7 @@ def used_of_tiers(it: Operated) -> set[str]:
 SEEN_HERE: dict[str, Callable[[Operated], None]] = {
     "fallbackStrategy": fallback_strategy,
     "stickyRoundRobinLimit": sticky_limit,
+    "providerStrategies": provider_strategies,
     "sessionAffinity": session_affinity,
     "timeouts.connect_s": connect_s,
     "timeouts.headers_s": headers_s,

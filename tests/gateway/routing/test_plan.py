@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.snapshot import Price, RoutingSettings
+from gateway.config.snapshot import Price, ProviderStrategy, RoutingSettings
 from gateway.domain.errors import BadRequest, Forbidden, NotFound, Unavailable
 from gateway.domain.target import target_id
 from gateway.providers.spec import ModelSpec, ProviderSpec
@@ -219,6 +219,22 @@ def test_a_combo_may_have_its_own_way_with_connections() -> None:
         plan_of("c", tables, tickets=lambda cursor, sticky: next(tickets)).targets[0].connection.name for _ in range(7)
     ]
     assert "".join(firsts) == "aabbcca"
+
+
+def test_a_provider_may_have_its_own_way_with_connections_but_a_combos_counts_more() -> None:
+    own = {"p": ProviderStrategy("round-robin", 1), "other": ProviderStrategy("random")}
+    settings = RoutingSettings(sticky_limit=5, provider_strategies=own)
+    tables = three(combos=[combo("c", "p/m", config={"account_strategy": "fill-first"})])
+
+    def firsts(name: str, settings: RoutingSettings) -> tuple[str, str]:
+        tickets = itertools.count()
+        plans = [plan_of(name, tables, settings=settings, tickets=lambda *_: next(tickets)) for _ in range(6)]
+        return "".join(plan.targets[0].connection.name for plan in plans), plans[0].account_strategy
+
+    assert firsts("p/m", settings) == ("abcabc", "round-robin")
+    assert firsts("c", settings) == ("aaaaaa", "fill-first")
+    unsaid = RoutingSettings(sticky_limit=2, provider_strategies={"p": ProviderStrategy("round-robin")})
+    assert firsts("p/m", unsaid) == ("aabbcc", "round-robin")
 
 
 def test_a_ticket_is_drawn_for_what_comes_first_alone() -> None:
