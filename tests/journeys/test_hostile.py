@@ -15,6 +15,8 @@ pytestmark = pytest.mark.process
 
 BODY = json.dumps({"model": "local/ok", "messages": MESSAGES}).encode()
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+CHUNKED, CLOSE = b"Transfer-Encoding: chunked", b"Connection: close"
+IN_CHUNKS = b"%x\r\n" % len(BODY) + BODY + b"\r\n0\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +59,28 @@ def head(*lines: bytes, start: bytes = b"POST /v1/chat/completions HTTP/1.1") ->
         head(b"Content-Length: %d" % len(BODY), start=b"POST /v1/chat/completions") + BODY,
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
         b"\x00" * 10_000,
+        (head(LENGTH.strip(), CLOSE) + BODY).replace(b"\r\n", b"\r"),
+        head(LENGTH.strip(), CLOSE, b"Host: elsewhere") + BODY,
+        (head(LENGTH.strip(), CLOSE) + BODY).replace(b"Host: localhost\r\n", b""),
+        head(LENGTH.strip(), CLOSE, start=b"POST /v1/chat/\x00completions HTTP/1.1") + BODY,
+        head(LENGTH.strip(), CLOSE, start=b"CONNECT elsewhere:443 HTTP/1.1") + BODY,
+        head(CHUNKED, start=b"POST /v1/chat/completions HTTP/1.0") + IN_CHUNKS,
+        head(b"Transfer-Encoding : chunked", CLOSE) + IN_CHUNKS,
+        head(b"Transfer-Encoding: xchunked", CLOSE) + IN_CHUNKS,
+        head(b"Transfer-Encoding: \x0bchunked", CLOSE) + IN_CHUNKS,
+        head(CHUNKED, b"Transfer-Encoding: identity", CLOSE) + IN_CHUNKS,
+        head(CHUNKED, CLOSE) + IN_CHUNKS.replace(b"\r\n", b"\n"),
+        head(CHUNKED, CLOSE) + b"0x" + IN_CHUNKS,
+        head(CHUNKED, CLOSE) + b"%x\r\n" % (len(BODY) - 5) + BODY + b"\r\n0\r\n\r\n",
+        head(CHUNKED, CLOSE) + b"%x;a=" % len(BODY) + b"b" * 200_000 + b"\r\n" + BODY + b"\r\n0\r\n\r\n",
+        head(CHUNKED, CLOSE) + IN_CHUNKS[:-2] + b"X: " + b"a" * 500_000 + b"\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0",
     ],
     ids=["length and chunked", "two lengths", "plus", "minus", "list", "chunked first", "bad chunk", "huge chunk",
-         "folded", "space in name", "nul", "space before colon", "megabyte", "thousands", "version", "no version", "tls", "zeros"],
+         "folded", "space in name", "nul", "space before colon", "megabyte", "thousands", "version", "no version", "tls", "zeros",
+         "bare CR", "two hosts", "no host", "nul in path", "CONNECT", "chunked 1.0", "space after chunked's name", "xchunked",
+         "tab before chunked", "chunked twice", "chunks by LF", "0x", "chunk too short", "endless extension", "endless trailer",
+         "HTTP/2"],
 )  # fmt: skip
 def test_what_breaks_http_reaches_no_provider_and_harms_nobody(gateway: RealGateway, text: bytes) -> None:
     mark = gateway.mark
@@ -77,6 +98,21 @@ def test_a_second_request_cannot_be_smuggled_in_a_body(gateway: RealGateway) -> 
     assert answer.count(b"HTTP/1.1 ") == 1
     assert answer.startswith(b"HTTP/1.1 400")
     assert gateway.seen(mark) == []
+
+
+def test_requests_that_come_at_once_are_answered_one_by_one(gateway: RealGateway) -> None:
+    mark = gateway.mark
+    answer = sent(gateway, (head(LENGTH.strip()) + BODY) * 2 + head(LENGTH.strip(), CLOSE) + BODY)
+    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.") == 3
+    assert len(gateway.seen(mark)) == 3
+
+
+@pytest.mark.parametrize("host", ["elsewhere.example", "localhost"])
+def test_a_whole_url_in_the_first_line_is_no_wish_to_be_passed_there(gateway: RealGateway, host: str) -> None:
+    mark = gateway.mark
+    start = f"POST http://{host}/v1/chat/completions HTTP/1.1".encode()
+    assert sent(gateway, head(LENGTH.strip(), CLOSE, start=start) + BODY).startswith(b"HTTP/1.1 200")
+    assert len(gateway.seen(mark)) == 1
 
 
 def test_keys_that_begin_alike_are_different_keys(gateway: RealGateway) -> None:
