@@ -103,7 +103,7 @@ def compiling_catalog(
             if names and any(one.transport != "demo" for one in ordered[provider])
         ),
         prices=prices,
-        offers_of=Offers(ordered),
+        offers_of=Offers(ordered, prices.of),
     )
 
 

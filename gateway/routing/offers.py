@@ -1,7 +1,7 @@
 """Which connections of a provider offer a model, worked out once a revision and name, then looked up. Pure."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, reduce
 from operator import xor
 
@@ -14,10 +14,14 @@ _COST_OF_TIER: Mapping[str, int] = {"free": 0, "subscription": 1, "cheap": 2, "a
 
 
 class Offer:
-    """The connections that offer one model, lowest priority number first, and other orders of them made when asked."""
+    """The connections that offer one model, lowest priority number first, and other orders of them made when asked.
 
-    def __init__(self, accounts: tuple[Connection, ...]) -> None:
+    `is_free`: its price is known to be nothing, so a connection that is paid by the token belongs to the tier `free` for it.
+    """
+
+    def __init__(self, accounts: tuple[Connection, ...], *, is_free: bool = False) -> None:
         self.accounts = accounts
+        self._is_free = is_free
 
     @cached_property
     def cursor(self) -> str:
@@ -36,8 +40,11 @@ class Offer:
     @cached_property
     def tiers(self) -> dict[str, "Offer"]:
         """Tier → its connections; only tiers that have some."""
-        found = {tier: tuple(one for one in self.accounts if one.tier == tier) for tier in TIERS}
+        found = {tier: tuple(one for one in self.accounts if self._tier_of(one) == tier) for tier in TIERS}
         return {tier: Offer(accounts) for tier, accounts in found.items() if accounts}
+
+    def _tier_of(self, account: Connection) -> Tier:
+        return "free" if self._is_free and account.tier == "api-key" else account.tier
 
     @cached_property
     def _ring(self) -> tuple[list[int], tuple[Connection, ...]]:
@@ -54,13 +61,18 @@ class Offer:
 
 
 class Offers:
-    """Offers by (provider, model), bounded; models with the same connections share one."""
+    """Offers by (provider, model), bounded; models with the same connections share one. `price_of`: as `Prices.of`."""
 
-    def __init__(self, connections: Mapping[str, tuple[Connection, ...]]) -> None:
+    def __init__(
+        self,
+        connections: Mapping[str, tuple[Connection, ...]],
+        price_of: Callable[[str, str], float | None] = lambda provider, model: None,
+    ) -> None:
         self._connections = connections
+        self._price_of = price_of
         self._whole = {provider: Offer(accounts) for provider, accounts in connections.items()}
         self._found: dict[tuple[str, str], Offer] = {}
-        self._shared: dict[tuple[Connection, ...], Offer] = {}
+        self._shared: dict[tuple[tuple[Connection, ...], bool], Offer] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -73,10 +85,11 @@ class Offers:
     def _find(self, provider: str, model: str) -> Offer:
         accounts = self._connections.get(provider, ())
         offering = tuple(account for account in accounts if not account.models or model in account.models)
-        if len(offering) == len(accounts) and accounts:
+        is_free = self._price_of(provider, model) == 0
+        if len(offering) == len(accounts) and accounts and not is_free:
             offer = self._whole[provider]
         else:
-            offer = self._shared.setdefault(offering, Offer(offering))
+            offer = self._shared.setdefault((offering, is_free), Offer(offering, is_free=is_free))
         if len(self._found) >= MAX_REMEMBERED:
             self._found.clear()
             self._shared.clear()

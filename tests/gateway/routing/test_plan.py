@@ -269,6 +269,19 @@ def test_tiers_are_walked_from_what_is_paid_already_to_what_is_free() -> None:
     assert names(plan_of("c", tiered(tiers="free, subscription"))) == ["p-free/m", "p-sub/m", "q-sub/m"]
 
 
+def test_what_is_known_to_cost_nothing_is_of_the_tier_free_where_others_pay_by_the_token() -> None:
+    tables = catalog(
+        connection("p", "token"),
+        connection("p", "plan", tier="subscription"),
+        combos=[combo("c", "p/dear", "p/gift", "p/nobody-knows", config={"tiers": "subscription,free"})],
+        prices=[Price("p/gift", 0.0, 0.0), Price("p/dear", 0.0, 2.0)],
+    )
+    plan = plan_of("c", tables)
+    assert [(one.connection.name, one.model) for one in plan.targets] == [
+        ("plan", "dear"), ("plan", "gift"), ("plan", "nobody-knows"), ("token", "gift"),
+    ]  # fmt: skip
+
+
 def test_a_tier_whose_budget_is_spent_is_passed_over() -> None:
     plan = plan_of("c", tiered(tiers=True), view=Beliefs(spent_tiers={"subscription", "cheap"}))
     assert names(plan) == ["p-key/m", "p-free/m"]
