@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +24,7 @@ _VARIES = re.compile(
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
     with running_gateway(tmp_path_factory.mktemp("cache"), nodes=PROVIDERS) as gateway:
         assert gateway.admin.patch("/api/settings", json={"cache": {"mode": "on"}}).status_code == 200
-        time.sleep(1.0)
+        gateway.wait_taken_up()
         yield gateway
 
 

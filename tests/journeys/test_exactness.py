@@ -103,7 +103,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         cluster = Cluster(home, gateways or [home.product])
         for product in cluster.serving:
             wait_for(lambda product=product: serves(product), 10, lambda product=product: product.errors)
-        time.sleep(1.0)  # every worker has the new configuration
+        home.wait_taken_up(*gateways)
         yield cluster
 
 

@@ -133,7 +133,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
             lambda: last in {combo["name"] for combo in running.admin.get("/api/combos").json()["combos"]},
             20, lambda: running.product.errors,
         )  # fmt: skip
-        time.sleep(1)
+        running.wait_taken_up()
         yield running
 
 

@@ -122,11 +122,12 @@ class RealGateway:
         self.config.write_text(text)
         self.product.process.send_signal(signal.SIGHUP)
 
-    def wait_taken_up(self) -> None:
-        """Until every worker obeys the configuration as the database has it now."""
+    def wait_taken_up(self, *others: Product) -> None:
+        """Until every worker, of gateways beside it too, obeys the configuration as the database has it now."""
         with self._database() as db:
             ((wanted,),) = db.execute("SELECT value FROM revision").fetchall()
-        wait_for(lambda: self.product.metrics().get("omniroute_snapshot_revision", 0) >= wanted, 10)
+        for product in (self.product, *others):
+            wait_for(lambda one=product: one.metrics().get("omniroute_snapshot_revision", 0) >= wanted, 10)
 
     def raw(self) -> socket.socket:
         """A plain connection to the gateway."""
