@@ -12,7 +12,7 @@ NODE_VENV := .venv-node
 WITH_NODE := dashboard/bundling/with-node.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin bench-dashboard soak flame fmt lint types imports lock docs k8s image-try clean
+.PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin bench-ledger bench-dashboard soak flame fmt lint types imports lock docs k8s image-try clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -129,6 +129,9 @@ bench-limits: $(VENV)/.dev ## what limits cost in a worker and in Valkey, and wh
 
 bench-admin: $(VENV)/.dev ## every view of the control plane on 5,000,000 records and 100,000 keys (ARGS="--records N --keys N")
 	@$(BIN)/python -m loadtests.admin_views $(ARGS)
+
+bench-ledger: $(VENV)/.dev ## records a second into PostgreSQL, and what they cost
+	@$(BIN)/python -m loadtests.ledger $(ARGS)
 
 bench-dashboard: $(VENV)/.dev $(BUNDLE) ## how soon every view of the dashboard shows something, and what it asks for (ARGS="--url U --password P --strict")
 	@$(BIN)/python -m loadtests.dashboard_views $(ARGS)

@@ -24,7 +24,7 @@ from gateway.domain.record import AttemptRecord, RequestRecord, encode_record
 from gateway.domain.usage import Usage
 from gateway.state import keys as redis_keys
 from loadtests.admin_data import KEYS, RECORDS, fill
-from tests.support.admin_plane import ADMIN_TOKEN, Valkey, client_of, close_plane, make_plane, make_settings
+from tests.support.admin_plane import ADMIN_TOKEN, Valkey, client_of, make_plane, make_settings
 
 LIMIT_MS = 300.0
 ROUNDS = 7
@@ -86,7 +86,7 @@ async def _measure(folder: Path, redis_url: str, *, is_strict: bool) -> int:
             print(f"{median:8.1f} {worst:8.1f} ms  {path}")
     print(f"memory before {memory:.0f} MB, most {_memory_mb():.0f} MB")
     print(f"record job with these tables: {await _record_job(plane):.1f} µs a record")
-    await close_plane(plane)
+    await plane.close()
     if slow:
         print(f"over {LIMIT_MS:.0f} ms: {', '.join(slow)}", file=sys.stderr)
     return 1 if slow and is_strict else 0
@@ -108,7 +108,7 @@ async def _record_job(plane) -> float:
     for _ in range(5):
         pipeline = plane.redis.pipeline(transaction=False)
         for number in range(1000):
-            pipeline.xadd(redis_keys.RECORDS, {"r": encode_record(_record(number))})
+            pipeline.xadd(redis_keys.RECORDS, {"r": encode_record(sample_record(number))})
         await pipeline.execute()
         began = time.process_time()
         await LedgerJob(plane)()
@@ -116,7 +116,8 @@ async def _record_job(plane) -> float:
     return best
 
 
-def _record(number: int) -> RequestRecord:
+def sample_record(number: int) -> RequestRecord:
+    """One of many keys, connections and models."""
     now = time.time()
     attempt = AttemptRecord("provider-1", "connection-001", "model-1", "committed", duration_ms=1.5)
     return RequestRecord(

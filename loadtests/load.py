@@ -109,7 +109,7 @@ def run_locust(scenario: Scenario, where: Where, options: argparse.Namespace) ->
             stop(process)  # type: ignore[arg-type]
             raise
         if not path.exists():
-            raise NotReadyError(f"locust gave no report:\n{printed[-2000:]}")
+            raise NotReadyError(f"locust gave no report:\n{printed[:2000]}")
         found: Report = json.loads(path.read_text())
         return found
 

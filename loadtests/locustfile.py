@@ -10,6 +10,7 @@ request costs: the client here is slower than the gateway. It must never be poin
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ def _keys() -> list[str]:
 
 
 KEYS = _keys()
+CODE = re.compile(r'"code": ?"([a-z_]+)"')
+runners.HEARTBEAT_LIVENESS = 60  # seconds; three, and a busy machine loses all its workers
 runners.WORKER_REPORT_INTERVAL = 1.0  # each report tells how far a worker is; three seconds would be added to every run
 
 
@@ -169,7 +172,10 @@ class Asker(FastHttpUser):
             if status in (429, 503) and not answer.headers.get("retry-after"):
                 WATCH.tally.without_retry_after += 1
             return self._tell(f"refused {status}", REFUSED)
-        return f"status {status}: {text[:200]}" if status else f"no answer: {answer.error}"
+        if not status:
+            return f"no answer: {answer.error}"
+        code = CODE.search(text)
+        return f"status {status}: {code[1] if code else text[:100]}"
 
     def _hear_stream(self, answer: ResponseContextManager) -> str:
         has_first = has_ended = False

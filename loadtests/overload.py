@@ -91,7 +91,7 @@ def overload_report(
         "client_cpu_pct": over["client_cpu_pct"],
         "reasons": {f"{over['err']} connections broke": over["err"]} if over["err"] else {},
         "all": {
-            "total": {"count": over["good"], "p50": over["good_p50"] / 1000, "p99": over["good_p99"] / 1000},
+            "total": {"count": over["good"], "p50": max(0.0, over["good_p50"] / 1000), "p99": max(0.0, over["good_p99"] / 1000)},
             "total at capacity": {"count": best["good"], "p50": best["good_p50"] / 1000, "p99": best["good_p99"] / 1000},
         },
         "times": [],

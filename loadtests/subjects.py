@@ -23,7 +23,7 @@ from loadtests.processes import MARK, family, worker_of
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "loadtests" / "native" / "bin"
-START_LIMIT_S = 30.0
+START_LIMIT_S = 120.0
 STOP_LIMIT_S = 10.0
 KEY = "sk-or-bench-0123456789abcdef0123456789abcdef"
 GRANIAN = (

@@ -48,6 +48,12 @@ class RealPostgres:
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the main process; the others are its children."""
+        assert self._process is not None
+        return self._process.pid
+
     def make_database(self, name: str = "", template: str = "template0") -> str:
         """A new database; its URL over TCP, with a password."""
         name = name or f"t{next(self._numbers)}"
