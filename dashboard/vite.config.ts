@@ -17,6 +17,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // Lit and uPlot are to be passed on with their notices.
+    license: { fileName: 'licenses.md' },
   },
   server: {
     host: '127.0.0.1',

@@ -34,6 +34,14 @@ def test_all_javascript_stays_within_its_budget():
 
 
 @is_built
+def test_what_is_bundled_comes_with_its_notices():
+    notices = (BUNDLE / "licenses.md").read_text()
+    for name in ("lit", "lit-html", "lit-element", "uplot"):
+        assert f"## {name} - " in notices
+    assert notices.count("Copyright (c)") >= 2
+
+
+@is_built
 def test_the_page_leads_up_from_wherever_it_is_asked_for():
     bundle = Bundle(BUNDLE)
     for path, up in (
