@@ -234,7 +234,7 @@ class App:
         front = Front(settings.semantic_cache_max_size, 0, time.time)
         self._cache = ResponseCache(store, front, metrics, time.time, self._semantic)
         log = FlightLog(redis, self._worker) if redis is not None else None
-        self._flights = Flights(log, settings.redis_cache_url, metrics, board_budget_s=BUDGET_S)
+        self._flights = Flights(log, settings.redis_cache_url, metrics)
         self._bodies = BodyLog(redis, metrics)
 
     def _start_tasks(self, snapshots: SnapshotWatch, metrics: Metrics) -> None:

@@ -34,7 +34,7 @@ from gateway.dialects.estimate import estimated_tokens, plain_tokens
 from gateway.dialects.headers import asks_why, session_of
 from gateway.dialects.registry import CALLERS
 from gateway.domain.caller import Caller
-from gateway.domain.errors import BadRequest, GatewayError, Unauthorized, Unavailable
+from gateway.domain.errors import BadRequest, GatewayError, OverLimit, Unauthorized, Unavailable
 from gateway.domain.inbound import Inbound
 from gateway.domain.record import RequestRecord
 from gateway.domain.reply import Reply
@@ -45,6 +45,9 @@ from gateway.routing.plan import Plan, empty_plan
 from gateway.runtime import Runtime
 from gateway.shaping.shaper import Shaped
 from gateway.state.holds import NO_HOLD
+
+_OF_USE = ("tpm", "budget")
+"""Limits of what answers cost, which those that are kept or under way do not."""
 
 
 async def identify(secret: bytes, tools: Tools) -> Caller:
@@ -84,7 +87,7 @@ async def run_chat(
         if runtime.shaper is not None:
             shaped = await _shaped(inbound, head, caller, runtime, tools)
             if shaped.body is not inbound.body:
-                inbound = structs.replace(inbound, body=shaped.body)
+                inbound = structs.replace(inbound, body=shaped.body, sent_body=inbound.body)
                 head = CALLERS[inbound.dialect].read_head(inbound.body, arrival)
         passage = await _admit(inbound, arrival, head, caller, reply, tools, runtime, shaped)
     except GatewayError as error:
@@ -127,9 +130,10 @@ async def _admit(
     try:
         plan = _plan(inbound, head, caller, runtime, tools)
     except Unavailable as error:
-        if caching is None or error.decision is None:
+        may_share = inbound.idempotency_key or runtime.sharing is not None
+        if error.decision is None or not (caching is not None or may_share):
             raise
-        plan, resting = empty_plan(error.decision), error  # its answer may be kept
+        plan, resting = empty_plan(error.decision, error), error  # its answer may be kept or under way
     exchange = Exchange(
         request_id=inbound.request_id,
         caller=CALLERS[inbound.dialect],
@@ -165,17 +169,25 @@ async def _admit(
             await end_of(recall.look)
             recall = tools.cache.found(recall)
     answer = None if recall.entry is None else replayed(recall.entry, exchange)
-    if resting is not None and answer is None:
-        raise resting
     share = None
     if inbound.idempotency_key or runtime.sharing is not None:
         share = _share(inbound, exchange, caller, runtime, recall, tools)
-    tokens, nano_usd = (0, 0) if answer else _reservation(caller, exchange, plan, note, runtime)
-    taken = await tools.holds.take(caller, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
-    while isinstance(taken, Caller):
-        plan = _plan(inbound, head, taken, runtime, tools)
-        tokens, nano_usd = (0, 0) if answer else _reservation(taken, exchange, plan, note, runtime)
-        taken = await tools.holds.take(taken, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
+    if resting is not None and answer is None and share is None:
+        raise resting
+    is_free = answer is not None or resting is not None
+    while True:
+        tokens, nano_usd = (0, 0) if is_free else _reservation(caller, exchange, plan, note, runtime)
+        try:
+            taken = await tools.holds.take(caller, note, reserve_tokens=tokens, reserve_nano_usd=nano_usd)
+        except OverLimit as error:
+            if share is None or is_free or error.limit not in _OF_USE:
+                raise
+            plan, is_free = empty_plan(plan.decision(), error), True  # what it joins or repeats costs nothing
+            continue
+        if not isinstance(taken, Caller):
+            break
+        caller, is_free = taken, answer is not None
+        plan = _plan(inbound, head, caller, runtime, tools)
     exchange.note = note
     return Passage(exchange, plan, note, taken, reply, tools, runtime, recall, answer, share)
 

@@ -34,7 +34,7 @@ from gateway.dialects.headers import asks_progress
 from gateway.dialects.registry import GRAMMARS
 from gateway.dialects.sse import MAX_HELD_BYTES, closed
 from gateway.dialects.translation import Translation
-from gateway.domain.errors import CallerGone, GatewayError, UpstreamFailed
+from gateway.domain.errors import CallerGone, GatewayError
 from gateway.domain.record import RequestRecord
 from gateway.domain.reply import Headers, Reply
 from gateway.domain.shaping import Pii
@@ -153,7 +153,7 @@ class Passage:
                 await self._forward_stream(committed)
             else:
                 await self._forward_whole(committed)
-        except UpstreamFailed as error:
+        except GatewayError as error:
             await self._end_failed(error)
         except (CallerGone, asyncio.CancelledError):
             status = 200 if exchange.error else 499
@@ -161,10 +161,6 @@ class Passage:
                 exchange.error = "caller_left"
                 self._tools.metrics.streams_interrupted.add(("caller",))
             await self._settle(status)
-            raise
-        except GatewayError as error:
-            exchange.error = error.code
-            await self._settle(error.status)
             raise
         finally:
             if exchange.call is not None and not exchange.call.is_over and not self._is_settled:
@@ -405,7 +401,7 @@ class Passage:
             return b"[" + exchange.caller.encode_error(status, code, message, None, details) + b"]"
         return exchange.caller.encode_stream_error(status, code, message, None, details)
 
-    async def _end_failed(self, error: UpstreamFailed) -> None:
+    async def _end_failed(self, error: GatewayError) -> None:
         exchange = self.exchange
         exchange.error = error.code
         if exchange.explains:

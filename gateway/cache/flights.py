@@ -36,6 +36,9 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
 """What is longer is not shared."""
 
+BOARD_BUDGET_S = 0.25
+"""Longer than a look for a kept answer may take: without an answer of the store a repeated request is paid for twice."""
+
 POLL_S = 0.1
 """How often followers look while no news can be heard."""
 RECONNECT_S = 0.5
@@ -61,7 +64,7 @@ class Flights:
         *,
         clock: Callable[[], float] = time.monotonic,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
-        board_budget_s: float | None = None,
+        board_budget_s: float = BOARD_BUDGET_S,
     ) -> None:
         self._log = log
         self._url = url

@@ -18,7 +18,7 @@ from gateway.cache.flights import Flights, Seat
 from gateway.cache.replay import head_of, replayed, target_of
 from gateway.dialects.registry import PROVIDERS
 from gateway.domain.caching import HowAnswered
-from gateway.domain.errors import GatewayError, UpstreamFailed
+from gateway.domain.errors import GatewayError, OverLimit, Unavailable, UpstreamFailed
 from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers, Reply
 from gateway.relay.asking import Asking
@@ -137,7 +137,8 @@ class Share:
         try:
             got = await ask()
         except GatewayError as error:
-            self._flights.fail(flight, None if error.code == "shutting_down" else error)
+            is_its_own = isinstance(error, Unavailable | OverLimit) or error.code == "shutting_down"
+            self._flights.fail(flight, None if is_its_own else error)
             raise
         except BaseException:
             self._flights.fail(flight, None)
@@ -201,11 +202,11 @@ def name_of_signature(signature: str) -> str:
 
 
 def fingerprint_of(inbound: Inbound) -> str:
-    """What makes two requests under one Idempotency-Key the same: path and bytes."""
+    """What makes two requests under one Idempotency-Key the same: path and bytes, whatever the operator makes of these."""
     streams = b"" if inbound.path_streams is None else b"1" if inbound.path_streams else b"0"
     array = b"1" if inbound.wants_array else b"0"
     path = (inbound.endpoint, inbound.pinned_provider, inbound.path_model)
-    return _digest(*(part.encode() for part in path), streams + array, inbound.body)
+    return _digest(*(part.encode() for part in path), streams + array, inbound.sent_body or inbound.body)
 
 
 def _digest(*parts: bytes) -> str:

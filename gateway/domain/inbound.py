@@ -27,3 +27,5 @@ class Inbound(msgspec.Struct, frozen=True):
     wants_array: bool = False
     idempotency_key: bytes = b""
     """What the caller calls this request, so that a repeated one is answered once; empty = nothing."""
+    sent_body: bytes = b""
+    """What the caller sent, when the operator's shaping has made another `body` of it."""

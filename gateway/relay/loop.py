@@ -67,7 +67,7 @@ async def relay(
     traffic: Traffic,
     on_nudge: Callable[[], Awaitable[None]],
 ) -> Committed:
-    """Try each target in turn. Raises UpstreamFailed with the first real cause and all attempts, or CallerGone.
+    """Try each target in turn. Raises UpstreamFailed with the first real cause and all attempts, CallerGone, or an empty plan's refusal.
 
     The slot of the target that commits stays taken: `exchange.slot`, to be left at the end.
     """
@@ -138,7 +138,9 @@ async def relay(
         if await again.is_wanted(exchange, target, result.outcome, traffic):
             left.appendleft(target)
     cause = callers or first or not_tried
-    assert cause is not None
+    if cause is None:
+        assert plan.refusal is not None
+        raise plan.refusal
     exchange.target = exchange.target or plan.targets[0]
     raise _as_error(cause, exchange)
 

@@ -56,6 +56,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Outcomes that are the caller's fault and end a request, but not here: another model is tried."""
     max_retries: int = 0
     """How often a target that failed is asked again before the next one."""
+    refusal: GatewayError | None = None
+    """Why nobody is asked: what a request without a kept or shared answer gets."""
 
     def decision(self) -> Decision:
         """The plan for those who ask why."""
@@ -72,8 +74,8 @@ class Plan(msgspec.Struct, frozen=True):
         )
 
 
-def empty_plan(decision: Decision) -> Plan:
-    """The plan of a request for which nobody can be asked now, and nobody need be: its answer is kept."""
+def empty_plan(decision: Decision, refusal: GatewayError) -> Plan:
+    """The plan of a request for which nobody may be asked now, and perhaps nobody need be: its answer may be kept or under way."""
     return Plan(
         (),
         0,
@@ -82,6 +84,7 @@ def empty_plan(decision: Decision) -> Plan:
         decision.dropped,
         tuple(decision.scores.items()),
         decision.has_affinity,
+        refusal=refusal,
     )
 
 
