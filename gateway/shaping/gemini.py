@@ -17,10 +17,13 @@ class Gemini:
     }  # fmt: skip
 
     def spots(self, body: Json) -> Iterator[Spot]:
-        system = body.get(_name(body, "systemInstruction", "system_instruction"))
+        """One content may stand without a list, as one part may; a system instruction may be a string."""
+        name = _name(body, "systemInstruction", "system_instruction")
+        system, contents = body.get(name), body.get("contents")
+        yield from text_at("system", body, name)
         if isinstance(system, dict):
             yield from self._parts("system", system.get("parts"))
-        for content in objects(body.get("contents")):
+        for content in [contents] if isinstance(contents, dict) else objects(contents):
             yield from self._parts("assistant" if content.get("role") == "model" else "user", content.get("parts"))
 
     def answer_spots(self, answer: Json) -> Iterator[Spot]:
