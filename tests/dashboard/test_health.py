@@ -7,7 +7,7 @@ expect.set_options(timeout=30_000)
 
 def test_it_shows_what_the_gateway_stands_on(dashboard):
     page = dashboard.open("health")
-    page.get_by_role("heading", name="What it stands on").wait_for()
+    page.get_by_role("heading", name="Dependencies").wait_for()
     expect(page.locator(".card", has_text="Workers").locator("tbody tr").first).to_be_visible()
     assert dashboard.axe() == []
     assert dashboard.has_no_sideways_scroll()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, countdown, duration, money, percent, relative } from './format.ts';
+import { bytes, compact, countdown, duration, money, percent, relative } from './format.ts';
 
 test('money below a cent is not told as nothing', () => {
   assert.equal(money(0, 'en'), '$0.00');
@@ -22,6 +22,10 @@ test('a duration takes the unit that is read at a glance', () => {
 
 test('sizes count by 1024', () => {
   assert.deepEqual([0, 1023, 1024, 5 * 1024 * 1024].map((size) => bytes(size, 'en')), ['0B', '1,023B', '1 kB', '5 MB']);
+});
+
+test('a figure is short only from 10,000 on', () => {
+  assert.deepEqual([0, 1038, 9999, 12_345, 4_500_000].map((value) => compact(value, 'en')), ['0', '1,038', '9,999', '12.3K', '4.5M']);
 });
 
 test('an instant is told from now', () => {

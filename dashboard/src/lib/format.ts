@@ -6,8 +6,9 @@ export function number(value: number, language: string, digits = 0): string {
   return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
 }
 
-/** Short where long would not fit: 12.3K, 4.5M. */
+/** Short where long would not fit: 12.3K, 4.5M. Whole below 10,000: 1K would hide up to 49 requests. */
 export function compact(value: number, language: string): string {
+  if (Math.abs(value) < 10_000) return number(value, language);
   return new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
 }
 

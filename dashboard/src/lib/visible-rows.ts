@@ -16,3 +16,6 @@ export function visibleRows(count: number, rowHeight: number, top: number, viewH
   const end = Math.max(first + 1, Math.min(count, Math.ceil((viewHeight - top) / rowHeight) + SPARE));
   return { first, end };
 }
+
+/** What a list holds at most: a page that is left open or scrolled all day must not grow without end (0.8 MB per 1,000 requests). */
+export const MOST_ROWS = 5_000;

@@ -9,8 +9,8 @@ import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { ifDefined } from 'lit/directives/if-defined.js';
 import { repeat } from 'lit/directives/repeat.js';
 
-import { t } from '../i18n/index.ts';
-import { visibleRows } from '../lib/visible-rows.ts';
+import { number, t } from '../i18n/index.ts';
+import { MOST_ROWS, visibleRows } from '../lib/visible-rows.ts';
 import type { Content } from './controls.ts';
 import { css } from './css.ts';
 import { Element } from './element.ts';
@@ -107,7 +107,7 @@ export class Table<Row> extends Element {
           ${spacer((this.rows.length - end) * this.rowHeight, width)}
         </tbody>
       </table>
-      ${this.hasMore ? html`<p class="table-more muted" role="status">${t('table.more')}</p>` : nothing}
+      ${this.hasMore ? html`<p class="table-more muted" role="status">${this.isFull() ? t('table.most', { rows: number(MOST_ROWS) }) : t('table.more')}</p>` : nothing}
     </div>`;
   }
 
@@ -131,6 +131,10 @@ export class Table<Row> extends Element {
     this.look();
   }
 
+  private isFull(): boolean {
+    return this.rows.length >= MOST_ROWS;
+  }
+
   private lookLater(): void {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.look());
@@ -149,7 +153,7 @@ export class Table<Row> extends Element {
       this.requestUpdate();
     }
     const bottom = body.getBoundingClientRect().bottom - window.innerHeight;
-    if (this.hasMore && this.onMore && this.askedAt !== this.rows.length && bottom < NEAR_END * this.rowHeight) {
+    if (this.hasMore && !this.isFull() && this.onMore && this.askedAt !== this.rows.length && bottom < NEAR_END * this.rowHeight) {
       this.askedAt = this.rows.length;
       this.onMore();
     }

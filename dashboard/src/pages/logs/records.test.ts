@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MOST_ROWS } from '../../lib/visible-rows.ts';
 import { verdictOf, withNewest, withNext, type LoggedRequest, type RequestPage } from './records.ts';
 
 const row = (id: string, timestamp: number) => ({ id, timestamp }) as LoggedRequest;
@@ -17,6 +18,12 @@ test('when more came than a page holds, the list begins anew instead of having a
   const after = withNewest(page('older', row('a', 1)), page('x', row('z', 9), row('y', 8)));
   assert.equal(ids(after), 'zy');
   assert.equal(after.nextCursor, 'x');
+});
+
+test('a list that is left open all day begins anew before it is too long', () => {
+  const long = page('older', ...Array.from({ length: MOST_ROWS }, (_, index) => row(`${index}`, MOST_ROWS - index)));
+  const newest = page('x', row('new', MOST_ROWS + 1), row('0', MOST_ROWS));
+  assert.equal(withNewest(long, newest), newest);
 });
 
 test('a row that was recorded late stands where its time is', () => {

@@ -1,5 +1,7 @@
 /** Requests as the log lists them, and what can be said of one without drawing. Pure. */
 
+import { MOST_ROWS } from '../../lib/visible-rows.ts';
+
 export interface Attempt {
   readonly provider: string;
   readonly connectionId: string;
@@ -87,13 +89,15 @@ export function verdictOf(row: Pick<LoggedRequest, 'status' | 'error' | 'state'>
 
 /**
  * The list with its newest page read again: known rows stay, new ones come first. When none of the page is known, more
- * has come than a page holds, and the page takes the list's place: there would be a hole between them.
+ * has come than a page holds, and the page takes the list's place: there would be a hole between them. So it does when
+ * the list would become too long.
  */
 export function withNewest(before: RequestPage, newest: RequestPage): RequestPage {
   const known = new Set(before.logs.map((row) => row.id));
   if (!newest.logs.some((row) => known.has(row.id))) return newest;
   const fresh = newest.logs.filter((row) => !known.has(row.id));
   if (!fresh.length) return before;
+  if (before.logs.length + fresh.length > MOST_ROWS) return newest;
   const logs = [...fresh, ...before.logs].sort((a, b) => b.timestamp - a.timestamp || (a.id < b.id ? 1 : -1));
   return { logs, nextCursor: before.nextCursor };
 }
