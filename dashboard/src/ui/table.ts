@@ -107,7 +107,7 @@ export class Table<Row> extends Element {
           ${spacer((this.rows.length - end) * this.rowHeight, width)}
         </tbody>
       </table>
-      ${this.hasMore ? html`<p class="table-more muted" role="status">${this.isFull() ? t('table.most', { rows: number(MOST_ROWS) }) : t('table.more')}</p>` : nothing}
+      ${this.hasMore ? html`<p class="table-more muted" role="status">${this.isFull() ? t('table.most', { rows: number(this.rows.length) }) : t('table.more')}</p>` : nothing}
     </div>`;
   }
 
