@@ -76,8 +76,13 @@ def test_a_key_is_changed_and_of_two_who_change_it_the_second_is_told(dashboard,
     page.get_by_label("Budget (optional)", exact=True).fill("2.5")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("$0.00 of $2.50").first).to_be_visible()
-    now = gateway.admin.get(f"/api/keys/{key['id']}").json()
-    assert (now["rpm"], now["tpm"], now["budgetUsd"], now["budgetPeriod"]) == (60, 777, 2.5, "monthly")
+
+    def limits() -> tuple[object, ...]:
+        now = gateway.admin.get(f"/api/keys/{key['id']}").json()
+        return now["rpm"], now["tpm"], now["budgetUsd"], now["budgetPeriod"]
+
+    # The page shows what was typed before it is saved.
+    wait_for(lambda: limits() == (60, 777, 2.5, "monthly"), 5, lambda: str(limits()))
 
 
 def test_a_rotated_key_has_a_new_secret_and_the_old_one_for_as_long_as_was_said(dashboard, gateway, make_key):
