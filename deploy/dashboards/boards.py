@@ -160,7 +160,7 @@ PROVIDERS = Board(
                     (f'sum by (provider) (rate(omniroute_tokens_total{{{_AT},kind="output"}}{_RATE}))', "{{provider}}"),
                 ),
                 line(
-                    "Prompt cache", "Share of input tokens that a provider's own prompt cache served, of answers that used it.", "percentunit",
+                    "Prompt cache", "Share of input tokens that a provider's own prompt cache served.", "percentunit",
                     (
                         (f'sum by (model) (rate(omniroute_prompt_cache_tokens_total{{$where,kind="read"}}{_RATE}))'
                         f' / (sum by (model) (rate(omniroute_prompt_cache_tokens_total{{$where,kind="input"}}{_RATE})) > 0)'),

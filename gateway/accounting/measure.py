@@ -63,7 +63,7 @@ def measure_answer(record: RequestRecord, metrics: Metrics, rates: Rates, named_
         rate = rates.rate(record.provider, record.model, record.at)
         if not cost_of(usage, rate).is_known:
             metrics.unpriced_tokens.add((record.provider, model), usage.input + usage.output)
-    if usage.cache_read or usage.cache_write:
+    if usage.input:
         _measure_prompt_cache(record, model, metrics)
     if record.first_byte_ms is not None:
         attempts_ms = 0.0
@@ -80,6 +80,8 @@ def _measure_key(record: RequestRecord, metrics: Metrics) -> None:
         metrics.key_tokens.add((key, "input"), usage.input)
     if usage.output:
         metrics.key_tokens.add((key, "output"), usage.output)
+    if usage.cache_read:
+        metrics.key_tokens.add((key, "cache_read"), usage.cache_read)
     if record.cost_nano_usd:
         metrics.key_cost_usd.add((key,), record.cost_nano_usd / NANO)
 
@@ -87,5 +89,7 @@ def _measure_key(record: RequestRecord, metrics: Metrics) -> None:
 def _measure_prompt_cache(record: RequestRecord, model: str, metrics: Metrics) -> None:
     usage, where = record.usage, (record.connection_id, model)
     metrics.prompt_cache_tokens.add((*where, "input"), usage.input)
-    metrics.prompt_cache_tokens.add((*where, "read"), usage.cache_read)
-    metrics.prompt_cache_tokens.add((*where, "written"), usage.cache_write)
+    if usage.cache_read:
+        metrics.prompt_cache_tokens.add((*where, "read"), usage.cache_read)
+    if usage.cache_write:
+        metrics.prompt_cache_tokens.add((*where, "written"), usage.cache_write)

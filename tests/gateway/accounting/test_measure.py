@@ -45,6 +45,17 @@ def test_tokens_without_a_price_are_told_and_those_that_cost_nothing_are_not() -
     assert metrics.unpriced_tokens.pending == {("p", "free"): 15}
 
 
+def test_the_rate_of_prompt_caches_counts_answers_that_had_none_too() -> None:
+    metrics = Metrics()
+    for read in (0, 8):
+        one = record(model="priced", usage=Usage(input=10, cache_read=read), connection_id="c", key_name="k")
+        measure(one, metrics)
+        measure_answer(one, metrics, RATES, NAMED)
+    told = {labels[2]: count for labels, count in metrics.prompt_cache_tokens.pending.items()}
+    assert told == {"input": 20, "read": 8}
+    assert {labels[1]: count for labels, count in metrics.key_tokens.pending.items()} == {"input": 20, "cache_read": 8}
+
+
 def test_models_that_nobody_named_make_no_series_of_their_own() -> None:
     usage = Usage(input=10, cache_read=5)
     metrics = Metrics()
