@@ -142,7 +142,13 @@ async def relay(
         assert plan.refusal is not None
         raise plan.refusal
     exchange.target = exchange.target or plan.targets[0]
-    raise _as_error(cause, exchange)
+    raise _as_error(cause, exchange, _back_after_s(plan, traffic) if cause.outcome.status == 429 else None)
+
+
+def _back_after_s(plan: Plan, traffic: Traffic) -> float | None:
+    """How soon the first of the targets that rest is back, for a caller whose provider named no time."""
+    rests = (traffic.rests.is_resting(target.connection, target.model) for target in plan.targets)
+    return min((rest.left_s for rest in rests if rest is not None), default=None)
 
 
 class _Again:
@@ -341,14 +347,14 @@ def _note(
     )
 
 
-def _as_error(failed: Failed, exchange: Exchange) -> UpstreamFailed:
+def _as_error(failed: Failed, exchange: Exchange, back_after_s: float | None) -> UpstreamFailed:
     outcome = failed.outcome
     return UpstreamFailed(
         failed.message,
         status=outcome.status,
         code=outcome.code,
         attempts=tuple(exchange.attempts),
-        retry_after_s=outcome.retry_after_s,
+        retry_after_s=outcome.retry_after_s if outcome.retry_after_s is not None else back_after_s,
         body=failed.body if outcome.is_callers_fault else b"",
         content_type=failed.content_type,
     )

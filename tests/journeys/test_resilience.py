@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.product import wait_for
-from tests.support.real_gateway import FIRST_KEY, KEY, MESSAGES, RealGateway, running_gateway
+from tests.support.real_gateway import FIRST_KEY, KEY, MESSAGES, SECOND_KEY, RealGateway, running_gateway
 
 pytestmark = pytest.mark.process
 
@@ -93,6 +93,16 @@ def test_a_rest_lasts_as_long_as_the_providers_own_rule_says(
     [one] = [one for one in rests(gateway) if one["left"] > 3]
     assert left[0] <= one["left"] <= left[1] + 0.5
     assert {ask(gateway, model).headers["x-omniroute-attempts"] for _ in range(6)} == {"1"}, "both leave it alone"
+
+
+def test_where_a_provider_names_no_time_the_caller_is_told_when_the_first_target_is_back(gateway: RealGateway) -> None:
+    change(gateway, rules={"pair": {"cooldown_s": 40, "cooldown_max_s": 40}})
+    for key in (FIRST_KEY, SECOND_KEY):
+        gateway.fake.plan("status:429", key=key)
+    answer = ask(gateway, "pair/no-hint")
+    gateway.fake.plan("ok", key=SECOND_KEY)
+    assert (answer.status_code, answer.headers["x-omniroute-attempts"]) == (429, "2")
+    assert 15 <= int(answer.headers["retry-after"]) <= 40
 
 
 def attempts(gateway: RealGateway, model: str, count: int) -> list[str]:
