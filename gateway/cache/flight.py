@@ -136,6 +136,11 @@ class Flight:
         return self.end is not None and self.end.kind != "well"
 
     @property
+    def is_too_large(self) -> bool:
+        """It goes on for its leader alone: who comes now is told so at once."""
+        return self.end is not None and self.end.kind == "too_large"
+
+    @property
     def has_others(self) -> bool:
         """Requests other than the leading one want the answer."""
         return self.followers > 0 or len(self.joiners) > (self.leader in self.joiners)

@@ -112,13 +112,13 @@ class Flights:
         if flight is not None:
             if flight.fingerprint != fingerprint:
                 raise self._reused()
-            if flight.is_broken:
+            if flight.is_broken and not flight.is_too_large:
                 self._metrics.flights.add(("broken",))
                 return None
             if len(flight.joiners) >= MAX_JOINERS:
                 self._metrics.flights.add(("full",))
                 return None
-            self._metrics.flights.add(("joined",))
+            self._metrics.flights.add(("broken" if flight.is_broken else "joined",))
             return Seat(flight, flight.join())
         if len(self._flights) >= MAX_FLIGHTS or self.held_bytes >= MAX_BYTES:
             self._metrics.flights.add(("full",))
@@ -151,7 +151,7 @@ class Flights:
     async def _standing(self, name: str) -> Flight | None:
         """The flight of this name, if it is not just about to go: what failed here is not shared with the next one."""
         flight = self._flights.get(name)
-        if flight is not None and flight.is_broken:
+        if flight is not None and flight.is_broken and not flight.is_too_large:
             await _within(flight.gone, GONE_WITHIN_S)
             return self._flights.get(name)
         return flight

@@ -189,14 +189,15 @@ async def test_an_answer_too_large_to_share_goes_on_for_its_leader_alone(
     has_sent.has_sent = True
     provider.feed(b"x" * 600)
     provider.feed(b"y" * 600)
-    await asyncio.sleep(0)
+    await until(lambda: seat.flight.is_too_large)
+    late = await join(one)
     provider.feed(b"z" * 600)
     provider.feed_end()
     assert await own.read_to_end(10_000) == b"x" * 600 + b"y" * 600 + b"z" * 600
     one.land(seat.flight, is_well=True)
     with pytest.raises(UpstreamFault, match="longer than"):
         await read_on(has_sent)
-    for call in (has_not, there):
+    for call in (has_not, there, late):
         with pytest.raises(LeaderLost) as caught:
             await call.read_to_end(10_000)
         assert caught.value.is_too_large
