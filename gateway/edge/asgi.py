@@ -36,7 +36,7 @@ from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers
 from gateway.domain.waiting import Waiting
 from gateway.edge.admin_relay import AdminRelay
-from gateway.edge.body import BodyReader, Receive, throw_away
+from gateway.edge.body import BodyReader, Receive
 from gateway.edge.credentials import secret_of
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
@@ -116,7 +116,7 @@ class Edge:
             if endpoint is not None:
                 await self._serve(endpoint, scope, named, receive, reply, request_id, caller_request_id)
             elif is_caller_path:
-                await throw_away(receive)
+                await self.bodies.throw_away(receive)
                 await _answer_error(_unknown_path(scope["method"], raw_path), dialect, request_id, reply)
             else:
                 await self._relay_to_admin(scope, receive, reply)
@@ -153,7 +153,7 @@ class Edge:
                 await addresses.take(address, gate.rpm)
         except GatewayError:
             self._tools.metrics.address_refusals.add((refusal,))
-            await throw_away(receive)
+            await self.bodies.throw_away(receive)
             raise
 
     async def _probe(self, path: str, scope: Scope, send: Send) -> None:
@@ -187,7 +187,7 @@ class Edge:
         if named.get(b"upgrade", b"").lower() == b"websocket":
             raise UpgradeRequired("WebSockets are not served here; use POST")
         if method not in endpoint.methods and not (method == "HEAD" and "GET" in endpoint.methods):
-            await throw_away(receive)
+            await self.bodies.throw_away(receive)
             raise MethodNotAllowed(f"{endpoint.template} takes {', '.join(endpoint.methods)}")
         try:
             if endpoint.operation == "later":
@@ -198,7 +198,7 @@ class Edge:
             if endpoint.operation in ("chat", "count_tokens"):
                 self._admit(caller)
         except GatewayError:
-            await throw_away(receive)
+            await self.bodies.throw_away(receive, named.get(b"content-length", b""))
             raise
         if endpoint.operation not in ("chat", "count_tokens"):
             listed = self._list(endpoint, caller, scope, named)
@@ -250,7 +250,7 @@ class Edge:
 
     async def _relay_to_admin(self, scope: Scope, receive: Receive, reply: AsgiReply) -> None:
         if self._relay is None:
-            await throw_away(receive)
+            await self.bodies.throw_away(receive)
             raise NotFound("there is nothing here; the API is under /v1", code="unknown_path")
         status = await self._relay.relay(scope, receive, reply, self._peer(scope))
         self._tools.metrics.relayed_requests.add((str(status),))

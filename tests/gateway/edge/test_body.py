@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.errors import BadRequest, BodyTooLarge, CallerGone, GatewayError, RequestTimeout, UnsupportedBody
-from gateway.edge import body
-from gateway.edge.body import MAX_BODY_BYTES, MAX_THROWN_AWAY_BYTES, BodyReader, throw_away
+from gateway.edge.body import MAX_BODY_BYTES, MAX_THROWN_AWAY_BYTES, BodyReader
 
 MIB = 1024 * 1024
 
@@ -79,12 +78,20 @@ async def test_a_body_without_end_is_thrown_away_up_to_a_bound() -> None:
     assert caller.taken <= MAX_BODY_BYTES + MAX_THROWN_AWAY_BYTES + 16 * MIB
 
 
-async def test_throwing_away_ends_with_the_body_the_caller_or_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "THROW_AWAY_S", 0.05)
+async def test_throwing_away_ends_with_the_body_the_caller_or_the_time() -> None:
+    bodies = BodyReader(throw_away_s=0.05)
     async with asyncio.timeout(20):
-        await throw_away(Caller([part(b"x"), part(b"", more=False)]))
-        await throw_away(Caller([part(b"x"), GONE]))
-        await throw_away(Caller([part(b"x")]))
+        await bodies.throw_away(Caller([part(b"x"), part(b"", more=False)]))
+        await bodies.throw_away(Caller([part(b"x"), GONE]))
+        await bodies.throw_away(Caller([part(b"x")]))
+        await bodies.throw_away(Caller([part(b"x")]))  # and the task goes on as if it had never been cancelled
+
+
+async def test_a_body_that_came_whole_with_its_head_is_thrown_away_at_once() -> None:
+    caller = Caller([part(b"whole"), part(b"", more=False)])
+    await BodyReader().throw_away(caller, b"5")
+    assert caller.taken == 5
+    assert len(await BodyReader().read(caller, b"", b"")) == 0, "what follows was not read"
 
 
 @pytest.mark.parametrize("messages", [[GONE], [part(b"a"), GONE]])
