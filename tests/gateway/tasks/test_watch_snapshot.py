@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -104,6 +105,27 @@ async def test_what_a_revision_holds_is_never_looked_at_by_the_collector(
         await until(lambda: ("unreadable",) in bench.metrics.snapshot_failures.pending, within=1.0)
     assert gc.isenabled(), "after one that failed too"
     assert id(bench.holder.current()) not in {id(one) for one in gc.get_objects()}
+
+
+class Ring:
+    """Found by the collector alone once nobody holds it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+async def test_what_requests_left_for_the_collector_is_not_kept_for_ever(
+    server: RealValkey, make: Callable[[str], Bench]
+) -> None:
+    bench = make(server.url)
+    with server.client() as sync:
+        gc.disable()
+        rings = [weakref.ref(Ring()) for _ in range(3)]
+        publish(sync, 1)
+        await until(lambda: bench.holder.revision == 1, within=1.0)
+        await until(gc.isenabled)
+    gc.collect()
+    assert [ring() for ring in rings] == [None] * 3
 
 
 async def test_news_that_was_lost_is_found_by_polling(
