@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { changesOf, fieldOf, GROUPS, pairLines, valueAt, valuesOf } from './fields.ts';
+import { changesOf, fieldOf, GROUPS, pairLines, strategyLines, valueAt, valuesOf } from './fields.ts';
 
 const NOW = { a: 1, list: ['x'], timeouts: { connect_s: 5, gap_s: 30 }, cache: { mode: 'on', semantic: { mode: 'off', budget_ms: 150 } } };
 
@@ -45,4 +45,14 @@ test('choices are a list again, and pairs an object', () => {
 
 test('what a form did not give, since it may not be changed, is not sent', () => {
   assert.deepEqual(valuesOf([{ path: 'a.kinds', type: 'several', choices: ['x'] }], {}), {});
+});
+
+test('strategies of providers are lines, and one that is taken out goes', () => {
+  const settings = [{ path: 'providerStrategies', type: 'strategies' }] as const;
+  const before = { providerStrategies: { openai: { account_strategy: 'random' }, local: { account_strategy: 'round-robin', sticky_limit: 3 } } };
+  assert.deepEqual(strategyLines(before.providerStrategies), ['openai = random', 'local = round-robin 3']);
+  const same = valuesOf(settings, { providerStrategies: ['openai = random', 'local = round-robin 3'] });
+  assert.deepEqual(changesOf(before, same), {});
+  const given = valuesOf(settings, { providerStrategies: ['local = round-robin 5'] });
+  assert.deepEqual(changesOf(before, given), { providerStrategies: { openai: null, local: { account_strategy: 'round-robin', sticky_limit: 5 } } });
 });

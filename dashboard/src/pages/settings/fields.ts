@@ -2,8 +2,8 @@
 
 export interface Setting {
   readonly path: string;
-  /** `several`: some of the choices. `pairs`: a number by name, one `name = number` a line. */
-  readonly type: 'number' | 'checkbox' | 'select' | 'lines' | 'textarea' | 'text' | 'several' | 'pairs';
+  /** `several`: some of the choices. `pairs`: a number by name, one `name = number` a line. `strategies`: `name = strategy number`. */
+  readonly type: 'number' | 'checkbox' | 'select' | 'lines' | 'textarea' | 'text' | 'several' | 'pairs' | 'strategies';
   readonly unit?: 's' | 'ms' | 'h' | 'd' | 'MB' | 'byte';
   readonly min?: number;
   readonly max?: number;
@@ -42,6 +42,7 @@ export const GROUPS: Readonly<Record<Tab, readonly Group[]>> = {
         choose('fallbackStrategy', 'fill-first', 'round-robin', 'p2c', 'random', 'least-used', 'cost-optimized'),
         count('stickyRoundRobinLimit', 1000),
         choose('sessionAffinity', 'named', 'turns', 'off'),
+        { path: 'providerStrategies', type: 'strategies' },
         { path: 'blockedProviders', type: 'lines' },
       ],
     },
@@ -138,7 +139,9 @@ export function changesOf(document: Document, given: Readonly<Record<string, unk
     if (value === undefined || JSON.stringify(value) === JSON.stringify(valueAt(document, path))) continue;
     const [first = '', second, third] = path.split('.');
     if (second === undefined) {
-      changes[first] = value;
+      // By provider the API takes null for one that is to go, and keeps those that are not named.
+      const gone = first === 'providerStrategies' ? Object.keys((document[first] as Document | undefined) ?? {}).map((name) => [name, null]) : [];
+      changes[first] = gone.length ? { ...Object.fromEntries(gone), ...(value as Document) } : value;
       continue;
     }
     const group = (changes[first] ??= {}) as Record<string, unknown>;
@@ -162,7 +165,9 @@ export function valuesOf(settings: readonly Setting[], given: Readonly<Record<st
     const isGiven = path in given || (type === 'several' && fieldOf(path, choices![0]!) in given);
     if (!isGiven) continue;
     if (type === 'several') values[path] = choices!.filter((one) => given[fieldOf(path, one)]);
-    else values[path] = type === 'pairs' ? pairsOf(given[path] as readonly string[]) : given[path];
+    else if (type === 'pairs') values[path] = pairsOf(given[path] as readonly string[]);
+    else if (type === 'strategies') values[path] = strategiesOf(given[path] as readonly string[]);
+    else values[path] = given[path];
   }
   return values;
 }
@@ -176,6 +181,22 @@ function pairsOf(lines: readonly string[]): Record<string, number | string> {
     pairs[(at < 0 ? line : line.slice(0, at)).trim()] = text && !Number.isNaN(Number(text)) ? Number(text) : text;
   }
   return pairs;
+}
+
+function strategiesOf(lines: readonly string[]): Record<string, Document> {
+  const named = Object.entries(pairsOf(lines)).map(([name, text]) => {
+    const [strategy = '', limit, ...more] = String(text).split(/\s+/);
+    if (limit === undefined) return [name, { account_strategy: strategy }];
+    return [name, { account_strategy: strategy, sticky_limit: more.length || Number.isNaN(Number(limit)) ? [limit, ...more].join(' ') : Number(limit) }];
+  });
+  return Object.fromEntries(named) as Record<string, Document>;
+}
+
+/** The lines of what `strategies` shows. */
+export function strategyLines(strategies: unknown): string[] {
+  return Object.entries((strategies as Record<string, Document> | undefined) ?? {}).map(([name, one]) =>
+    [name, '=', one['account_strategy'], one['sticky_limit']].filter((word) => word != null).join(' '),
+  );
 }
 
 export function pairLines(pairs: unknown): string[] {

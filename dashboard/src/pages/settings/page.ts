@@ -13,7 +13,7 @@ import './profiles.ts';
 import './security.ts';
 import './settings.css';
 import './users.ts';
-import { changesOf, fieldOf, GROUPS, pairLines, TABS, valueAt, valuesOf, type Group, type Setting, type Tab } from './fields.ts';
+import { changesOf, fieldOf, GROUPS, pairLines, strategyLines, TABS, valueAt, valuesOf, type Group, type Setting, type Tab } from './fields.ts';
 
 type Document = Readonly<Record<string, unknown>> & { readonly version: number; readonly managed: readonly string[] };
 
@@ -78,12 +78,12 @@ export default class Settings extends Page<Document> {
         ${choices!.map((choice) => form.field({ name: fieldOf(one.path, choice.value), label: choice.label, type: 'checkbox', disabled, value: (value as readonly string[]).includes(choice.value) }))}
       </fieldset>`;
     }
-    const isPairs = one.type === 'pairs';
+    const lines = one.type === 'pairs' ? pairLines : one.type === 'strategies' ? strategyLines : undefined;
     return form.field({
       name: one.path,
       label: t(`settings.f.${one.path}`),
-      type: isPairs ? 'lines' : one.type,
-      value: isPairs ? pairLines(value) : value,
+      type: lines ? 'lines' : (one.type as 'text'),
+      value: lines ? lines(value) : value,
       choices,
       disabled,
       required: one.type === 'number',
