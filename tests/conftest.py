@@ -9,6 +9,11 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same each time", derandomize=True)
+settings.load_profile("same each time")
+"""A run tells of its change, not of chance. To search further: make test ARGS="-m hypothesis --hypothesis-profile=default"."""
 
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)  # where there are none

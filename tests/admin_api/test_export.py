@@ -32,6 +32,8 @@ _tricky = _text | st.sampled_from(
     ["${HOME}", "$${x}", "${", "yes", "null", "1.0", "2026-01-01", "a: b", "#c", "'", '"', "-"]
 )
 _count = st.integers(0, 10**9)
+EXACT_NANO_USD = 4 * 10**15
+"""Dollars are numbers in the file: above some four million, two of them are more than a nano-dollar apart."""
 _usd = st.none() | st.floats(0, 1e6, allow_nan=False)
 
 
@@ -44,7 +46,7 @@ def configurations(draw):
         "connections": [(words[0], name, draw(_count), draw(st.booleans()), draw(st.lists(_tricky, max_size=2))) for name in names],
         "combos": [(f"c{i}", [f"{words[0]}/{name}" for name in names], draw(st.sampled_from(["priority", "weighted"]))) for i in range(2)],
         "aliases": draw(st.dictionaries(_text, st.just(f"{words[0]}/m"), max_size=2)),
-        "keys": [(name, draw(_count), draw(st.integers(0, 9 * 10**15)), draw(st.lists(_tricky, max_size=2)), draw(st.integers(0, 2 * 10**9))) for name in names],
+        "keys": [(name, draw(_count), draw(st.integers(0, EXACT_NANO_USD)), draw(st.lists(_tricky, max_size=2)), draw(st.integers(0, 2 * 10**9))) for name in names],
         "prices": {f"{words[0]}/{name}": (draw(_usd), draw(_usd)) for name in names},
         "settings": draw(st.fixed_dictionaries({}, optional={
             "stickyRoundRobinLimit": st.integers(0, 1000), "timeouts": st.just({"gap_s": 7.5}), "explainsAll": st.booleans(),
