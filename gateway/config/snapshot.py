@@ -130,8 +130,11 @@ class ProviderStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     sticky_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
 
 
-class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an operator sets for all requests (`settings:` of the config file, `/api/settings`)."""
+class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an operator sets for all requests (`settings:` of the config file, `/api/settings`).
+
+    A worker of the version before a field refuses it, so it is written only once it is set.
+    """
 
     account_strategy: AccountStrategy = "fill-first"
     sticky_limit: int = 3

@@ -72,6 +72,13 @@ def test_fields_of_a_newer_minor_version_are_passed_over():
     assert decode_snapshot(msgspec.json.encode(data)) == WHOLE
 
 
+def test_settings_that_nobody_has_changed_are_not_written_so_that_older_workers_can_read_the_rest():
+    settings = RoutingSettings(account_strategy="p2c")
+    written = msgspec.json.decode(encode_snapshot(Snapshot(schema=SCHEMA, revision=1, settings=settings)))
+    assert written["settings"]["account_strategy"] == "p2c"
+    assert "provider_strategies" not in written["settings"]
+
+
 def test_a_key_entry_survives_the_wire():
     entry = KeyEntry("i", "n", 3, allowed_models=("a/*",), rpm=1, budget_nano_usd=10**15, budget_period="total")
     assert decode_key_entry(encode_key_entry(entry)) == entry
