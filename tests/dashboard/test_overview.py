@@ -14,7 +14,10 @@ def requests_of(page):
 
 
 def test_a_request_just_made_is_shown_and_the_next_comes_by_itself(dashboard, gateway):
-    assert gateway.chat("local/seen-on-the-overview").status_code == 200
+    request_id = gateway.new_id()
+    headers = {"x-request-id": request_id}
+    assert gateway.chat("local/seen-on-the-overview", headers=headers).status_code == 200
+    gateway.row(request_id)  # one that comes while the page begins to listen is shown with the next
     page = dashboard.open()
     row = page.locator("omni-table tr", has_text="local/seen-on-the-overview")
     row.first.wait_for()
