@@ -90,13 +90,23 @@ test-semantic: $(VENV)/.semantic ## the guard of the semantic cache with vectors
 
 check: $(VENV)/.dev ## everything that must hold: format, lint, types, imports, tests
 	@$(MAKE) --no-print-directory -j 2 fmt-check lint types imports locks-clean dashboard-check $(PROMETHEUS) $(DEPLOY_VENV)/.tools
-	@$(MAKE) --no-print-directory test
+	@rm -f $(FAILED)
+	@OMNIROUTE_FAILED_TESTS=$(FAILED) $(MAKE) --no-print-directory test || $(MAKE) --no-print-directory test-failed
+
+# Four processes on two cores: now and then a test of real processes meets a pause that it did not allow for. It has to
+# pass by itself, and is named; more than a handful is no accident.
+FAILED := $(abspath $(VENV))/failed-tests
+test-failed:
+	@[ -s $(FAILED) ] && [ $$(wc -l < $(FAILED)) -le 5 ]
+	@echo "Failed beside others; once more, alone:" && cat $(FAILED)
+	@$(BIN)/pytest @$(FAILED)
+	@echo "FLAKY, to be mended:" && cat $(FAILED)
 
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix-only .
 
-.PHONY: fmt-check locks-clean load load-files locust
+.PHONY: fmt-check locks-clean test-failed load load-files locust
 fmt-check: $(VENV)/.dev
 	@$(BIN)/ruff format --quiet --check . || (echo "run: make fmt" && exit 1)
 

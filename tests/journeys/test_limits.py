@@ -134,7 +134,7 @@ def test_tokens_that_were_used_count_for_a_minute_in_both_workers(gateway: RealG
 
 
 def test_streams_longer_than_the_lifetime_of_a_count_still_count(gateway: RealGateway, streams: Streams) -> None:
-    wait_for(lambda: gateway.chat(key=OPEN_KEY).status_code == 200, 3)
-    assert [streams.open(OPEN_KEY).status_code for _ in range(MOST_OPEN)] == [200] * MOST_OPEN
+    for _ in range(MOST_OPEN):  # what the test before had open is given back a moment after its caller left
+        wait_for(lambda: streams.open(OPEN_KEY).status_code == 200, 3)
     time.sleep(17)
     assert streams.open(OPEN_KEY).status_code == 429
