@@ -242,6 +242,47 @@ def test_the_network_policy_is_closed_but_for_named_ports(name: str) -> None:
             assert rule["ports"], "to every port"
 
 
+@pytest.mark.parametrize("name", [name for name in SHAPES if name != "single"])
+def test_the_network_policy_lets_pods_out_to_every_server_that_their_variables_name(name: str) -> None:
+    objects = render(shape(name))
+    for component, pod in (
+        (item["metadata"]["labels"]["app.kubernetes.io/component"], item["spec"]["template"])
+        for item in objects
+        if item["kind"] in ("Deployment", "Job")
+    ):
+        egress = find(objects, "NetworkPolicy", f"-{component}")["spec"]["egress"]
+        let_out = {port["port"] for rule in egress for port in rule["ports"]}
+        wanted = {53} | ports_of(pod["spec"]["containers"][0]["env"])
+        assert wanted <= let_out, (component, wanted - let_out)
+
+
+def ports_of(variables: list[Object]) -> set[int]:
+    """Of the URLs among them; what a Secret has is not seen here."""
+    urls = [one.get("value", "") for one in variables if one["name"].endswith(("_URL", "_ENDPOINT"))]
+    return {int(port) for url in urls for port in re.findall(r":(\d+)(?=[,/?]|$)", url)}
+
+
+def test_names_are_resolved_where_the_operator_says() -> None:
+    said = ("networkPolicy.dns[0].ipBlock.cidr=169.254.20.10/32", "networkPolicy.dnsPorts={53,5353}")
+    for item in render(shape("minimal"), *(word for one in said for word in ("--set", one))):
+        if item["kind"] == "NetworkPolicy":
+            first = item["spec"]["egress"][0]
+            assert first["to"] == [{"ipBlock": {"cidr": "169.254.20.10/32"}}]
+            assert {port["port"] for port in first["ports"]} == {53, 5353}
+
+
+def test_what_runs_for_a_while_only_goes_to_the_nodes_that_admin_may_go_to() -> None:
+    said = ("admin.nodeSelector.pool=llm", "admin.tolerations[0].key=llm", "admin.tolerations[0].operator=Exists")
+    objects = render(shape("minimal"), *(word for one in said for word in ("--set", one)))
+    places = {
+        name: (pod["spec"].get("nodeSelector"), pod["spec"].get("tolerations"))
+        for name, pod in pods(objects)
+        if not name.endswith("-gateway")
+    }
+    assert len(places) == 3
+    assert list(places.values()) == [({"pool": "llm"}, [{"key": "llm", "operator": "Exists"}])] * 3
+
+
 def test_the_job_ends_before_anything_else_is_changed() -> None:
     job = find(render(shape("minimal")), "Job")
     policy = find(render(shape("minimal")), "NetworkPolicy", "-migrations")
@@ -297,6 +338,7 @@ def test_the_readme_tells_every_value_as_it_is() -> None:
     )
     assert written.stdout == readme, "run `make docs`"
     told = set(re.findall(r"^\| `([A-Za-z.]+)`", readme, re.MULTILINE))
+    assert not re.findall(r"^\| `\S+` \|.*\|  \|$", readme, re.MULTILINE), "a value without a word about it"
     for path in leaves(yaml.safe_load(values)):
         assert any(path == one or path.startswith(f"{one}.") for one in told), path
 

@@ -14,18 +14,7 @@ serviceAccountName: {{ include "omniroute.serviceAccount" .top }}
 {{- with .own.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with .own.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .own.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .own.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "omniroute.podPlace" .own }}
 {{- with .own.spread }}
 topologySpreadConstraints:
   {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
@@ -38,6 +27,22 @@ topologySpreadConstraints:
         {{- include "omniroute.selector" $.top | nindent 8 }}
         app.kubernetes.io/component: {{ $.component }}
   {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The nodes that may have a pod. What runs for a while only goes where admin goes: a cluster may have no node for it else. */}}
+{{- define "omniroute.podPlace" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
