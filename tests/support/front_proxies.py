@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -26,10 +26,10 @@ MISSING = [name for name in (NGINX, HAPROXY) if not Path(name).is_file()]
 class FrontProxy:
     """One of the two, on a port of its own with TLS; `url` is what callers ask, `trust` what they trust."""
 
-    def __init__(self, folder: Path, gateways: Sequence[int]) -> None:
-        """`gateways`: ports of all that there may be."""
+    def __init__(self, folder: Path, gateways: Sequence[int], changes: Mapping[str, str] | None = None) -> None:
+        """`gateways`: ports of all that there may be. `changes`: what is different in its file, as it was before to as it is."""
         folder.mkdir()
-        self.folder, self.gateways = folder, gateways
+        self.folder, self.gateways, self.changes = folder, gateways, dict(changes or {})
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         authority = Authority(folder)
@@ -87,7 +87,7 @@ class Nginx(FrontProxy):
         lines = [f"server 127.0.0.1:{port};\n" for port in self.gateways]
         (self.folder / "gateways.conf").write_text("".join(lines))
         text = replaced(
-            (FILES / "nginx.conf").read_text(),
+            replaced((FILES / "nginx.conf").read_text(), self.changes),
             {
                 "/etc/nginx/omniroute-gateways.conf": f"{self.folder}/gateways.conf",
                 "    listen 443 ": f"    listen 127.0.0.1:{self.port} ",
@@ -135,7 +135,7 @@ class HAProxy(FrontProxy):
 
     def _configured(self) -> Path:
         text = replaced(
-            (FILES / "haproxy.cfg").read_text(),
+            replaced((FILES / "haproxy.cfg").read_text(), self.changes),
             {
                 "/run/haproxy/admin.sock": f"{self.folder}/s",
                 "bind :443 ": f"bind 127.0.0.1:{self.port} ",
