@@ -15,7 +15,7 @@ WITH_NODE := dashboard/bundling/with-node.sh
 .PHONY: help run deploy-tools dashboard dashboard-check wheel test test-exactness test-ledger test-semantic check bench bench-full bench-translate bench-compare bench-limits bench-admin bench-ledger bench-dashboard soak flame fmt lint types imports lock docs k8s image-try clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 …")'
@@ -153,8 +153,8 @@ soak: $(VENV)/.dev $(LOAD_VENV)/.load ## the product under steady load for 15 mi
 flame: $(VENV)/.dev ## flame graphs of a worker under load
 	@$(BIN)/python -m loadtests.flame $(ARGS)
 
-load: $(VENV)/.dev $(LOAD_VENV)/.load ## one scenario of load against a product of its own: SCENARIO=chat-mix|streaming|agents|key-storm|overload
-	@$(BIN)/python -m loadtests.load $(or $(SCENARIO),chat-mix) $(ARGS)
+load: $(VENV)/.dev $(LOAD_VENV)/.load ## one scenario of load against a product of its own: SCENARIO=chat-mix|streaming|agents|key-storm|overload (S=seconds U=users)
+	@$(BIN)/python -m loadtests.load $(or $(SCENARIO),chat-mix) $(if $(S),--seconds $(S)) $(if $(U),--users $(U)) $(ARGS)
 
 locust: $(LOAD_VENV)/.load ## locust with its web page, against a running gateway (OMNIROUTE_URL, OMNIROUTE_KEY, OMNIROUTE_MODEL, OMNIROUTE_SCENARIO)
 	@$(LOAD_VENV)/bin/locust -f loadtests/locustfile.py $(ARGS)

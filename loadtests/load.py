@@ -1,6 +1,6 @@
 """`make load SCENARIO=streaming`: one scenario with all that it needs, in one command.
 
-    python -m loadtests.load SCENARIO [--users N --seconds S] [--processes N] [--workers N] [--out FOLDER]
+    python -m loadtests.load SCENARIO [--users N] [--seconds S] [--processes N] [--workers N] [--out FOLDER]
 
 Starts the C stand-in of a provider and the whole product on loopback, lets locust's processes be the users, ends all by pid, and
 writes `load-SCENARIO.json`, `.md` and `.html` to loadtests/out. With OMNIROUTE_URL (and OMNIROUTE_KEY, OMNIROUTE_MODEL) it starts no
@@ -166,8 +166,8 @@ def more_config(scenario: Scenario, keys: tuple[str, ...]) -> str:
 def options_from(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run one scenario of load.")
     parser.add_argument("scenario", help=f"of {', '.join(names())}, or the path of a .toml")
-    parser.add_argument("--users", type=int, default=0, help="instead of the scenario's stages, with --seconds")
-    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--users", type=int, default=0, help="instead of those of the scenario, in one stage")
+    parser.add_argument("--seconds", type=float, default=0.0, help="how long, instead of the scenario's stages")
     parser.add_argument("--processes", type=int, default=2, help="locust's workers (default 2)")
     parser.add_argument("--workers", type=int, default=1, help="of the product (default 1)")
     parser.add_argument("--out", type=Path, default=OUT)
@@ -185,7 +185,10 @@ def main() -> int:
     try:
         given = {"OMNIROUTE_SCENARIO": options.scenario}
         if options.users or options.seconds:
-            given |= {"OMNIROUTE_LOAD_USERS": str(options.users), "OMNIROUTE_LOAD_SECONDS": str(options.seconds)}
+            given |= {
+                "OMNIROUTE_LOAD_USERS": str(options.users or ""),
+                "OMNIROUTE_LOAD_SECONDS": str(options.seconds or ""),
+            }
         scenario = scenario_of(given)
         options.out.mkdir(parents=True, exist_ok=True)
         with somewhere(scenario, options) as where:

@@ -91,6 +91,7 @@ def markdown(found: Report) -> str:
             for place, one in enumerate(found["stages"], 1)
         ]  # fmt: skip
         lines += ["", *_table(head, rows)]
+    lines += product_lines(found)
     if found["without_retry_after"]:
         lines += ["", f"{found['without_retry_after']:,} refusals with 429 or 503 did not say when to come again."]
     if found["reasons"]:
@@ -102,6 +103,18 @@ def markdown(found: Report) -> str:
         ]
     lines += ["", "Kept: all that was to be kept." if not found["missed"] else f"Missed: {'; '.join(found['missed'])}."]
     return "\n".join(lines) + "\n"
+
+
+def product_lines(found: Report) -> list[str]:
+    """What the product took, where it was started for the run."""
+    if "product" not in found:
+        return []
+    took = found["product"]
+    roles = ", ".join(f"{role} {seconds:,.1f} s" for role, seconds in sorted(took["cpu_s"].items()) if seconds >= 0.05)  # fmt: skip
+    return [
+        "",
+        f"The product took {took['cores']:.2f} cores ({roles}); memory of a worker at the end: {took['worker_rss_mb']:,.0f} MB.",
+    ]
 
 
 def _rows(found: Report) -> list[dict[str, Any]]:

@@ -192,8 +192,9 @@ class Asker(FastHttpUser):
             last = now
         if not (has_first and has_ended):
             return f"the stream ended {'without its end' if has_first else 'before its first token'}"
-        if self._counts():
+        if self._is_timed():
             WATCH.tally.note(self.part.name, "longest gap", gap)
+        if self._is_counted():
             WATCH.tally.count("events", time.time(), number)
         return self._answered()
 
@@ -202,16 +203,16 @@ class Asker(FastHttpUser):
 
     def _failed(self, problem: str) -> None:
         self._tell("failed", FAILED)
-        if self._counts():
+        if self._is_counted():
             WATCH.tally.fail(problem)
 
     def _tell(self, measure: str, how: str = "") -> str:
         """Count it, and tell locust's own statistics, which its web page and its HTML report show."""
         took = time.perf_counter() - self.began
-        if self._counts():
+        if self._is_timed():
             WATCH.tally.note(self.part.name, measure, took)
-            if how:
-                WATCH.tally.count(how, time.time())
+        if how and self._is_counted():
+            WATCH.tally.count(how, time.time())
         if how != FAILED:  # locust hears of those by itself
             self.environment.events.request.fire(
                 request_type=measure,
@@ -223,8 +224,13 @@ class Asker(FastHttpUser):
             )
         return ""
 
-    def _counts(self) -> bool:
+    def _is_timed(self) -> bool:
+        """Whether it began after the warm-up."""
         return self.began_at >= WATCH.counts_from
+
+    def _is_counted(self) -> bool:
+        """Whether it ends after the warm-up: a rate without what began before it would lack a stream's length of answers."""
+        return time.time() >= WATCH.counts_from
 
 
 def _events(answer: ResponseContextManager, dialect: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtests.asking import mock_words
-from loadtests.load_report import Report, missed
+from loadtests.load_report import Report, missed, product_lines
 from loadtests.scenario import Part, Scenario
 from loadtests.subjects import BIN, NotReadyError
 from loadtests.tally import ANSWERED, FAILED, REFUSED
@@ -135,6 +135,7 @@ def overload_markdown(found: Report) -> str:
         "",
         f"{found['failed']:,} failed. {found['without_retry_after']:,} refusals without Retry-After.",
         f"The client was out of connections {found['late']:,} times and took {found['client_cpu_pct']:.0f} % of a core.",
+        *product_lines(found),
         "",
         "Kept: all that was to be kept." if not found["missed"] else f"Missed: {'; '.join(found['missed'])}.",
     ]

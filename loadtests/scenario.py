@@ -124,7 +124,7 @@ class Scenario:
     arrival: Arrival = field(default_factory=Arrival)
     keys: Keys = field(default_factory=Keys)
     warmup_s: float = 0.0
-    """Requests that begin earlier are not counted."""
+    """Of what begins earlier no time is taken; what ends earlier is not counted."""
     refusals: tuple[int, ...] = ()
     overload: Overload | None = None
     bounds: Bounds = field(default_factory=Bounds)
@@ -156,13 +156,13 @@ def load_scenario(name: str) -> Scenario:
 
 
 def scenario_of(variables: Mapping[str, str]) -> Scenario:
-    """The scenario that `OMNIROUTE_SCENARIO` names, at `OMNIROUTE_LOAD_USERS` for `OMNIROUTE_LOAD_SECONDS` where both are given."""
+    """The scenario that `OMNIROUTE_SCENARIO` names, at `OMNIROUTE_LOAD_USERS` for `OMNIROUTE_LOAD_SECONDS` where one is given."""
     scenario = load_scenario(variables.get("OMNIROUTE_SCENARIO", "chat-mix"))
     users, seconds = (variables.get(f"OMNIROUTE_LOAD_{name}", "") for name in ("USERS", "SECONDS"))
     if not (users or seconds):
         return scenario
     try:
-        return check(short(scenario, int(users), float(seconds)))
+        return check(short(scenario, int(users or 0), float(seconds or 0)))
     except ValueError as error:
         raise ScenarioError(f"OMNIROUTE_LOAD_USERS and OMNIROUTE_LOAD_SECONDS are numbers: {error}") from error
 
@@ -195,7 +195,14 @@ def check(scenario: Scenario) -> Scenario:
 
 
 def short(scenario: Scenario, users: int, seconds: float) -> Scenario:
-    """The same kinds of users, at one stage without a warm-up, their streams no longer than it: to try a scenario."""
+    """The same kinds of users, at one stage without a warm-up, their streams no longer than it: to try a scenario. 0 = as the scenario
+    has it, of users the most."""
+    if scenario.overload is not None:
+        return dataclasses.replace(
+            scenario, overload=dataclasses.replace(scenario.overload, seconds=seconds or scenario.overload.seconds)
+        )
+    users = users or max((stage.users for stage in scenario.stages), default=0)
+    seconds = seconds or scenario.seconds
     mix = tuple(dataclasses.replace(part, answer=_within(part.answer, seconds)) for part in scenario.mix)
     return dataclasses.replace(scenario, mix=mix, stages=(Stage(seconds, users, float(users)),), warmup_s=0.0)
 

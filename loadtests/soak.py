@@ -29,7 +29,7 @@ from typing import Any
 
 from loadtests.bench import OUT, about_machine, build_tools, leave
 from loadtests.processes import family, role_of, rss_kb, workers_of
-from loadtests.soak_verdict import Books, Trend, books_of, come_and_gone, faults_of, trends_of
+from loadtests.soak_verdict import Books, Trend, books_of, come_and_gone, faults_of, pile_of, trends_of
 from loadtests.subjects import (
     KEY,
     LIMITS,
@@ -237,7 +237,8 @@ def _await_answer(running: Running) -> None:
 def _soak(soak: Soak, load: Load, database: Path) -> int:
     capacity = 0.0 if soak.options.rate else measured_capacity(load)
     rate = soak.options.rate or capacity * soak.options.share
-    print(f"capacity {capacity:.0f}/s, load {rate:.0f}/s for {soak.options.seconds:.0f} s", file=sys.stderr, flush=True)
+    measured = f"capacity {capacity:.0f}/s, " if capacity else ""
+    print(f"{measured}load {rate:.0f}/s for {soak.options.seconds:.0f} s", file=sys.stderr, flush=True)
     before = revision(soak.running)
     end = run_steady(soak, load, rate)
     taken = _reloads_taken(soak, before)
@@ -249,6 +250,8 @@ def _soak(soak: Soak, load: Load, database: Path) -> int:
     _keep(soak, capacity, rate, warmup_s, trends, books, end, faults)
     for fault in faults:
         print(f"FAILED: {fault}")
+    if any(trend.grows for trend in trends) and (pile := pile_of(soak.samples, warmup_s, soak.options.seconds - 1)):
+        print(f"But {pile}.")
     if not faults:
         print("held: nothing grew, every request is in the ledger once")
     return 1 if faults else 0

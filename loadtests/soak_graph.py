@@ -21,14 +21,15 @@ def draw(run: dict[str, Any], target: Path) -> None:
     minutes = [sample["since_s"] / 60 for sample in samples]
     figure, panes = plt.subplots(4, 1, figsize=(11, 13), sharex=True, layout="constrained")
     said = "\n".join(textwrap.shorten(fault, 150) for fault in run["faults"]) or HELD
-    figure.suptitle(
-        f"Soak: {options['rate']:.0f} requests/s of {options['capacity']}/s, {options['seconds']:.0f} s\n{said}"
-    )
+    of = f" of {options['capacity']}/s" if options["capacity"] else ""
+    figure.suptitle(f"Soak: {options['rate']:.0f} requests/s{of}, {options['seconds']:.0f} s\n{said}")
     for name in sorted({name for sample in samples for name in sample["processes"]}):
         of_process = [sample["processes"].get(name) for sample in samples]
         slope = next((one["slope"] for one in run["trends"] if one["name"] == f"{name} memory"), 0.0)
         panes[0].plot(minutes, [p and p["rss_kb"] / 1024 for p in of_process], label=f"{name} ({slope:+.0f} kB/min)")
         panes[1].plot(minutes, [p and p["descriptors"] for p in of_process], label=name)
+    # What most descriptors are open for: they rise and fall together.
+    panes[1].plot(minutes, [sample["open"] for sample in samples], label="(requests under way)", color="black", ls=":")
     for part in ("p50", "p95", "p99"):
         panes[2].plot(minutes, [sample["total_ms"].get(part) for sample in samples], label=f"whole answer, {part}")
     panes[2].plot(minutes, [sample["first_ms"].get("p50") for sample in samples], label="first byte, p50", ls=":")

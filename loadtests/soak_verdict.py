@@ -8,12 +8,15 @@ load. A worker that leaks 100 bytes a request at 100 requests/s gains 600 kB a m
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 RSS_BOUND_KB_MIN = 256.0
 RSS_NOISE_KB = 2048.0
 DESCRIPTORS_BOUND_MIN = 0.5
 DESCRIPTORS_NOISE = 8.0
+PILED_UP = 3.0
+"""So many times the usual number of requests under way are a pile."""
 MOST_SPOILT = 0.03
 """Share of requests whose caller may see a fault: of 5 % at the provider one in four comes after the first bytes."""
 
@@ -40,7 +43,7 @@ class Trend:
         says = "GROWS" if self.grows else "flat"
         return (
             f"{self.name:<28} {self.first:>10.0f} → {self.last:>10.0f} {self.unit:<3} {self.slope:>+9.2f}/min"
-            f" ± {self.spread:>7.1f}  (bound {self.bound:g}/min)  {says}"
+            f" ± {self.spread:>7.1f}  (bound {self.bound:g}/min, {self.noise:g} in all)  {says}"
         )
 
 
@@ -93,6 +96,18 @@ def come_and_gone(samples: Sequence[Mapping[str, Any]]) -> list[str]:
     """Processes that were not there all the time: one died, or one more was started."""
     always = set.intersection(*(set(sample["processes"]) for sample in samples))
     return sorted({name for sample in samples for name in sample["processes"]} - always)
+
+
+def pile_of(samples: Sequence[Mapping[str, Any]], from_s: float, to_s: float) -> str:
+    """What explains growth that is no leak, in words: far more requests under way for a while than usually; else nothing."""
+    under_way = [sample["open"] for sample in samples if from_s <= sample["since_s"] <= to_s]
+    if not under_way or max(under_way) < PILED_UP * max(1.0, median(under_way)):
+        return ""
+    return (
+        f"{max(under_way)} requests were under way at once, {median(under_way):.0f} as a rule: the machine was busy with something else, or"
+        " more came than it can answer. What was opened for so many stays for a while and looks like growth: longer (S=…), or with less"
+        " (ARGS='--share 0.3'), tells"
+    )
 
 
 def books_of(sent: int, unsure: Iterable[int], rows: Iterable[tuple[int, str]]) -> Books:

@@ -77,6 +77,14 @@ def test_overload_is_judged_by_what_is_left_of_capacity():
     assert missed(scenario, found) == ["goodput 60% of that at capacity, at least 70%"]
 
 
+def test_the_page_says_what_the_product_took_where_it_was_started_for_the_run():
+    took = {"cpu_s": {"worker": 12.34, "valkey": 2.0, "other": 0.01}, "cores": 0.5, "worker_rss_mb": 91.4}
+    assert "0.50 cores (valkey 2.0 s, worker 12.3 s); memory of a worker at the end: 91 MB." in markdown(
+        told() | {"product": took}
+    )
+    assert "The product took" not in markdown(told())
+
+
 def test_the_page_shows_percentiles_stages_and_reasons():
     page = markdown(told())
     assert "| all | first token | 480 | 20" in page

@@ -79,8 +79,22 @@ def test_a_scenario_is_tried_with_fewer_users_and_streams_no_longer_than_the_try
 
 
 @pytest.mark.parametrize(
-    "more", [{"OMNIROUTE_LOAD_USERS": "3"}, {"OMNIROUTE_LOAD_USERS": "a", "OMNIROUTE_LOAD_SECONDS": "2"}]
-)
-def test_half_a_try_is_refused(more):
-    with pytest.raises(ScenarioError, match="are numbers"):
-        scenario_of({"OMNIROUTE_SCENARIO": "streaming", **more})
+    ("more", "stage"),
+    [({"OMNIROUTE_LOAD_USERS": "3"}, (3, 60.0)), ({"OMNIROUTE_LOAD_USERS": "", "OMNIROUTE_LOAD_SECONDS": "20"}, (120, 20.0))],
+    ids=["users alone", "seconds alone"],
+)  # fmt: skip
+def test_what_a_try_does_not_say_is_the_scenarios(more, stage):
+    tried = scenario_of({"OMNIROUTE_SCENARIO": "streaming", **more})
+    assert [(one.users, one.seconds) for one in tried.stages] == [stage]
+
+
+@pytest.mark.parametrize("seconds", ["a", "-1"])
+def test_a_try_that_is_no_number_is_refused(seconds):
+    with pytest.raises(ScenarioError, match=r"are numbers|above 0"):
+        scenario_of({"OMNIROUTE_SCENARIO": "streaming", "OMNIROUTE_LOAD_SECONDS": seconds})
+
+
+def test_overload_is_tried_for_as_long_as_is_said():
+    tried = scenario_of({"OMNIROUTE_SCENARIO": "overload", "OMNIROUTE_LOAD_SECONDS": "3"})
+    assert tried.overload.seconds == 3.0
+    assert tried.stages == ()

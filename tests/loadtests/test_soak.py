@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.soak_verdict import Trend, books_of, come_and_gone, faults_of, trend_of, trends_of
+from loadtests.soak_verdict import Trend, books_of, come_and_gone, faults_of, pile_of, trend_of, trends_of
 
 ANSWERED = {"answered": 100}
 STEADY = (1, 1)
@@ -59,6 +59,17 @@ def test_descriptors_that_pile_up_are_seen_behind_the_warm_up() -> None:
 def test_a_process_that_was_away_for_a_moment_is_told() -> None:
     assert come_and_gone(samples([20] * 10, gone_at=5)) == ["worker 1"]
     assert come_and_gone(samples([20] * 10)) == []
+
+
+def test_a_pile_of_requests_is_told_and_a_steady_load_has_none() -> None:
+    def under_way(*numbers: int) -> list[dict[str, Any]]:
+        return [{"since_s": float(at), "open": number} for at, number in enumerate(numbers)]
+
+    assert pile_of(under_way(500, 90, 100, 110, 700, 480, 90, 100, 95), 1, 8).startswith(
+        "700 requests were under way at once, 100 "
+    )
+    assert pile_of(under_way(500, 90, 100, 110, 95, 120), 1, 5) == "", "what piles up in the warm-up is not judged"
+    assert pile_of([], 1, 5) == ""
 
 
 def test_books_balance_only_if_every_request_has_one_row() -> None:
