@@ -371,11 +371,23 @@ def test_chart_and_package_have_one_version() -> None:
     assert chart["version"] == chart["appVersion"] == project["version"]
 
 
-def test_the_notes_say_what_to_do_next() -> None:
-    """With helm 4, which writes them without a cluster."""
-    done = run("helm4", "install", "omniroute", str(CHART), "--dry-run=client", "--values", shape("no-admin-ingress"))
+def notes_of(name: str, *said: str) -> str:
+    """By helm 4, which writes them without a cluster."""
+    more = [word for one in said for word in ("--set", one)]
+    done = run("helm4", "install", "omniroute", str(CHART), "--dry-run=client", "--values", shape(name), *more)
     assert done.returncode == 0, done.stderr
-    notes = done.stdout.partition("NOTES:")[2]
+    return done.stdout.partition("NOTES:")[2]
+
+
+def test_the_notes_say_so_when_the_policy_lets_nobody_through_a_balancer() -> None:
+    closed = notes_of("minimal", "gateway.service.type=LoadBalancer")
+    assert "through the LoadBalancer of omniroute-gateway yet: networkPolicy.callers has no ipBlock" in closed
+    opened = ("gateway.service.type=LoadBalancer", "networkPolicy.callers[0].ipBlock.cidr=10.0.0.0/8")
+    assert "ipBlock" not in notes_of("minimal") + notes_of("minimal", *opened)
+
+
+def test_the_notes_say_what_to_do_next() -> None:
+    notes = notes_of("no-admin-ingress")
     for wanted in (
         "helm test",
         "omniroute reset-password",
