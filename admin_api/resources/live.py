@@ -1,8 +1,10 @@
 """What happens now, as server-sent events: `GET /api/live`.
 
-`health` every five seconds, `traffic` (the growth of all sums) every second, `requests` (the newest rows, thirty at
-most) and `config` (its revision) when there is something to tell; a comment when there is not. Owners who ask for them hear `samples` too: requests that pass, of each its
-dialects and what its bodies are built like, no text of anybody and no credential. Workers make them only meanwhile. It ends when the session does.
+`begun` once, when from then on everything is told: `newest`, ids of what was recorded in the minute before, eight at most.
+`health` every five seconds, `traffic` (the growth of all sums) every second, `requests` (the newest rows, thirty at most) and
+`config` (its revision) when there is something to tell; a comment when there is not. Owners who ask for them hear `samples` too:
+requests that pass, of each its dialects and what its bodies are built like, no text of anybody and no credential. Workers make
+them only meanwhile. It ends when the session does.
 """
 
 from typing import Any

@@ -30,6 +30,10 @@ HEALTH_EVERY = 5
 """Looks between two events of health."""
 HEARTBEAT_S = 10.0
 ROWS = 30
+NEWEST = 8
+"""As many as the shortest list that is followed has."""
+JUST_S = 60.0
+"""How long before a stream begins a page may have read what it shows."""
 _SEEN = 1000
 _LOOK_LIMIT_S = 10.0
 
@@ -60,6 +64,8 @@ class Live:
         self._queues: set[asyncio.Queue[bytes | None]] = set()
         self._watching: set[asyncio.Queue[bytes | None]] = set()
         """Those of them that hear samples."""
+        self._new: set[asyncio.Queue[bytes | None]] = set()
+        """Those of them that were not told yet what was recorded before they began to hear."""
         self._samples = Samples(plane)
         self._watch: asyncio.Task[None] | None = None
 
@@ -92,6 +98,7 @@ class Live:
     def _enter(self, *, watches: bool) -> asyncio.Queue[bytes | None]:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_EVENTS)
         self._queues.add(queue)
+        self._new.add(queue)
         if watches:
             self._watching.add(queue)
             self._samples.watch()
@@ -102,6 +109,7 @@ class Live:
 
     def _leave(self, queue: asyncio.Queue[bytes | None]) -> None:
         self._queues.discard(queue)
+        self._new.discard(queue)
         self._watching.discard(queue)
         self._count()
 
@@ -128,6 +136,9 @@ class Live:
                 async with asyncio.timeout(_LOOK_LIMIT_S):
                     for name, data in await watch.look():
                         self._tell(_event(name, data), self._queues)
+                    if self._new:
+                        self._tell(_event("begun", {"newest": await watch.newest()}), self._new)
+                        self._new.clear()
             except (*FAILURES, TimeoutError) as error:
                 log.info("live_look_failed", error=f"{type(error).__name__}: {error}")
             if not self._watching:
@@ -191,6 +202,13 @@ class _Watch:
             found.append(("health", _health(await health_view(self._plane))))
         self._looks += 1
         return found
+
+    async def newest(self) -> list[str]:
+        """Ids of what has ended shortly before, newest first: a page may have read its rows before they came. What comes after is told."""
+        ended_after = self._plane.now() - JUST_S
+        async with self._plane.database.read() as connection:
+            rows = (await connection.execute(_NEWEST)).mappings()
+            return [row["id"] for row in rows if row["at"] + row["duration_ms"] / 1000 > ended_after][:NEWEST]
 
     async def _new_rows(self, connection: AsyncConnection) -> list[dict[str, Any]]:
         """The newest that were not told yet, oldest first. The first time they are only remembered."""

@@ -44,6 +44,21 @@ async def test_a_listener_hears_how_it_is_what_is_recorded_and_what_is_changed(p
     await stream.aclose()
 
 
+async def test_each_listener_is_told_what_was_recorded_just_before_it_began_to_hear(plane):
+    """Who has read rows before knows by it whether some came in between."""
+    now = plane.now()
+    await keep(plane, record(1, at=now - 3600), record(2, at=now - 3600, duration_ms=3_600_000.0))
+    live = Live(plane)
+    first = live.listen(always)
+    just_ended = [record(2).id]
+    assert (await next_event(first, "begun"))["newest"] == just_ended
+    await keep(plane, record(3, at=now))
+    second = live.listen(always)
+    assert (await next_event(second, "begun"))["newest"] == [record(3).id, *just_ended]
+    await first.aclose()
+    await second.aclose()
+
+
 async def test_a_listener_whose_session_has_ended_hears_no_more(plane):
     now = [1000.0]
     plane.now = lambda: now[0]

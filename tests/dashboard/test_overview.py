@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 expect.set_options(timeout=30_000)
@@ -14,10 +15,7 @@ def requests_of(page):
 
 
 def test_a_request_just_made_is_shown_and_the_next_comes_by_itself(dashboard, gateway):
-    request_id = gateway.new_id()
-    headers = {"x-request-id": request_id}
-    assert gateway.chat("local/seen-on-the-overview", headers=headers).status_code == 200
-    gateway.row(request_id)  # one that comes while the page begins to listen is shown with the next
+    assert gateway.chat("local/seen-on-the-overview").status_code == 200
     page = dashboard.open()
     row = page.locator("omni-table tr", has_text="local/seen-on-the-overview")
     row.first.wait_for()
@@ -25,6 +23,26 @@ def test_a_request_just_made_is_shown_and_the_next_comes_by_itself(dashboard, ga
     page.get_by_text("Live", exact=True).wait_for()
     gateway.chat("local/seen-on-the-overview")
     expect(row).to_have_count(before + 1)
+
+
+@pytest.mark.parametrize("path", ["", "logs"], ids=["overview", "logs"])
+def test_a_request_between_the_first_answer_and_the_live_stream_is_shown_at_once(dashboard, gateway, path):
+    held = []
+
+    def hold(route):  # playwright takes no method of a built-in
+        held.append(route)
+
+    dashboard.page.route("**/api/live", hold)
+    page = dashboard.open(path)
+    page.locator("omni-table").first.wait_for()
+    name = f"local/in-between-of-{path or 'overview'}"
+    row = page.locator("omni-table tr", has_text=name)
+    expect(row).to_have_count(0)
+    request_id = gateway.new_id()
+    assert gateway.chat(name, headers={"x-request-id": request_id}).status_code == 200
+    gateway.row(request_id)
+    held.pop().continue_()
+    expect(row).to_have_count(1)
 
 
 def test_figures_charts_and_their_tables_are_there_and_accessible(dashboard, gateway):

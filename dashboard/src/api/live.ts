@@ -26,7 +26,9 @@ export interface LiveEvents {
   requests: { rows: LiveRequest[]; more: boolean };
   /** Requests that pass, asked for only while somebody listens to this; owners only. `missed` passed unseen. */
   samples: { rows: Sample[]; missed: number };
-  /** The stream is open again: what was missed has to be read anew. */
+  /** From now on all is told. Ids of what was recorded in the minute before, newest first: what was read may be older. */
+  begun: { newest: string[] };
+  /** In its place after a time without the stream: what was missed has to be read anew. */
   resumed: Record<string, never>;
 }
 
@@ -73,7 +75,7 @@ export interface Sample {
 export type LiveState = 'live' | 'connecting' | 'away' | 'paused';
 type Name = keyof LiveEvents;
 
-const NAMES: readonly Name[] = ['health', 'traffic', 'config', 'requests', 'samples'];
+const NAMES: readonly Name[] = ['begun', 'health', 'traffic', 'config', 'requests', 'samples'];
 const HIDDEN_AFTER_MS = 5_000;
 
 const listeners = new Map<Name, Set<(data: never) => void>>();
@@ -81,7 +83,7 @@ const watchers = new Set<(state: LiveState) => void>();
 let source: EventSource | null = null;
 let state: LiveState = 'paused';
 let failures = 0;
-let wasOpen = false;
+let wasAway = false;
 let retry = 0;
 let hiding = 0;
 
@@ -143,12 +145,13 @@ function open(): void {
   source.onopen = () => {
     failures = 0;
     tell('live');
-    if (wasOpen) emit('resumed', {});
-    wasOpen = true;
   };
   source.onerror = () => void failed();
   for (const name of NAMES) {
-    source.addEventListener(name, (event) => emit(name, JSON.parse((event as MessageEvent<string>).data)));
+    source.addEventListener(name, ({ data }: MessageEvent<string>) => {
+      emit(name === 'begun' && wasAway ? 'resumed' : name, JSON.parse(data));
+      if (name === 'begun') wasAway = false;
+    });
   }
 }
 
@@ -164,6 +167,7 @@ async function failed(): Promise<void> {
 
 function close(next: LiveState): void {
   window.clearTimeout(retry);
+  wasAway ||= source !== null && next !== 'connecting';
   source?.close();
   source = null;
   tell(next);

@@ -60,6 +60,12 @@ export abstract class Page<Data> extends Element {
     this.askIfOther();
   }
 
+  /** For a page of figures that traffic moves. */
+  protected followTraffic(): void {
+    this.during(onLive('traffic', ({ requests }) => requests && this.reloadLater()));
+    this.during(onLive('begun', ({ newest }) => newest.length && this.reloadLater()));
+  }
+
   /** Ask anew in a while, once, for figures that move with the traffic. */
   protected reloadLater(): void {
     this.reloadTimer ||= window.setTimeout(() => {

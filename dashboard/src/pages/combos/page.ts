@@ -43,6 +43,7 @@ export default class Combos extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
+    this.during(onLive('begun', ({ newest }) => newest.length && this.reloadLater()));
     this.during(onLive('requests', (event) => this.add(event)));
     this.during(() => window.clearTimeout(this.settling));
   }

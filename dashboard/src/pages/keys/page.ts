@@ -1,7 +1,6 @@
 /** Keys: who may ask for what, how much, and what each has used. A secret is shown once, where it was made. */
 import { keyed } from 'lit/directives/keyed.js';
 import { get, path, send } from '../../api/client.ts';
-import { onLive } from '../../api/live.ts';
 import { mayChange } from '../../api/session.ts';
 import { compact, instant, money, relative, t } from '../../i18n/index.ts';
 import { range } from '../../shell/range.ts';
@@ -45,7 +44,7 @@ export default class Keys extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
-    this.during(onLive('traffic', (traffic) => traffic.requests && this.reloadLater()));
+    this.followTraffic();
     this.during(() => window.clearTimeout(this.typing));
   }
 

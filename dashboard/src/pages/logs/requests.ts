@@ -38,6 +38,7 @@ export class Requests extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
+    this.during(onLive('begun', ({ newest }) => newest.length && this.showSoon()));
     this.during(onLive('requests', (event) => this.hear(event)));
     this.during(() => window.clearTimeout(this.settling));
   }
@@ -148,10 +149,15 @@ export class Requests extends Page<Data> {
   private hear({ rows }: LiveEvents['requests']): void {
     this.fresh += rows.length;
     this.requestUpdate();
+    this.showSoon();
+  }
+
+  private showSoon(): void {
     if (this.isHeld() || this.settling) return;
     this.settling = window.setTimeout(() => {
       this.settling = 0;
-      if (!this.isHeld()) void this.showFresh();
+      if (!this.data) this.showSoon();
+      else if (!this.isHeld()) void this.showFresh();
     }, SETTLE_MS);
   }
 

@@ -32,6 +32,7 @@ export default class Overview extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
+    this.during(onLive('begun', ({ newest }) => this.catchUp(newest)));
     this.during(onLive('traffic', (traffic) => this.count(traffic)));
     this.during(onLive('requests', ({ rows }) => this.add(rows)));
   }
@@ -180,12 +181,19 @@ export default class Overview extends Page<Data> {
     });
   }
 
+  /** What was recorded between our answers and the live stream is told by neither. */
+  private catchUp(newest: readonly string[]): void {
+    if (!this.data) {
+      if (newest.length) this.reloadLater();
+    } else if (newest.some((id) => !this.data!.recent.some((row) => row.id === id))) void this.reload();
+  }
+
   /** Sums go up as requests are recorded; times, which do not add up, are read anew once it is quiet. */
   private count(traffic: LiveEvents['traffic']): void {
     this.rate = traffic.seconds ? traffic.requests / traffic.seconds : 0;
     this.tokenRate = traffic.seconds ? (traffic.inputTokens + traffic.outputTokens) / traffic.seconds : 0;
-    if (traffic.requests && this.data) {
-      this.data = { ...this.data, analytics: withTraffic(this.data.analytics, traffic) };
+    if (traffic.requests) {
+      if (this.data) this.data = { ...this.data, analytics: withTraffic(this.data.analytics, traffic) };
       this.reloadLater();
     }
     this.requestUpdate();

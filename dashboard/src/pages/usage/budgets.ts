@@ -1,6 +1,5 @@
 /** What keys and tiers may spend and have spent. A key's budget is changed with the key, a tier's here. */
 import { get, send } from '../../api/client.ts';
-import { onLive } from '../../api/live.ts';
 import { mayChange } from '../../api/session.ts';
 import { instant, money, relative, t } from '../../i18n/index.ts';
 import { href, route, setQuery } from '../../shell/router.ts';
@@ -66,7 +65,7 @@ export class Budgets extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
-    this.during(onLive('traffic', (traffic) => traffic.requests && this.reloadLater()));
+    this.followTraffic();
   }
 
   protected override question(): string {

@@ -1,6 +1,5 @@
 /** Who used what in the time range, and how it went over time. */
 import { get } from '../../api/client.ts';
-import { onLive } from '../../api/live.ts';
 import { compact, money, percent, t } from '../../i18n/index.ts';
 import { DAY_S, type Course, type Sums } from '../../lib/course.ts';
 import { range } from '../../shell/range.ts';
@@ -41,7 +40,7 @@ export class Spending extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
-    this.during(onLive('traffic', (traffic) => traffic.requests && this.reloadLater()));
+    this.followTraffic();
   }
 
   protected override question(): string {
