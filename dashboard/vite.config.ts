@@ -18,6 +18,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     // Lit and uPlot are to be passed on with their notices.
+    // What every page needs is one file: together it is smaller, and asked for at once.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'app', test: /\/src\/(ui|lib|shell)\/|\/directives\// }] } } },
     license: { fileName: 'licenses.md' },
   },
   server: {

@@ -9,6 +9,7 @@ import { startLive } from './api/live.ts';
 import { takeLoginLink } from './api/login.ts';
 import { refreshSession } from './api/session.ts';
 import { loadFirstLanguage } from './i18n/index.ts';
+import { App } from './shell/app.ts';
 import { applyTheme } from './shell/theme.ts';
 import { startRouter } from './shell/router.ts';
 
@@ -19,7 +20,7 @@ for (const icon of document.querySelectorAll<HTMLLinkElement>('link[rel=icon]'))
 async function start(): Promise<void> {
   await Promise.all([loadFirstLanguage(), takeLoginLink().then(refreshSession).catch(() => null)]);
   startRouter();
-  await import('./shell/app.ts');
+  customElements.define('omni-app', App); // from here on it is drawn
   startLive();
 }
 

@@ -14,9 +14,9 @@ from tests.support.dashboard import Dashboard
 expect.set_options(timeout=30_000)
 
 PAGES = (
-    "", "providers", "providers/local", "combos", "combos?try=1", "models", "models/aliases", "keys", "usage", "usage/budgets",
+    "", "providers", "providers/local", "combos", "combos?try=1", "models", "models?view=aliases", "keys", "usage", "usage/budgets",
     "usage/prices", "quotas", "logs", "logs/audit", "logs/console", "health", "endpoint", "settings", "settings/routing",
-    "settings/resilience", "settings/network", "settings/storage", "settings/users",
+    "settings/resilience", "settings/network", "settings/storage", "settings/users", "welcome?step=2",
 )  # fmt: skip
 """Each view that asks the API for something when it is opened."""
 MOST_REQUESTS = 3

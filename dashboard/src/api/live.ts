@@ -77,6 +77,8 @@ type Name = keyof LiveEvents;
 
 const NAMES: readonly Name[] = ['begun', 'health', 'traffic', 'config', 'requests', 'samples'];
 const HIDDEN_AFTER_MS = 5_000;
+/** The product says something every second: a connection that is silent for so long is dead, and no error tells it. */
+const SILENT_MS = 30_000;
 
 const listeners = new Map<Name, Set<(data: never) => void>>();
 const watchers = new Set<(state: LiveState) => void>();
@@ -86,6 +88,7 @@ let failures = 0;
 let wasAway = false;
 let retry = 0;
 let hiding = 0;
+let silence = 0;
 
 /** Hear of events until the function that is given back is called. */
 export function onLive<N extends Name>(name: N, listener: (data: LiveEvents[N]) => void): () => void {
@@ -142,6 +145,7 @@ function open(): void {
   window.clearTimeout(retry);
   tell('connecting');
   source = new EventSource(address());
+  heard();
   source.onopen = () => {
     failures = 0;
     tell('live');
@@ -149,10 +153,16 @@ function open(): void {
   source.onerror = () => void failed();
   for (const name of NAMES) {
     source.addEventListener(name, ({ data }: MessageEvent<string>) => {
+      heard();
       emit(name === 'begun' && wasAway ? 'resumed' : name, JSON.parse(data));
       if (name === 'begun') wasAway = false;
     });
   }
+}
+
+function heard(): void {
+  window.clearTimeout(silence);
+  silence = window.setTimeout(() => void failed(), SILENT_MS);
 }
 
 async function failed(): Promise<void> {
@@ -167,6 +177,7 @@ async function failed(): Promise<void> {
 
 function close(next: LiveState): void {
   window.clearTimeout(retry);
+  window.clearTimeout(silence);
   wasAway ||= source !== null && next !== 'connecting';
   source?.close();
   source = null;

@@ -15,23 +15,33 @@ export interface Session {
 type Listener = (session: Session | null) => void;
 
 let current: Session | null = null;
+let isAsked = false;
+/** Of who is logged in, or was last: what they had begun stays as it is behind the login. */
+let role: Role | undefined;
 const listeners = new Set<Listener>();
 
 export function session(): Session | null {
   return current;
 }
 
+/** Whether the product has said so much as that nobody is logged in. */
+export function isKnown(): boolean {
+  return isAsked;
+}
+
 /** Whether the role may change configuration. The API decides; a page only leaves out what would be refused. */
 export function mayChange(): boolean {
-  return current?.role === 'owner' || current?.role === 'operator';
+  return role === 'owner' || role === 'operator';
 }
 
 export function isOwner(): boolean {
-  return current?.role === 'owner';
+  return role === 'owner';
 }
 
 export function setSession(next: Session | null): void {
   current = next;
+  role = next?.role ?? role;
+  isAsked = true;
   for (const listener of listeners) listener(next);
 }
 

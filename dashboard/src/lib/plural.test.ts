@@ -16,6 +16,10 @@ test('the count chooses among the categories of the language', () => {
   assert.equal(fill({ one: '{count} key', other: '{count} keys' }, 'en', { count: 2 }), '2 keys');
 });
 
+test('a value does not turn the sentence around it', () => {
+  assert.equal(fill('Delete {name}?', 'en', { name: '\u202ereversed\u2069' }), 'Delete reversed?');
+});
+
 test('markup in a value stays text', () => {
   assert.equal(fill('{name}', 'en', { name: '<b>$&</b>' }), '<b>$&</b>');
 });

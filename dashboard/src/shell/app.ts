@@ -21,7 +21,7 @@ import { openPalette } from './palette.ts';
 
 const isNeeded = () => unsavedWithin().length > 0;
 
-class App extends Element {
+export class App extends Element {
   private page: HTMLElement | undefined;
   private pageName = '';
   private problem: unknown;
@@ -45,6 +45,8 @@ class App extends Element {
 
   protected override render(): TemplateResult {
     const isIn = session() !== null;
+    const title = isIn ? this.pageName && t(`nav.${this.pageName}`) : t('login.title');
+    document.title = title ? `${title} · OmniRoute` : 'OmniRoute';
     return html`<a class="skip" href="#main" @click=${this.skip}>${t('shell.skip')}</a>
       ${isIn ? this.menu() : nothing}
       <div class="stage ${isIn ? '' : 'alone'}">
@@ -83,7 +85,7 @@ class App extends Element {
   }
 
   private content(): TemplateResult {
-    if (this.problem) return errorState(this.problem, () => this.showPage());
+    if (this.problem) return errorState(this.problem, () => this.startAnew());
     const known = pageOf(route().page);
     if (route().page === 'welcome') return html`${this.page ?? loadingState()}`;
     if (!known) {
@@ -96,16 +98,12 @@ class App extends Element {
 
   private showPage(): void {
     const name = route().page === 'welcome' ? 'welcome' : (pageOf(route().page)?.name ?? '');
-    document.title = name ? `${t(`nav.${name}`)} · OmniRoute` : 'OmniRoute';
     if (name !== this.pageName) {
       this.pageName = name;
       this.page = undefined;
       this.problem = undefined;
       this.isMenuOpen = false;
       if (name && session()) void this.loadPage(name);
-    } else if (this.problem) {
-      this.problem = undefined;
-      void this.loadPage(name);
     }
     this.requestUpdate();
   }
@@ -115,8 +113,9 @@ class App extends Element {
       const tag = name === 'welcome' ? await welcomeTag() : await loadPage(name);
       if (name !== this.pageName) return;
       this.page = document.createElement(tag);
-    } catch (problem) {
-      this.problem = problem;
+    } catch {
+      if (name !== this.pageName) return;
+      this.problem = new Error(t('state.offline'));
     }
     this.requestUpdate();
     await this.updateComplete;
@@ -125,6 +124,11 @@ class App extends Element {
       this.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true });
     }
     window.scrollTo({ top: 0 });
+  }
+
+  /** A browser does not ask twice for code that did not come, and after an upgrade it has another name. */
+  private startAnew(): void {
+    refreshSession().then(() => location.reload(), () => undefined);
   }
 
   private onSession(): void {
@@ -174,5 +178,3 @@ async function welcomeTag(): Promise<string> {
   if (!customElements.get('page-welcome')) customElements.define('page-welcome', Welcome);
   return 'page-welcome';
 }
-
-customElements.define('omni-app', App);

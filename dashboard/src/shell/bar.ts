@@ -9,7 +9,7 @@ import { button } from '../ui/controls.ts';
 import { icon } from '../ui/icons.ts';
 import { toastProblem } from '../ui/toast.ts';
 import { openPalette } from './palette.ts';
-import { chooseRange, range, RANGES, type Range } from './range.ts';
+import { chooseRange, hasRange, range, RANGES, type Range } from './range.ts';
 import { href, onRoute } from './router.ts';
 import { chooseTheme, theme, THEMES, type Theme } from './theme.ts';
 
@@ -32,7 +32,7 @@ class Bar extends Element {
       ${this.status()}
       <span class="grow"></span>
       ${button({ label: t('shell.search'), icon: 'search', kind: 'quiet', isIconOnly: true, onClick: openPalette })}
-      ${choose(t('shell.range'), 'range', range(), RANGES.map((one) => [one, t(`range.${one}`)]), (value) => chooseRange(value as Range))}
+      ${hasRange() ? choose(t('shell.range'), 'range', range(), RANGES.map((one) => [one, t(`range.${one}`)]), (value) => chooseRange(value as Range)) : ''}
       ${choose(t('shell.language'), 'language', language(), languages().map((one) => [one.tag, one.name]), (value) => void chooseLanguage(value).catch(toastProblem))}
       ${choose(t('shell.theme'), 'theme', theme(), THEMES.map((one) => [one, t(`theme.${one}`)]), (value) => this.onTheme(value as Theme))}
       ${button({ label: t('shell.logOut', { name: session()?.username ?? '' }), icon: 'logout', kind: 'quiet', isIconOnly: true, onClick: () => void logOut().catch(toastProblem) })}

@@ -1,15 +1,19 @@
 /** The login. It stands in the page's place, so that the address, and what was typed in the page, are kept. */
 import { html, type TemplateResult } from 'lit';
-import { ApiError } from '../api/client.ts';
+import { ApiError, Offline } from '../api/client.ts';
 import { logIn } from '../api/login.ts';
 import { base } from '../api/places.ts';
+import { isKnown, refreshSession } from '../api/session.ts';
 import { chooseLanguage, language, languages, t } from '../i18n/index.ts';
 import { countdown } from '../lib/format.ts';
 import { Element } from '../ui/element.ts';
 import { button } from '../ui/controls.ts';
 import { Form, type Values } from '../ui/form.ts';
-import { notice } from '../ui/states.ts';
+import { errorState, notice } from '../ui/states.ts';
+import { toastProblem } from '../ui/toast.ts';
 import { route } from './router.ts';
+
+const RETRY_MS = 5_000;
 
 class Login extends Element {
   private readonly form = new Form(this);
@@ -19,7 +23,8 @@ class Login extends Element {
 
   protected override begin(): void {
     this.during(() => window.clearInterval(this.ticking));
-    document.title = `${t('login.title')} · OmniRoute`;
+    const retry = window.setInterval(() => isKnown() || this.ask(), RETRY_MS);
+    this.during(() => window.clearInterval(retry));
   }
 
   protected override firstUpdated(): void {
@@ -27,6 +32,7 @@ class Login extends Element {
   }
 
   protected override render(): TemplateResult {
+    if (!isKnown()) return html`<main>${errorState(new Offline(), () => this.ask())}</main>`;
     const left = this.lockedUntil - Date.now();
     return html`<div class="login" role="main">
       <div class="login-card card">
@@ -41,11 +47,15 @@ class Login extends Element {
         </form>
         ${this.hasName ? '' : button({ label: t('login.otherUser'), kind: 'quiet', onClick: () => this.askName() })}
         <p class="hint">${t('login.lost')} <code>omniroute reset-password</code></p>
-        <select class="choose" aria-label=${t('shell.language')} @change=${(event: Event) => void chooseLanguage((event.target as HTMLSelectElement).value)}>
+        <select class="choose" aria-label=${t('shell.language')} @change=${(event: Event) => void chooseLanguage((event.target as HTMLSelectElement).value).catch(toastProblem)}>
           ${languages().map((one) => html`<option value=${one.tag} .selected=${one.tag === language()}>${one.name}</option>`)}
         </select>
       </div>
     </div>`;
+  }
+
+  private ask(): void {
+    refreshSession().then(() => this.requestUpdate(), () => undefined);
   }
 
   private async logIn(values: Values): Promise<void> {

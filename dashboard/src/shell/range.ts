@@ -4,8 +4,17 @@ import { route, setQuery } from './router.ts';
 export const RANGES = ['1d', '7d', '30d', '90d', 'ytd', 'all'] as const;
 export type Range = (typeof RANGES)[number];
 
+const RANGED = ['', 'combos', 'keys', 'usage', 'logs', 'health'];
+/** Views of these that are not. */
+const UNRANGED = ['budgets', 'prices', 'console'];
 const KEPT = 'omniroute.range';
 const HOURS: Record<Exclude<Range, 'ytd'>, number> = { '1d': 24, '7d': 168, '30d': 720, '90d': 2160, all: 8784 };
+
+/** Whether what is shown is of a time range. */
+export function hasRange(): boolean {
+  const { page, rest } = route();
+  return RANGED.includes(page) && !UNRANGED.includes(rest[0] ?? '');
+}
 
 export function range(): Range {
   const named = route().query.get('range') ?? localStorage.getItem(KEPT);

@@ -5,6 +5,7 @@
  *   if (await ask({title, text, action: t('action.delete'), isDangerous: true})) …
  */
 import { html, nothing, render, type PropertyValues, type TemplateResult } from 'lit';
+import { onSession, session } from '../api/session.ts';
 import { t } from '../i18n/index.ts';
 import { button, type Content } from './controls.ts';
 import { Element } from './element.ts';
@@ -53,14 +54,23 @@ export class Dialog extends Element {
     </dialog>`;
   }
 
+  protected override begin(): void {
+    this.during(onSession(() => this.place()));
+  }
+
   protected override updated(changed: PropertyValues<this>): void {
-    if (!changed.has('open')) return;
-    const dialog = this.querySelector('dialog')!;
-    if (this.open && !dialog.open) {
+    if (changed.has('open')) this.place();
+  }
+
+  /** While the login is shown it is put aside as it is: what is behind an open one cannot be typed in. */
+  private place(): void {
+    const dialog = this.querySelector('dialog');
+    const isShown = this.open && session() !== null;
+    if (isShown && dialog?.open === false) {
       dialog.showModal();
       placeToasts();
       this.querySelector<HTMLElement>('[autofocus]')?.focus();
-    } else if (!this.open && dialog.open) dialog.close();
+    } else if (!isShown && dialog?.open) dialog.close();
   }
 
   close(): void {
@@ -80,14 +90,15 @@ export class Dialog extends Element {
 
   private onClose(event: Event): void {
     event.stopPropagation();
-    this.open = false;
     placeToasts();
+    if (this.open && session() === null) return;
+    this.open = false;
     this.dispatchEvent(new CustomEvent('closed'));
   }
 
-  /** A press beside it closes it; of a dialog with a form only its own buttons do, so that nothing typed is lost. */
+  /** A press beside it closes it; of one with a form, or with a secret that is shown once, only its own buttons do. */
   private onBackdrop(event: MouseEvent): void {
-    if (event.target === event.currentTarget && !this.querySelector('form')) this.close();
+    if (event.target === event.currentTarget && !this.querySelector('form, [data-once]')) this.close();
   }
 }
 

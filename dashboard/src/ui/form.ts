@@ -134,7 +134,7 @@ export class Form implements ReactiveController {
     };
     if (it.type === 'select') {
       return html`<select id=${id} name=${it.name} ?disabled=${it.disabled} aria-describedby=${shared.describedBy} aria-invalid=${shared.invalid} @change=${shared.touched}>
-        ${it.choices?.map((one) => html`<option value=${one.value} ?selected=${one.value === String(it.value ?? '')}>${one.label}</option>`)}
+        ${it.choices?.map((one) => html`<option value=${one.value} .selected=${one.value === String(it.value ?? '')}>${one.label}</option>`)}
       </select>`;
     }
     if (it.type === 'textarea' || it.type === 'lines') {

@@ -60,6 +60,12 @@ export abstract class Page<Data> extends Element {
     this.askIfOther();
   }
 
+  /** Ask anew every so often while somebody looks. What is asked already is waited for: of a slow API nothing would ever come. */
+  protected every(ms: number, isWanted = () => true): void {
+    const timer = window.setInterval(() => document.hidden || this.isAsking() || !isWanted() || void this.reload(), ms);
+    this.during(() => window.clearInterval(timer));
+  }
+
   /** For a page of figures that traffic moves. */
   protected followTraffic(): void {
     this.during(onLive('traffic', ({ requests }) => requests && this.reloadLater()));
@@ -70,7 +76,8 @@ export abstract class Page<Data> extends Element {
   protected reloadLater(): void {
     this.reloadTimer ||= window.setTimeout(() => {
       this.reloadTimer = 0;
-      void this.reload();
+      if (this.isAsking()) this.reloadLater();
+      else void this.reload();
     }, SETTLE_MS);
   }
 
@@ -90,6 +97,7 @@ export abstract class Page<Data> extends Element {
       this.problem = problem;
       if (problem instanceof Offline) this.retry = window.setTimeout(() => void this.reload(), RETRY_MS);
     }
+    this.running = undefined;
     this.requestUpdate();
   }
 
@@ -101,6 +109,10 @@ export abstract class Page<Data> extends Element {
     }
     const notice = isOffline ? offlineNotice() : this.problem ? errorState(this.problem, () => void this.reload(), true) : nothing;
     return html`${notice}${this.view(this.data)}`;
+  }
+
+  private isAsking(): boolean {
+    return this.running !== undefined && !this.running.signal.aborted;
   }
 
   private askIfOther(): void {

@@ -30,6 +30,8 @@ export interface Column<Row> {
 }
 
 const NEAR_END = 15;
+/** A further page that has not come by then is asked for again when the reader moves. */
+const ASK_AGAIN_MS = 5_000;
 
 export class Table<Row> extends Element {
   static override properties = {
@@ -155,6 +157,7 @@ export class Table<Row> extends Element {
     const bottom = body.getBoundingClientRect().bottom - window.innerHeight;
     if (this.hasMore && !this.isFull() && this.onMore && this.askedAt !== this.rows.length && bottom < NEAR_END * this.rowHeight) {
       this.askedAt = this.rows.length;
+      window.setTimeout(() => (this.askedAt = -1), ASK_AGAIN_MS);
       this.onMore();
     }
   }

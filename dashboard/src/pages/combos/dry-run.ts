@@ -1,5 +1,6 @@
 /** Where a request would go now: the gateway's own planning, nothing is sent. The question is in the address. */
 import { html, nothing } from 'lit';
+import { keyed } from 'lit/directives/keyed.js';
 import { get, send } from '../../api/client.ts';
 import { number, t, has } from '../../i18n/index.ts';
 import { onRoute, route, setQuery } from '../../shell/router.ts';
@@ -35,6 +36,9 @@ class DryRun extends Element {
   private keys: readonly Key[] | undefined;
   private areKeysAsked = false;
   private asked = '';
+  /** Raised when the address has become another one by itself: the form begins again with it. */
+  private edition = 0;
+  private isAsking = false;
   private readonly form = new Form(this);
 
   constructor() {
@@ -43,7 +47,7 @@ class DryRun extends Element {
   }
 
   protected override begin(): void {
-    this.during(onRoute(() => void this.askAddress()));
+    this.during(onRoute(() => this.isAsking || void this.askAddress()));
     void this.askAddress();
   }
 
@@ -54,7 +58,7 @@ class DryRun extends Element {
     const keys = [{ value: '', label: t('combos.anyKey') }, ...known.map((one) => ({ value: one.id, label: one.name }))];
     return html`<div class="combo-columns">
       ${card({
-        body: html`<form data-free @submit=${this.form.on((values) => this.ask(values))} @focusin=${() => void this.loadKeys()} novalidate>
+        body: html`${keyed(this.edition, html`<form data-free @submit=${this.form.on((values) => this.ask(values))} @focusin=${() => void this.loadKeys()} novalidate>
           <p class="muted">${t('combos.dryText')}</p>
           ${this.form.field({ name: 'model', label: t('combos.model'), required: true, value: query.get('model') ?? '', placeholder: this.names[0] ?? 'openai/gpt-5.6-mini', suggestions: this.names })}
           ${this.form.field({ name: 'keyId', label: t('combos.key'), type: 'select', choices: keys, value: asked })}
@@ -68,7 +72,7 @@ class DryRun extends Element {
           </div>
           ${this.form.problem()}
           <div class="button-row">${this.form.submitButton(t('combos.ask'))}</div>
-        </form>`,
+        </form>`)}`,
       })}
       <div aria-live="polite">${this.answer ? this.outcome(this.answer) : nothing}</div>
     </div>`;
@@ -119,9 +123,10 @@ class DryRun extends Element {
 
   private async ask(values: Values): Promise<void> {
     const needs = Object.fromEntries(NEEDS.map((name) => [name, values[name] ? '1' : '']));
-    const before = location.search;
+    this.isAsking = true;
     setQuery({ ...needs, model: String(values['model']), key: text(values['keyId']), tokens: text(values['tokens']), session: text(values['session']) }, true);
-    if (location.search === before) this.asked = '';
+    this.isAsking = false;
+    this.asked = '';
     await this.askAddress(true);
   }
 
@@ -132,6 +137,7 @@ class DryRun extends Element {
     const question = JSON.stringify([...query]);
     if (question === this.asked) return;
     this.asked = question;
+    if (!isForm) this.edition += 1;
     if (!model || !query.has('try')) {
       this.answer = undefined;
       return this.requestUpdate();

@@ -42,8 +42,7 @@ export default class HealthPage extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
-    const timer = window.setInterval(() => void (document.hidden || this.reload()), EVERY_MS);
-    this.during(() => window.clearInterval(timer));
+    this.every(EVERY_MS);
     this.during(onLive('health', ({ status }) => void (this.data && status !== this.data.health.status && this.reload())));
   }
 

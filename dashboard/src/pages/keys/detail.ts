@@ -34,6 +34,7 @@ function course(key: KeyDetail): TemplateResult {
       label=${t('keys.cost')}
       .at=${points.map((point) => point.at)}
       .height=${160}
+      .least=${1e7}
       .format=${(value: number) => money(value)}
       .series=${[{ label: t('keys.cost'), values: points.map((point) => point.sums?.costNanoUsd ?? 0), color: 3 }]}
     ></omni-chart>

@@ -59,7 +59,7 @@ export default class Keys extends Page<Data> {
     const before = this.data && asked === this.listed ? this.data : undefined;
     const limit = Math.min(MOST, Math.max(PAGE, before?.keys.length ?? 0));
     const [list, detail] = await Promise.all([
-      get<List>('/api/keys', { query: { limit, search: this.search, range: range() }, signal }),
+      get<List>('/api/keys', { query: { limit, search: this.search.trim(), range: range() }, signal }),
       id ? get<KeyDetail>(path('/api/keys/{key_id}', id), { query: { range: range() }, signal }).catch(missing) : null,
     ]);
     this.listed = asked;
@@ -196,7 +196,7 @@ export default class Keys extends Page<Data> {
   private secretDialog(): TemplateResult {
     const made = this.made;
     const body = made
-      ? html`<div class="stack">
+      ? html`<div class="stack" data-once>
           <p>${t('keys.secretText')}</p>
           ${copyLine(made.secret, t('keys.secretOf', { name: made.name }))}
         </div>`
@@ -226,7 +226,7 @@ export default class Keys extends Page<Data> {
   }
 
   private readonly onSearch = (event: Event) => {
-    const search = (event.target as HTMLInputElement).value.trim();
+    const search = (event.target as HTMLInputElement).value;
     window.clearTimeout(this.typing);
     this.typing = window.setTimeout(() => setQuery({ search }), TYPING_MS);
   };
@@ -235,7 +235,7 @@ export default class Keys extends Page<Data> {
     const before = this.data;
     if (!before?.nextCursor) return;
     try {
-      const next = await get<List>('/api/keys', { query: { limit: FURTHER, search: this.search, range: range(), cursor: before.nextCursor } });
+      const next = await get<List>('/api/keys', { query: { limit: FURTHER, search: this.search.trim(), range: range(), cursor: before.nextCursor } });
       if (this.data !== before) return; // it was read anew meanwhile
       this.data = { ...before, keys: [...before.keys, ...next.keys], nextCursor: next.nextCursor };
       this.requestUpdate();

@@ -79,8 +79,8 @@ export class Audit extends Page<Data> {
     return html`<search class="filters" aria-label=${t('logs.filters')}>
       <input class="search-field" type="search" maxlength="200" .value=${query.get('actor') ?? ''} placeholder=${t('logs.actor')} aria-label=${t('logs.actor')} @input=${(event: Event) => this.typed(event)} />
       <select aria-label=${t('logs.anyAction')} @change=${(event: Event) => setQuery({ action: (event.target as HTMLSelectElement).value }, true)}>
-        <option value="" ?selected=${!action}>${t('logs.anyAction')}</option>
-        ${shown.map((one) => html`<option value=${one} ?selected=${one === action}>${one.endsWith('.') ? `${one}*` : one}</option>`)}
+        <option value="" .selected=${!action}>${t('logs.anyAction')}</option>
+        ${shown.map((one) => html`<option value=${one} .selected=${one === action}>${one.endsWith('.') ? `${one}*` : one}</option>`)}
       </select>
       ${query.get('object') ? button({ label: t('logs.oneObject'), icon: 'close', onClick: () => setQuery({ object: '' }, true) }) : nothing}
     </search>`;
@@ -95,7 +95,7 @@ export class Audit extends Page<Data> {
 
   private ask(cursor: string, signal?: AbortSignal): Promise<Data> {
     const { query } = route();
-    const wanted = { action: query.get('action') ?? '', actor: query.get('actor') ?? '', object_id: query.get('object') ?? '', since: rangeSince() };
+    const wanted = { action: query.get('action') ?? '', actor: query.get('actor')?.trim(), object_id: query.get('object') ?? '', since: rangeSince() };
     return get<Data>('/api/compliance/audit-log', { query: { ...wanted, cursor, limit: ROWS }, signal });
   }
 
@@ -115,7 +115,7 @@ export class Audit extends Page<Data> {
   private typed(event: Event): void {
     const { value } = event.target as HTMLInputElement;
     window.clearTimeout(this.typing);
-    this.typing = window.setTimeout(() => setQuery({ actor: value.trim() }), TYPING_MS);
+    this.typing = window.setTimeout(() => setQuery({ actor: value }), TYPING_MS);
   }
 }
 

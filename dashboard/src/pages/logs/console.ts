@@ -30,10 +30,7 @@ export class Console extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
-    const look = window.setInterval(() => {
-      if (!document.hidden && !isPaused() && window.scrollY < 200) void this.reload();
-    }, EVERY_MS);
-    this.during(() => window.clearInterval(look));
+    this.every(EVERY_MS, () => !isPaused() && window.scrollY < 200);
   }
 
   protected override question(): string {
@@ -41,7 +38,7 @@ export class Console extends Page<Data> {
   }
 
   protected load(signal: AbortSignal): Promise<Data> {
-    return get<Data>('/api/logs/console', { query: { limit: LINES, level: level(), search: route().query.get('search') ?? '' }, signal });
+    return get<Data>('/api/logs/console', { query: { limit: LINES, level: level(), search: route().query.get('search')?.trim() }, signal });
   }
 
   protected view({ lines }: Data): TemplateResult {
@@ -49,7 +46,7 @@ export class Console extends Page<Data> {
     return html`<search class="filters" aria-label=${t('logs.filters')}>
         <input class="search-field" type="search" maxlength="200" .value=${route().query.get('search') ?? ''} placeholder=${t('logs.searchLines')} aria-label=${t('logs.searchLines')} @input=${(event: Event) => this.typed(event)} />
         <select aria-label=${t('logs.leastLevel')} @change=${(event: Event) => setQuery({ level: (event.target as HTMLSelectElement).value }, true)}>
-          ${levels.map((one) => html`<option value=${one} ?selected=${one === level()}>${t('logs.fromLevel', { level: one })}</option>`)}
+          ${levels.map((one) => html`<option value=${one} .selected=${one === level()}>${t('logs.fromLevel', { level: one })}</option>`)}
         </select>
       </search>
       <div class="logs-live">
@@ -65,7 +62,7 @@ export class Console extends Page<Data> {
   private typed(event: Event): void {
     const { value } = event.target as HTMLInputElement;
     window.clearTimeout(this.typing);
-    this.typing = window.setTimeout(() => setQuery({ search: value.trim() }), TYPING_MS);
+    this.typing = window.setTimeout(() => setQuery({ search: value }), TYPING_MS);
   }
 }
 

@@ -41,8 +41,8 @@ function choose(name: string, any: string, choices: readonly { value: string; la
   const value = route().query.get(name) ?? '';
   const shown = !value || choices.some((one) => one.value === value) ? choices : [{ value, label: value }, ...choices];
   return html`<select aria-label=${any} class=${value ? 'set' : ''} @change=${(event: Event) => setQuery({ [name]: (event.target as HTMLSelectElement).value }, true)}>
-    <option value="" ?selected=${!value}>${any}</option>
-    ${shown.map((one) => html`<option value=${one.value} ?selected=${one.value === value}>${one.label}</option>`)}
+    <option value="" .selected=${!value}>${any}</option>
+    ${shown.map((one) => html`<option value=${one.value} .selected=${one.value === value}>${one.label}</option>`)}
   </select>`;
 }
 
@@ -74,5 +74,5 @@ function named(names: Names): { value: string; label: string }[] {
 function typed(event: Event): void {
   const { value } = event.target as HTMLInputElement;
   window.clearTimeout(typing);
-  typing = window.setTimeout(() => setQuery({ search: value.trim() }), TYPING_MS);
+  typing = window.setTimeout(() => setQuery({ search: value }), TYPING_MS);
 }

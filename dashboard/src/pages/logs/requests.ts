@@ -121,7 +121,7 @@ export class Requests extends Page<Data> {
   private ask(cursor: string, signal?: AbortSignal): Promise<RequestPage> {
     // Without an instant a text is only looked for in the last day.
     const since = rangeSince() || (filters().search ? 1 : 0);
-    return get<RequestPage>('/api/usage/logs', { query: { ...filters(), since, cursor, limit: cursor ? FURTHER : ROWS }, signal });
+    return get<RequestPage>('/api/usage/logs', { query: { ...filters(), search: filters().search.trim(), since, cursor, limit: cursor ? FURTHER : ROWS }, signal });
   }
 
   /** The next page; of a rare kind of request the next that has any. */

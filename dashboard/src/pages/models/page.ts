@@ -99,11 +99,11 @@ export default class Models extends Page<Data> {
       <input class="search-field" type="search" aria-label=${t('models.search')} placeholder=${t('models.search')} .value=${filter.search} @input=${set('q')} />
       <select aria-label=${t('models.provider')} @change=${set('provider')}>
         <option value="">${t('models.anyProvider')}</option>
-        ${providers.map(([id, one]) => html`<option value=${id} ?selected=${id === filter.provider}>${nameOf(id, one)}</option>`)}
+        ${providers.map(([id, one]) => html`<option value=${id} .selected=${id === filter.provider}>${nameOf(id, one)}</option>`)}
       </select>
       <select aria-label=${t('models.can')} @change=${set('can')}>
         <option value="">${t('models.anyCapability')}</option>
-        ${CAPABILITIES.map((one) => html`<option value=${one} ?selected=${one === filter.capability}>${t(`models.can.${one}`)}</option>`)}
+        ${CAPABILITIES.map((one) => html`<option value=${one} .selected=${one === filter.capability}>${t(`models.can.${one}`)}</option>`)}
       </select>
       <label class="check-line">
         <input type="checkbox" .checked=${!filter.isCallable} @change=${(event: Event) => setQuery({ all: (event.target as HTMLInputElement).checked ? '1' : '' })} />

@@ -1,4 +1,5 @@
 /** One provider: its connections in the order in which they are asked, and its models. */
+import { live } from 'lit/directives/live.js';
 import { mayChange } from '../../api/session.ts';
 import { number, t } from '../../i18n/index.ts';
 import { fits, healthOf, restsOf, standingOf, type Connection, type Model, type Provider } from '../../lib/catalog.ts';
@@ -79,7 +80,7 @@ function connectionRow(connection: Connection, known: Known, acts: Acts): Conten
   const standing = standingOf(connection, known.rests, known.now);
   return html`<div class="connection ${connection.isActive ? '' : 'is-off'}">
     ${mayChange() && !connection.managed
-      ? html`<input type="checkbox" role="switch" aria-label=${t('providers.use', { name: connection.name })} .checked=${connection.isActive} @change=${() => acts.toggle(connection)} />`
+      ? html`<input type="checkbox" role="switch" aria-label=${t('providers.use', { name: connection.name })} .checked=${live(connection.isActive)} @change=${() => acts.toggle(connection)} />`
       : nothing}
     <div class="connection-main">
       <p class="connection-title"><bdi class="name">${connection.name}</bdi>${connection.apiKey.length > 1 ? html`<code class="muted">${connection.apiKey}</code>` : nothing}</p>

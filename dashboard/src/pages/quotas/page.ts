@@ -30,13 +30,8 @@ export default class Quotas extends Page<Data> {
 
   protected override begin(): void {
     super.begin();
-    const timer = window.setInterval(() => {
-      if (!document.hidden) void this.reload();
-    }, EVERY_MS);
-    this.during(() => {
-      window.clearInterval(timer);
-      window.clearTimeout(this.typing);
-    });
+    this.every(EVERY_MS);
+    this.during(() => window.clearTimeout(this.typing));
   }
 
   protected override question(): string {
@@ -125,7 +120,7 @@ export default class Quotas extends Page<Data> {
   }
 
   private readonly onSearch = (event: Event) => {
-    const search = (event.target as HTMLInputElement).value.trim();
+    const search = (event.target as HTMLInputElement).value;
     window.clearTimeout(this.typing);
     this.typing = window.setTimeout(() => setQuery({ search, shown: '' }), TYPING_MS);
   };

@@ -117,7 +117,7 @@ class Users extends Page<Data> {
 
   private madeDialog(): TemplateResult {
     const { made } = this;
-    const body = made ? html`<div class="stack"><p>${t('settings.tokenOnce')}</p>${copyLine(made.token, made.name)}</div>` : nothing;
+    const body = made ? html`<div class="stack" data-once><p>${t('settings.tokenOnce')}</p>${copyLine(made.token, made.name)}</div>` : nothing;
     return html`<omni-dialog .heading=${t('settings.tokenMade')} .body=${body} ?open=${made !== undefined} @closed=${() => {
       this.made = undefined;
       this.requestUpdate();

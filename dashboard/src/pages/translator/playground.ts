@@ -147,7 +147,7 @@ type Choices = readonly (readonly string[])[];
 
 export function select(label: string, value: string, choices: Choices, choose: (value: string) => void): TemplateResult {
   return html`<select aria-label=${label} .value=${value} @change=${(event: Event) => choose((event.target as HTMLSelectElement).value)}>
-    ${choices.map(([id, name]) => html`<option value=${id} ?selected=${id === value}>${name}</option>`)}
+    ${choices.map(([id, name]) => html`<option value=${id} .selected=${id === value}>${name}</option>`)}
   </select>`;
 }
 

@@ -185,7 +185,7 @@ export class Prices extends Page<Data> {
   }
 
   private readonly onSearch = (event: Event) => {
-    const search = (event.target as HTMLInputElement).value.trim();
+    const search = (event.target as HTMLInputElement).value;
     window.clearTimeout(this.typing);
     this.typing = window.setTimeout(() => setQuery({ search }), TYPING_MS);
   };

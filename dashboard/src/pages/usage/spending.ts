@@ -85,7 +85,7 @@ export class Spending extends Page<Data> {
   private choices(): TemplateResult {
     const choose = (name: 'by' | 'show', label: string, values: readonly string[], current: string, prefix: string) =>
       html`<select aria-label=${label} @change=${(event: Event) => setQuery({ [name]: (event.target as HTMLSelectElement).value })}>
-        ${values.map((value) => html`<option value=${value} ?selected=${value === current}>${t(`${prefix}.${value}`)}</option>`)}
+        ${values.map((value) => html`<option value=${value} .selected=${value === current}>${t(`${prefix}.${value}`)}</option>`)}
       </select>`;
     return html`<div class="toolbar inline">
       ${choose('by', t('usage.groupBy'), KINDS, this.by, 'usage.by')} ${choose('show', t('usage.show'), MEASURES, this.measure, 'usage.measure')}
@@ -107,6 +107,7 @@ export class Spending extends Page<Data> {
         label=${`${t(`usage.by.${courses.by}`)}: ${t(`usage.measure.${measure}`)}`}
         .at=${at}
         .format=${measure === 'cost' ? (value: number) => money(value) : (value: number) => compact(value)}
+        .least=${measure === 'cost' ? 1e7 : 5}
         .series=${series}
       ></omni-chart>
       ${isWholeDays ? html`<p class="hint">${t('usage.wholeDays')}</p>` : nothing}`;
