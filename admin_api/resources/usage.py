@@ -97,7 +97,7 @@ async def one_log(record_id: FromPath[str], plane: NamedDependency[Plane]) -> di
         bodies = await load_bodies(connection, record_id) if sees_bodies else None
         ids = {row["connection_id"], *(attempt.get("connection_id", "") for attempt in row["attempts"])}
         names = await load_connection_names(connection, ids)
-    shown = {**_log_view(row), "connectionNames": names}
+    shown = {**_log_view(row), "connectionNames": {of: one.name for of, one in names.items()}}
     return {**shown, "bodies": _bodies_view(bodies)} if sees_bodies else shown
 
 

@@ -15,7 +15,7 @@ from admin_api.services.keep_settings import load_settings
 from admin_api.services.plane import Plane
 from admin_api.services.rate_limits import rate_limits
 from admin_api.services.spool_size import spool_bytes
-from admin_api.store.connections import load_connection_names
+from admin_api.store.connections import ConnectionName, load_connection_names
 from admin_api.store.database import get_revision
 from admin_api.store.faults import FAILURES
 from admin_api.store.records import count_rejected
@@ -39,6 +39,7 @@ async def health_view(plane: Plane) -> dict[str, Any]:
     sql, redis, cache = await asyncio.gather(_sql_view(plane), _redis_view(plane), read_store(plane.cache_store))
     settings = sql["settings"]
     states = await _rests(plane) if redis["up"] else []
+    names = await _names(plane, states) if sql["up"] else {}
     publisher, file = plane.publisher, plane.config_file
     jobs = {name: asdict(status) for name, status in plane.jobs.items()}
     is_well = (
@@ -80,11 +81,12 @@ async def health_view(plane: Plane) -> dict[str, Any]:
             "dropped": plane.live_counts.dropped,
         },
         "providerHealth": {
-            body["name"]: {"state": body["state"], "failures": body["failures"], "lastFailure": body["lastFailure"]}
+            body["name"]: {key: body[key] for key in ("state", "failures", "lastFailure", "reason", "until")}
             for body in breaker_bodies(states)
         },
         "lockouts": cooldown_bodies(states),
-        "connectionNames": await _names(plane, states) if sql["up"] else {},
+        "connectionNames": {of: one.name for of, one in names.items()},
+        "connectionProviders": {of: one.provider for of, one in names.items()},
         "rateLimitStatus": await _limits(plane) if redis["up"] and sql["up"] else [],
     }
 
@@ -113,7 +115,7 @@ async def _rests(plane: Plane) -> list[RestState]:
         return []
 
 
-async def _names(plane: Plane, states: Sequence[RestState]) -> dict[str, str]:
+async def _names(plane: Plane, states: Sequence[RestState]) -> dict[str, ConnectionName]:
     """Of connections that rest, by id: what rests is known by ids."""
     ids = {state.connection_id for state in states if state.connection_id}
     try:

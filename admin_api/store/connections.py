@@ -1,7 +1,7 @@
 """Accounts at providers. `api_key` and `proxy` are sealed with the row's id; `api_key_hint` is what may be shown."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -48,10 +48,15 @@ async def load_connections_of(connection: AsyncConnection, provider: str) -> lis
     return await connections.load_all(connection, _columns.provider == provider)
 
 
-async def load_connection_names(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, str]:
-    """What people called them, by id; those that are gone are left out."""
-    rows = await connection.execute(sa.select(_columns.id, _columns.name).where(_columns.id.in_(sorted(set(ids)))))
-    return {row.id: row.name for row in rows}
+class ConnectionName(NamedTuple):
+    provider: str
+    name: str
+
+
+async def load_connection_names(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, ConnectionName]:
+    """Whose they are and what people called them, by id; those that are gone are left out."""
+    chosen = sa.select(_columns.id, _columns.provider, _columns.name).where(_columns.id.in_(sorted(set(ids))))
+    return {row.id: ConnectionName(row.provider, row.name) for row in await connection.execute(chosen)}
 
 
 def blank_connection(row_id: str, provider: str, name: str, now: float) -> ConnectionRow:

@@ -141,8 +141,9 @@ async def test_health_shows_what_rests_in_the_seeds_shape_and_resets_it(admin, c
     await run_rests(redis, "cool", cool)
     health = (await admin.get("/api/monitoring/health")).json()
     assert [(one["connectionId"], one["reason"]) for one in health["lockouts"]] == [(connection_id, "rate_limited")]
-    [name] = [one["name"] for one in (await admin.get("/api/providers")).json()["connections"]]
-    assert health["connectionNames"] == {connection_id: name}
+    [rests] = (await admin.get("/api/providers")).json()["connections"]
+    assert health["connectionNames"] == {connection_id: rests["name"]}
+    assert health["connectionProviders"] == {connection_id: rests["provider"]}
     assert (await client.delete("/api/monitoring/health")).status_code == 401
     assert (await admin.delete("/api/monitoring/health")).json() == {"success": True, "reset": 1}
     assert (await admin.get("/api/monitoring/health")).json()["lockouts"] == []

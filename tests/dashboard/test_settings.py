@@ -117,7 +117,7 @@ def test_an_address_list_that_would_shut_out_its_owner_is_refused(dashboard, gat
     dashboard.expect(r"status of 4\d\d")
     page = dashboard.open("settings/network")
     card = card_of(page, "Addresses that may come in")
-    card.get_by_label("Look at addresses").check()
+    card.get_by_label("Filter by address").check()
     card.get_by_label("How").select_option("whitelist")
     card.get_by_label("Allowed addresses").fill("203.0.113.0/24")
     card.get_by_role("button", name="Save").click()
@@ -325,21 +325,21 @@ def test_a_seed_system_is_looked_at_and_moves_in_with_a_report(dashboard, gatewa
         insert(database, "combos", id="b1", name="<b>nowhere</b>", data=json.dumps({"models": ["cursor/default"]}))
         database.commit()
     page = dashboard.open("settings/storage")
-    card = card_of(page, "Move in")
-    card.get_by_role("button", name="Only look").click()
+    card = card_of(page, "Import")
+    card.get_by_role("button", name="Check only").click()
     card.get_by_text("Choose a file first.").wait_for()
     card.get_by_label("Database file").set_input_files(source)
-    card.get_by_role("button", name="Only look").click()
-    card.get_by_text("This would move in. Nothing was changed.").wait_for()
+    card.get_by_role("button", name="Check only").click()
+    card.get_by_text("This would be imported. Nothing was changed.").wait_for()
     expect(card.locator("li", has_text="<b>nowhere</b>")).to_be_visible()
     assert "fast" not in gateway.admin.get("/api/models/alias").json()["aliases"]
     assert dashboard.axe() == []
-    card.get_by_role("button", name="Move in").click()
+    card.get_by_role("button", name="Import").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     assert "fast" not in gateway.admin.get("/api/models/alias").json()["aliases"]
-    card.get_by_role("button", name="Move in").click()
-    page.get_by_role("dialog").get_by_role("button", name="Move in").click()
-    card.get_by_text("This has moved in.").wait_for()
+    card.get_by_role("button", name="Import").click()
+    page.get_by_role("dialog").get_by_role("button", name="Import").click()
+    card.get_by_text("This was imported.").wait_for()
     assert gateway.admin.get("/api/models/alias").json()["aliases"]["fast"] == "local/m1"
     page.get_by_text("pre-import").first.wait_for()
     gateway.admin.delete("/api/models/alias", params={"alias": "fast"}).raise_for_status()
@@ -349,9 +349,9 @@ def test_a_file_that_is_no_database_is_refused_in_words(dashboard, tmp_path):
     dashboard.expect(r"status of 400")
     (tmp_path / "storage.sqlite").write_bytes(b"no database" * 1000)
     page = dashboard.open("settings/storage")
-    card = card_of(page, "Move in")
+    card = card_of(page, "Import")
     card.get_by_label("Database file").set_input_files(tmp_path / "storage.sqlite")
-    card.get_by_role("button", name="Only look").click()
+    card.get_by_role("button", name="Check only").click()
     expect(card.get_by_role("alert")).to_contain_text("file:")
 
 
@@ -370,7 +370,7 @@ def test_a_proxy_that_does_not_work_is_not_taken_and_one_is_taken_away_after_a_q
     expect(card.get_by_role("alert")).to_have_text(re.compile(r"\w"))
     assert list(gateway.admin.get("/api/settings/proxy").json()["providers"]) == ["unconnected"]
     assert dashboard.axe() == []
-    row.get_by_role("button", name="Take it away").click()
-    page.get_by_role("dialog").get_by_role("button", name="Take it away").click()
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(row).to_have_count(0)
     assert gateway.admin.get("/api/settings/proxy").json()["providers"] == {}

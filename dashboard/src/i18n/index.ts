@@ -30,6 +30,12 @@ export function has(key: string): boolean {
   return key in messages;
 }
 
+/** What the reader is told for a word of the API's: the text of `part.word`, else the word. */
+export function said(part: string, word: string): string {
+  const key = `${part}.${word}`;
+  return has(key) ? t(key) : word.replaceAll('_', ' ');
+}
+
 /** Of what was kept, else of what the browser prefers. */
 export async function loadFirstLanguage(): Promise<void> {
   await load(best([localStorage.getItem(KEPT) ?? '', ...navigator.languages]));

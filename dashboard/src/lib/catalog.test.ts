@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { byProvider, fits, freeName, healthOf, standingOf, type Connection, type Provider, type Rest } from './catalog.ts';
+import { byProvider, fits, freeName, healthOf, restsOf, standingOf, type Connection, type Provider, type Rest } from './catalog.ts';
 
 const connection = (more: Partial<Connection> = {}) =>
   ({ id: 'c1', provider: 'p', name: 'a', priority: 1, isActive: true, testStatus: 'active', ...more }) as Connection;
@@ -20,6 +20,11 @@ test('what keeps requests away counts before what a test found', () => {
 test('a rest that is over, or of another, says nothing', () => {
   assert.equal(standingOf(connection(), [rest({ until: 1_000 })], 1_000), 'works');
   assert.equal(standingOf(connection(), [rest({ connectionId: 'c2', provider: 'p' })], 1_000), 'works');
+});
+
+test('of two rests of the same the longer one is told', () => {
+  const rests = [rest({ until: 3_000 }), rest({ until: 5_000 }), rest({ model: 'm', until: 4_000 }), rest({ connectionId: null, provider: 'p', until: 2_000 })];
+  assert.deepEqual(restsOf(connection(), rests, 1_000).map((one) => [one.model, one.until]), [[null, 5_000], ['m', 4_000]]);
 });
 
 test('a provider is as well as its connections that are asked', () => {

@@ -93,9 +93,12 @@ export function standingOf(connection: Connection, rests: readonly Rest[], now: 
   return connection.testStatus === 'active' ? 'works' : 'untested';
 }
 
-/** What rests at a connection at `now` (ms), its provider's rest among it. */
+/** What rests at a connection at `now` (ms), its provider's rest among it: of the whole and of each model the longest only. */
 export function restsOf(connection: Connection, rests: readonly Rest[], now: number): Rest[] {
-  return rests.filter((rest) => rest.until > now && (rest.connectionId ? rest.connectionId === connection.id : rest.provider === connection.provider));
+  return rests
+    .filter((rest) => rest.until > now && (rest.connectionId ? rest.connectionId === connection.id : rest.provider === connection.provider))
+    .sort((one, other) => other.until - one.until)
+    .filter((rest, index, all) => all.findIndex((one) => one.model === rest.model) === index);
 }
 
 export type Health = 'blocked' | 'off' | 'bad' | 'some' | 'good' | 'untested' | 'none';

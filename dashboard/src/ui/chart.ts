@@ -83,14 +83,14 @@ export class Chart extends Element {
             <b class="legend-value">${index >= 0 ? this.text(one.values[index]) : nothing}</b>
           </li>`,
         )}
-        <li class="legend-at muted">${index >= 0 ? this.when(this.at[index]!) : nothing}</li>
+        <li class="legend-at muted">${index >= 0 ? this.when(this.at[index]!) : t(this.isByDay ? 'chart.day' : 'chart.hour')}</li>
       </ul>
       <div
         class="plot h${this.height > 180 ? 'high' : 'low'}"
         dir="ltr"
         tabindex="0"
         role="img"
-        aria-label=${`${this.label}. ${t('chart.keys')}`}
+        aria-label=${`${this.label}, ${t(this.isByDay ? 'chart.day' : 'chart.hour')}. ${t('chart.keys')}`}
         @keydown=${this.onKey}
         @blur=${() => this.point(-1)}
       ></div>

@@ -2,7 +2,7 @@
 import { html, nothing } from 'lit';
 import { keyed } from 'lit/directives/keyed.js';
 import { get, send } from '../../api/client.ts';
-import { number, t, has } from '../../i18n/index.ts';
+import { number, said, t } from '../../i18n/index.ts';
 import { onRoute, route, setQuery } from '../../shell/router.ts';
 import { badge, card, Element, Form, notice, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 import { STRATEGIES } from './combo.ts';
@@ -110,7 +110,7 @@ class DryRun extends Element {
         ? html`<div>
             <h3>${t('combos.dropped')}</h3>
             <ul class="combo-tried">
-              ${dropped.map((one) => html`<li><span></span><bdi>${one.name}</bdi>${badge(has(`combos.reason.${one.reason}`) ? t(`combos.reason.${one.reason}`) : one.reason, 'warn')}</li>`)}
+              ${dropped.map((one) => html`<li><span></span><bdi>${one.name}</bdi>${badge(said('combos.reason', one.reason), 'warn')}</li>`)}
             </ul>
           </div>`
         : nothing}`;

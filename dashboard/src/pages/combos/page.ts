@@ -167,8 +167,8 @@ export default class Combos extends Page<Data> {
     return html`<div class="combo-foot">
       ${combo.managed
         ? nothing
-        : button({ label: t(combo.isActive ? 'combos.pause' : 'combos.resume'), kind: 'quiet', isBusy, onClick: () => void this.toggle(combo) })}
-      <a class="button quiet" href=${href('combos', { try: '1', model: name })}>${t('combos.dryRun')}</a>
+        : button({ label: t(combo.isActive ? 'combos.pause' : 'combos.resume'), isBusy, onClick: () => void this.toggle(combo) })}
+      <a class="button plain" href=${href('combos', { try: '1', model: name })}>${t('combos.dryRun')}</a>
       ${button({ label: t('combos.duplicateOf', { name }), icon: 'copy', isIconOnly: true, kind: 'quiet', isBusy, onClick: () => void this.duplicate(combo) })}
       ${combo.managed
         ? nothing

@@ -29,9 +29,10 @@ export interface Health {
   readonly spoolBytes: number;
   readonly jobs: Readonly<Record<string, Job>>;
   readonly live: { readonly listeners: number; readonly dropped: number };
-  readonly providerHealth: Readonly<Record<string, { readonly state: 'OPEN' | 'HALF_OPEN' | 'CLOSED'; readonly failures: number }>>;
+  readonly providerHealth: Readonly<Record<string, { readonly state: 'OPEN' | 'HALF_OPEN' | 'CLOSED'; readonly failures: number; readonly reason: string; readonly until: number }>>;
   /** Of connections that rest, by id. */
   readonly connectionNames: Readonly<Record<string, string>>;
+  readonly connectionProviders: Readonly<Record<string, string>>;
   readonly lockouts: readonly { readonly connectionId: string; readonly model: string; readonly reason: string; readonly until: number }[];
   readonly rateLimitStatus: readonly {
     readonly connectionId: string;

@@ -2,7 +2,7 @@
 import { get, send } from '../../api/client.ts';
 import { onLive } from '../../api/live.ts';
 import { mayChange } from '../../api/session.ts';
-import { bytes, duration, money, number, percent, relative, t } from '../../i18n/index.ts';
+import { bytes, clock, duration, money, number, percent, relative, said, t } from '../../i18n/index.ts';
 import { rangeHours } from '../../shell/range.ts';
 import { ask, badge, bar, button, card, html, notice, nothing, Page, toast, toastProblem, type Content, type TemplateResult } from '../../ui/index.ts';
 import { degradations, type Health } from './degraded.ts';
@@ -59,7 +59,7 @@ export default class HealthPage extends Page<Data> {
     return html`<div class="stack">
       ${this.summary(health)}
       <div class="grid">
-        ${this.system(health)} ${this.breakers(health)} ${this.cooldowns(health)} ${this.limits(health)} ${this.answers(cache)} ${this.foundations(health)}
+        ${this.breakers(health)} ${this.cooldowns(health)} ${this.limits(health)} ${this.system(health)} ${this.answers(cache)} ${this.foundations(health)}
       </div>
       <div class="grid two">${this.latency(telemetry)} ${this.workers(health)}</div>
       ${this.jobs(health)}
@@ -68,7 +68,7 @@ export default class HealthPage extends Page<Data> {
 
   private summary(health: Health): TemplateResult {
     const found = degradations(health);
-    const isResting = Object.values(health.providerHealth).some((one) => one.state === 'OPEN');
+    const isResting = health.lockouts.length > 0 || Object.values(health.providerHealth).some((one) => one.state !== 'CLOSED');
     if (!found.length) return isResting ? notice('warn', t('health.someRest')) : notice('good', t('health.allWell'));
     return html`<div class="stack tight" role="status">
       ${found.map((one) => notice('warn', html`<strong>${t(`health.degraded.${one.kind}`)}</strong>${one.detail ? html`<span class="break">${one.detail}</span>` : nothing}`))}
@@ -98,7 +98,7 @@ export default class HealthPage extends Page<Data> {
         ? html`<ul class="rows">
             ${found.map(
               ([name, one]) => html`<li>
-                <bdi class="grow break">${named(name, health)}</bdi>
+                <span class="grow break"><bdi>${named(name, health)}</bdi>${one.state === 'OPEN' ? rested(one) : nothing}</span>
                 <span class="muted small">${t('health.opened', { count: one.failures })}</span>
                 ${badge(t(`health.breaker.${one.state}`), one.state === 'OPEN' ? 'bad' : one.state === 'HALF_OPEN' ? 'warn' : 'good')}
               </li>`,
@@ -116,8 +116,7 @@ export default class HealthPage extends Page<Data> {
         ? html`<ul class="rows">
             ${health.lockouts.slice(0, 20).map(
               (one) => html`<li>
-                <span class="grow break"><bdi>${named([one.connectionId, one.model].filter(Boolean).join('/'), health)}</bdi><br /><span class="muted small">${one.reason}</span></span>
-                <span class="small">${relative(one.until / 1000)}</span>
+                <span class="grow break"><bdi>${named([one.connectionId, one.model].filter(Boolean).join('/'), health)}</bdi>${rested(one)}</span>
                 ${mayChange() ? button({ label: t('action.reset'), icon: 'refresh', isIconOnly: true, kind: 'quiet', onClick: () => void this.act(() => send('POST', '/api/resilience/reset', { ids: [one.connectionId] })) }) : nothing}
               </li>`,
             )}
@@ -136,7 +135,7 @@ export default class HealthPage extends Page<Data> {
               const share = one.rpm ? one.startsLastMinute / one.rpm : null;
               return html`<li>
                 <span class="grow">
-                  <bdi class="break">${one.provider} / ${one.name}</bdi>
+                  <bdi class="break">${one.provider} · ${one.name}</bdi>
                   ${share === null ? nothing : bar(share, t('health.usedOf', { name: one.name }), share >= 1 ? 'bad' : share > 0.8 ? 'warn' : 'info')}
                 </span>
                 <span class="small">${t('health.starts', { count: one.startsLastMinute })} · ${t('health.open', { count: one.open })}</span>
@@ -267,10 +266,15 @@ export default class HealthPage extends Page<Data> {
   }
 }
 
-/** `provider`, `connection` or `connection/model`, with the name of the connection in place of its id. */
-function named(name: string, { connectionNames }: Health): string {
+/** `provider`, `connection` or `connection/model`, with the connection's provider and its name in place of its id. */
+function named(name: string, { connectionNames, connectionProviders }: Health): string {
   const [id = '', ...model] = name.split('/');
-  return [connectionNames[id] ?? id, ...(model.length ? [model.join('/')] : [])].join(' / ');
+  return [connectionProviders[id], connectionNames[id] ?? id, model.join('/')].filter(Boolean).join(' · ');
+}
+
+/** As the page of its provider says it. */
+function rested({ until, reason }: { readonly until: number; readonly reason: string }): TemplateResult {
+  return html`<br /><span class="warn-text small">${t('providers.rests', { until: clock(until / 1000), why: said('providers.why', reason) })}</span>`;
 }
 
 function facts(entries: readonly (readonly [string, Content])[]): TemplateResult {

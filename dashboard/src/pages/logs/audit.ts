@@ -121,9 +121,9 @@ export class Audit extends Page<Data> {
 
 const COLUMNS = (): Column<Entry>[] => [
   { id: 'when', label: t('logs.when'), cell: (entry) => html`<span class="figure">${moment(entry.at)}</span>`, width: '132px' },
-  { id: 'actor', label: t('logs.who'), cell: (entry) => html`<bdi>${entry.actor.name || entry.actor.kind}</bdi>`, width: '170px' },
-  { id: 'action', label: t('logs.did'), cell: (entry) => badge(entry.action, toneOf(entry.action)), width: '220px' },
-  { id: 'object', label: t('logs.toWhat'), cell: (entry) => html`<bdi>${entry.object.name || entry.object.id || '–'}</bdi>`, from: 'medium' },
+  { id: 'actor', label: t('logs.who'), cell: (entry) => html`<bdi>${entry.actor.name || entry.actor.kind}</bdi>`, width: '170px', from: 'medium' },
+  { id: 'action', label: t('logs.did'), cell: (entry) => badge(entry.action, toneOf(entry.action)) },
+  { id: 'object', label: t('logs.toWhat'), isMain: true, cell: (entry) => html`<bdi>${entry.object.name || entry.object.id || '–'}</bdi>` },
   { id: 'address', label: t('logs.address'), cell: (entry) => html`<bdi>${entry.actor.address || '–'}</bdi>`, width: '150px', from: 'wide' },
 ];
 

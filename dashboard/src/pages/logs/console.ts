@@ -69,9 +69,9 @@ export class Console extends Page<Data> {
 const COLUMNS = (): Column<Line>[] => [
   { id: 'when', label: t('logs.when'), cell: (line) => html`<span class="figure">${moment(line.timestamp)}</span>`, width: '132px' },
   { id: 'level', label: t('logs.level'), cell: (line) => badge(line.level, TONES[line.level] ?? 'neutral'), width: '100px' },
-  { id: 'event', label: t('logs.event'), cell: (line) => html`<bdi>${line.event}</bdi>` },
+  { id: 'event', label: t('logs.event'), isMain: true, cell: (line) => html`<bdi>${line.event}</bdi>` },
   { id: 'fields', label: t('logs.fields'), cell: (line) => html`<bdi class="muted small" title=${written(line)}>${written(line)}</bdi>`, from: 'medium' },
-  { id: 'process', label: t('logs.process'), cell: (line) => html`<bdi>${line.process}</bdi>`, width: '130px', from: 'wide' },
+  { id: 'process', label: t('logs.process'), cell: (line) => html`<bdi title=${line.process}>${line.process.slice(0, 8)}</bdi>`, width: '100px', from: 'wide' },
 ];
 
 function written(line: Line): string {

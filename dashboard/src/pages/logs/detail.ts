@@ -1,6 +1,6 @@
 /** All that is known of one request: what came of it, where its time went, why it went where it went, its texts. */
 import { ApiError, get, path } from '../../api/client.ts';
-import { bytes, duration, has, instant, money, number, t } from '../../i18n/index.ts';
+import { bytes, duration, instant, money, number, said, t } from '../../i18n/index.ts';
 import { href } from '../../shell/router.ts';
 import {
   badge, button, copy, copyButton, css, Element, emptyState, errorState, html, loadingState, notice, nothing, type TemplateResult,
@@ -61,7 +61,7 @@ function summary(row: LoggedRequest): TemplateResult {
     <div class="log-title">
       ${badge(row.state === 'lost' ? t('logs.lost') : String(row.status || '–'), verdict)}
       <strong class="break"><bdi>${row.requestedModel || row.model}</bdi></strong>
-      ${row.cache ? badge(word('logs.cache.', row.cache), 'info') : nothing}
+      ${row.cache ? badge(said('logs.cache', row.cache), 'info') : nothing}
     </div>
     ${row.error ? notice(verdict === 'warn' ? 'warn' : 'bad', html`<bdi class="break">${row.error}</bdi>`) : nothing}
     ${row.state === 'lost' ? notice('warn', t('logs.lostText')) : nothing}
@@ -176,7 +176,7 @@ function dropped(why: Routing): Part {
   if (!why.dropped.length) return nothing;
   return html`<p class="small">${t('logs.notTried')}</p>
     <ul class="candidates">
-      ${why.dropped.map((one) => html`<li><bdi class="break">${one.name}</bdi> <span class="muted small">${word('logs.reason.', one.reason)}</span></li>`)}
+      ${why.dropped.map((one) => html`<li><bdi class="break">${one.name}</bdi> <span class="muted small">${said('logs.reason', one.reason)}</span></li>`)}
     </ul>`;
 }
 
@@ -217,11 +217,6 @@ function readable(kept: string): string {
   } catch {
     return kept; // a stream of events, or cut
   }
-}
-
-/** A word of the API in the reader's language; one that has no translation stands as it is. */
-function word(prefix: string, value: string): string {
-  return has(prefix + value) ? t(prefix + value) : value;
 }
 
 customElements.define('log-detail', LogDetail);

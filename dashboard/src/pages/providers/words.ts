@@ -1,7 +1,7 @@
 /** How a standing is said: word and tone. */
 import type { Connection, Health, Model, Provider, Rest, Standing } from '../../lib/catalog.ts';
 import { restsOf } from '../../lib/catalog.ts';
-import { clock, compact, has, money, relative, t } from '../../i18n/index.ts';
+import { clock, compact, money, relative, said, t } from '../../i18n/index.ts';
 import { badge, html, nothing, type TemplateResult } from '../../ui/index.ts';
 
 type Tone = 'neutral' | 'good' | 'warn' | 'bad' | 'info';
@@ -48,12 +48,8 @@ export function explained(connection: Connection, standing: Standing, rests: rea
 }
 
 function rested(rest: Rest): TemplateResult {
-  const values = { until: clock(rest.until / 1000), why: reason(rest.reason), model: rest.model ?? '' };
+  const values = { until: clock(rest.until / 1000), why: said('providers.why', rest.reason), model: rest.model ?? '' };
   return html`<p class="warn-text small">${t(rest.model ? 'providers.modelRests' : 'providers.rests', values)}</p>`;
-}
-
-function reason(word: string): string {
-  return has(`providers.why.${word}`) ? t(`providers.why.${word}`) : word.replaceAll('_', ' ');
 }
 
 /** When it was tested last; null when never. */
@@ -72,7 +68,7 @@ export function priceOf(model: Model): string {
 }
 
 export function capabilities(model: Model): TemplateResult {
-  return html`<span class="muted">${model.capabilities.map((one) => (has(`models.can.${one}`) ? t(`models.can.${one}`) : one)).join(' · ')}</span>`;
+  return html`<span class="muted">${model.capabilities.map((one) => said('models.can', one)).join(' · ')}</span>`;
 }
 
 /** What a provider is called; a node need not have a name. */

@@ -96,7 +96,7 @@ export default class Quotas extends Page<Data> {
     if (!isLearned && !mayToggle) return nothing;
     return html`<div class="button-row">
       ${isLearned ? button({ label: t('quotas.reset'), icon: 'refresh', onClick: () => void this.forget(it) }) : nothing}
-      ${mayToggle ? button({ label: t(it.isProtected ? 'quotas.unprotect' : 'quotas.protect'), kind: 'quiet', onClick: () => void this.protect(it, !it.isProtected) }) : nothing}
+      ${mayToggle ? button({ label: t(it.isProtected ? 'quotas.unprotect' : 'quotas.protect'), onClick: () => void this.protect(it, !it.isProtected) }) : nothing}
     </div>`;
   }
 

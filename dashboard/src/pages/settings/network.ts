@@ -60,7 +60,7 @@ class Network extends Page<Data> {
           : html`<p class="muted">${t('settings.none')}</p>`}
         ${mayChange()
           ? html`<div class="fields two">
-                ${form.field({ name: 'proxy', label: t('settings.proxyAddress'), placeholder: 'socks5://user:password@host:1080', required: true })}
+                ${form.field({ name: 'proxy', label: t('settings.proxyAddress'), placeholder: 'socks5://user:pass@host:1080', required: true })}
                 ${form.field({ name: 'id', label: t('settings.proxyFor'), hint: t('settings.proxyForHint') })}
               </div>
               ${form.problem()} ${this.tested ? notice('good', this.tested) : nothing}

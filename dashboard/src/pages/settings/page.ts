@@ -1,7 +1,7 @@
 /** Settings, in tabs. What the config file says cannot be changed here, and says so. */
 import { get, send } from '../../api/client.ts';
 import { isOwner, mayChange } from '../../api/session.ts';
-import { chooseLanguage, has, language, languages, t } from '../../i18n/index.ts';
+import { chooseLanguage, has, language, languages, said, t } from '../../i18n/index.ts';
 import { href, route } from '../../shell/router.ts';
 import { chooseTheme, theme, THEMES, type Theme } from '../../shell/theme.ts';
 import { card, Form, html, linkButton, notice, nothing, Page, tabs, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
@@ -70,7 +70,7 @@ export default class Settings extends Page<Document> {
     const hint = `settings.hint.${one.path}`;
     const value = valueAt(document, one.path) as string | number | boolean | readonly string[] | undefined;
     const disabled = isManaged || !mayChange();
-    const choices = one.choices?.map((value) => ({ value, label: has(`settings.choice.${value}`) ? t(`settings.choice.${value}`) : value }));
+    const choices = one.choices?.map((value) => ({ value, label: said('settings.choice', value) }));
     if (one.type === 'several') {
       return html`<fieldset class="part several" name=${one.path}>
         <legend>${t(`settings.f.${one.path}`)}</legend>

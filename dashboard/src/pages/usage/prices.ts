@@ -58,7 +58,7 @@ export class Prices extends Page<Data> {
     const rows = found(data.prices, query.get('search') ?? '', query.get('own') === '1');
     return html`<div class="stack">${this.unknown(data.unknown)} <div>${this.toolbar()} ${this.importProblem === undefined ? nothing : this.importNotice()}
       ${card({
-        body: html`<omni-table
+        body: html`<p class="hint">${t('usage.perMillion')}</p><omni-table
           label=${t('usage.prices')}
           .columns=${columns()}
           .rows=${rows}
@@ -68,9 +68,7 @@ export class Prices extends Page<Data> {
           .empty=${emptyState({ icon: 'search', title: t('usage.noPriceFound') })}
         ></omni-table>`,
       })}
-      </div>
-      <p class="hint">${t('usage.perMillion')}</p>
-      </div>
+      </div></div>
       ${this.drawer(data)}`;
   }
 
@@ -275,7 +273,7 @@ function columns(): Column<Price>[] {
     ...(from ? { from } : {}),
   });
   return [
-    { id: 'name', label: t('usage.name.model'), isMain: true, cell: (price) => html`<bdi>${price.name}</bdi>` },
+    { id: 'name', label: t('usage.name.model'), isMain: true, cell: (price) => html`<bdi class="tail"><span dir="ltr">${price.name}</span></bdi>` },
     figure('input'),
     figure('output'),
     figure('cached', 'medium'),

@@ -95,7 +95,7 @@ export class Spending extends Page<Data> {
   private chart(analytics: Analytics, courses: Courses): TemplateResult {
     const measure = this.measure;
     const { at, layers } = layersOf(courses, analytics.trend, measure, Date.now() / 1000);
-    const labels = new Map(courses.courses.map((one) => [one.name, plainName(one)]));
+    const labels = new Map(courses.courses.map((one) => [one.name, plainName(one, courses.by)]));
     const series = layers.map((layer, index) => ({
       label: layer.name ? labels.get(layer.name)! : t('usage.rest'),
       values: layer.values,
@@ -142,15 +142,15 @@ function tiles(sums: AllSums): TemplateResult {
 }
 
 /** For charts, which take plain text. */
-function plainName(row: Named): string {
+function plainName(row: Named, by: Kind): string {
   // It may be deleted, or built in, as the demo's is: its id is what is sure.
   if (row.label === null) return t('usage.gone', { id: row.name.slice(0, 8) });
-  return row.label ? (row.provider ? `${row.provider} · ${row.label}` : row.label) : row.name || t('usage.unnamed');
+  return row.label ? (row.provider ? `${row.provider} · ${row.label}` : row.label) : row.name || t(`usage.without.${by}`);
 }
 
 function nameCell(row: Named, by: Kind): Content {
-  if (!row.name) return html`<span class="muted">${t('usage.unnamed')}</span>`;
-  return html`<a href=${href('logs', { [FILTERS[by]]: row.name })}><bdi>${plainName(row)}</bdi></a>`;
+  if (!row.name) return html`<span class="muted">${plainName(row, by)}</span>`;
+  return html`<a href=${href('logs', { [FILTERS[by]]: row.name })}><bdi>${plainName(row, by)}</bdi></a>`;
 }
 
 function shareCell(value: number, whole: number): Content {
