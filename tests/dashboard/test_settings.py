@@ -118,7 +118,7 @@ def test_an_address_list_that_would_shut_out_its_owner_is_refused(dashboard, gat
     page = dashboard.open("settings/network")
     card = card_of(page, "Addresses that may come in")
     card.get_by_label("Filter by address").check()
-    card.get_by_label("How").select_option("whitelist")
+    card.get_by_label("Rule").select_option("whitelist")
     card.get_by_label("Allowed addresses").fill("203.0.113.0/24")
     card.get_by_role("button", name="Save").click()
     expect(card.locator(".problem, .notice.bad").first).to_have_text(re.compile(r"\w"))

@@ -99,8 +99,8 @@ export default class HealthPage extends Page<Data> {
             ${found.map(
               ([name, one]) => html`<li>
                 <span class="grow break"><bdi>${named(name, health)}</bdi>${one.state === 'OPEN' ? rested(one) : nothing}</span>
-                <span class="muted small">${t('health.opened', { count: one.failures })}</span>
-                ${badge(t(`health.breaker.${one.state}`), one.state === 'OPEN' ? 'bad' : one.state === 'HALF_OPEN' ? 'warn' : 'good')}
+                <span class="muted small from-medium">${t('health.opened', { count: one.failures })}</span>
+                ${badge(t(`health.breaker.${one.state}`), one.state === 'OPEN' ? 'warn' : one.state === 'HALF_OPEN' ? 'info' : 'good')}
               </li>`,
             )}
           </ul>`
