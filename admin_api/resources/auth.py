@@ -140,12 +140,16 @@ async def change_password(
 
 
 @get("/api/auth/sessions")
-async def list_sessions(plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = "") -> dict[str, Any]:
-    """Who is logged in, from where; newest first."""
+async def list_sessions(
+    request: Request[Any, Any, Any], plane: NamedDependency[Plane], limit: Limit = None, cursor: Cursor = ""
+) -> dict[str, Any]:
+    """Who is logged in, from where; newest first. `isOwn`: the one that asks."""
+    token = request.scope["state"]["session_token"]
+    own = hash_token(token) if token else ""
     async with plane.database.read() as connection:
         rows, after = await load_page(connection, sessions, limit, cursor, is_reversed=True)
         names = {user.id: user.name for user in await users.load_all(connection)}
-    shown = [_session_view(row, names.get(row.user_id, "")) for row in rows]
+    shown = [_session_view(row, names.get(row.user_id, ""), own) for row in rows]
     return {"sessions": shown, "nextCursor": after}
 
 
@@ -178,7 +182,7 @@ async def _begin_session(
     return body, _cookie(plane, token, int(SESSION_LIFETIME_S))
 
 
-def _session_view(row: SessionRow, name: str) -> dict[str, Any]:
+def _session_view(row: SessionRow, name: str, own: str) -> dict[str, Any]:
     return {
         "id": row.token_hash[:_SHOWN],
         "username": name,
@@ -187,6 +191,7 @@ def _session_view(row: SessionRow, name: str) -> dict[str, Any]:
         "createdAt": row.created_at,
         "seenAt": row.seen_at,
         "expiresAt": row.expires_at,
+        "isOwn": row.token_hash == own,
     }
 
 

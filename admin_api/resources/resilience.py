@@ -91,7 +91,8 @@ async def _change(data: ResilienceBody, plane: Plane) -> Response[dict[str, Any]
         for shape, given in (("profiles", data.profiles), ("rules", data.rules)):
             for name, fields in given.items():
                 path = f"{shape}.{name}"
-                if name not in known:
+                is_taken_away = fields is None and name in profiles  # also of a provider that is gone
+                if name not in known and not is_taken_away:
                     raise bad_request((path, _unknown(name)))
                 if fields is None:
                     profiles.pop(name, None)

@@ -56,6 +56,17 @@ async def test_the_nearest_level_counts_and_a_private_node_is_no_matter_of_the_g
     assert (await proxies_of(redis))["plain"] == ("", "direct")
 
 
+async def test_the_proxy_of_a_provider_that_is_gone_can_still_be_taken_away(admin):
+    await admin.post("/api/provider-nodes", json={"prefix": "gone", "baseUrl": "https://models.example/v1"})
+    level = {"level": "provider", "id": "gone"}
+    assert (await admin.put("/api/settings/proxy", json={**level, "proxy": "http://far:1"})).status_code == 200
+    assert (await admin.delete("/api/provider-nodes/gone")).status_code == 200
+    assert (await admin.put("/api/settings/proxy", json={**level, "proxy": "http://far:2"})).status_code == 400
+    answer = await admin.put("/api/settings/proxy", json={**level, "proxy": None})
+    assert answer.status_code == 200, answer.text
+    assert (await admin.get("/api/settings/proxy")).json()["providers"] == {}
+
+
 async def test_a_proxy_that_does_not_open_takes_its_connections_out_instead_of_going_round_it(admin, redis):
     await admin.post("/api/providers", json={"provider": "openai", "name": "a", "apiKey": KEY})
     await admin.put("/api/settings/proxy", json={"level": "global", "proxy": "http://all:8080"})

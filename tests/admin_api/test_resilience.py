@@ -45,6 +45,17 @@ async def test_what_a_profile_leaves_out_keeps_its_value_and_null_takes_it_away(
     assert (await published_snapshot(redis)).settings.profiles == {"apikey": Profile(open_s=1)}
 
 
+async def test_the_profile_of_a_provider_that_is_gone_can_still_be_taken_away(admin, redis):
+    await admin.post("/api/provider-nodes", json={"prefix": "gone", "baseUrl": "https://models.example/v1"})
+    await admin.patch("/api/resilience", json={"rules": {"gone": {"failures": 2}}})
+    assert (await admin.delete("/api/provider-nodes/gone")).status_code == 200
+    assert (await admin.patch("/api/resilience", json={"rules": {"gone": {"failures": 3}}})).status_code == 400
+    answer = await admin.patch("/api/resilience", json={"rules": {"gone": None}})
+    assert answer.status_code == 200, answer.text
+    assert (await published_snapshot(redis)).settings.profiles == {}
+    assert (await admin.patch("/api/resilience", json={"rules": {"gone": None}})).status_code == 400
+
+
 async def test_null_takes_one_rule_of_a_profile_away_and_the_last_one_the_profile(admin, redis):
     await admin.patch("/api/resilience", json={"rules": {"openai": {"failures": 2, "open_s": 1}}})
     await admin.patch("/api/resilience", json={"rules": {"openai": {"failures": None, "ramp_s": 0}}})

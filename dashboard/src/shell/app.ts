@@ -45,8 +45,7 @@ export class App extends Element {
 
   protected override render(): TemplateResult {
     const isIn = session() !== null;
-    const title = isIn ? this.pageName && t(`nav.${this.pageName}`) : t('login.title');
-    document.title = title ? `${title} · OmniRoute` : 'OmniRoute';
+    document.title = !isIn ? t('login.title') : this.pageName ? `${t(`nav.${this.pageName}`)} · OmniRoute` : 'OmniRoute';
     return html`<a class="skip" href="#main" @click=${this.skip}>${t('shell.skip')}</a>
       ${isIn ? this.menu() : nothing}
       <div class="stage ${isIn ? '' : 'alone'}">

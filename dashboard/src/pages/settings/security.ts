@@ -2,7 +2,7 @@
 import { get, path, send } from '../../api/client.ts';
 import { isOwner, setSession, type Session } from '../../api/session.ts';
 import { duration, relative, t } from '../../i18n/index.ts';
-import { ask, button, card, emptyState, Form, html, nothing, Page, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
+import { ask, badge, button, card, emptyState, Form, html, nothing, Page, toast, toastProblem, type TemplateResult, type Values } from '../../ui/index.ts';
 
 interface Open {
   readonly id: string;
@@ -10,6 +10,8 @@ interface Open {
   readonly address: string;
   readonly agent: string;
   readonly seenAt: number;
+  /** The one that this is read with. */
+  readonly isOwn: boolean;
 }
 
 /** Who has to wait before the next try to log in. */
@@ -102,7 +104,7 @@ class Security extends Page<Data> {
           <tbody>
             ${sessions.map(
               (one) => html`<tr>
-                <th scope="row"><bdi>${one.username}</bdi></th>
+                <th scope="row"><bdi>${one.username}</bdi> ${one.isOwn ? badge(t('settings.you'), 'info') : nothing}</th>
                 <td><bdi>${one.address}</bdi></td>
                 <td class="from-medium" title=${one.agent}><bdi>${one.agent}</bdi></td>
                 <td>${relative(one.seenAt)}</td>
@@ -125,7 +127,7 @@ class Security extends Page<Data> {
 
   private async end(one: Open): Promise<void> {
     const title = t('settings.end', { name: one.username });
-    if (!(await ask({ title, text: t('settings.endText'), action: title, isDangerous: true }))) return;
+    if (!(await ask({ title, text: t(one.isOwn ? 'settings.endAllText' : 'settings.endText'), action: title, isDangerous: true }))) return;
     await this.act(() => send('DELETE', path('/api/auth/sessions/{session_id}', one.id)));
   }
 
