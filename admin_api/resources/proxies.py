@@ -209,8 +209,9 @@ async def _destination(plane: Plane, name: str) -> tuple[str, bool]:
 async def _set_of_levels(plane: Plane, change: Change, wanted: dict[str, _Given]) -> None:
     kept = await load_proxies(change.connection)
     for name, given in wanted.items():
-        if not given and kept.pop(name, None):
-            continue  # also of a provider that is gone
+        if not given and name in kept:  # also of a provider that is gone
+            del kept[name]
+            continue
         level = (await find_provider(plane, change.connection, name, "id"))[0] if name else ""
         if not given:
             kept.pop(level, None)
