@@ -28,7 +28,6 @@ from gateway.cache.entry import NOTHING, Recall
 from gateway.cache.policy import shares_equal, tenant_of
 from gateway.cache.replay import replayed
 from gateway.cache.share import Share, fingerprint_of, name_of_key, name_of_signature
-from gateway.cache.store import end_of
 from gateway.dialects.codec import IN_BODY, Arrival, Head
 from gateway.dialects.estimate import estimated_tokens, plain_tokens
 from gateway.dialects.headers import asks_why, session_of
@@ -166,8 +165,7 @@ async def _admit(
             meaning=runtime.meaning(inbound.pinned_provider, head.model),
         )
         if recall.look is not None and not _takes_the_same(caller, inbound, runtime, resting):
-            await end_of(recall.look)
-            recall = tools.cache.found(recall)
+            recall = await tools.cache.found(recall)
     answer = None if recall.entry is None else replayed(recall.entry, exchange)
     share = None
     if inbound.idempotency_key or runtime.sharing is not None:

@@ -25,7 +25,6 @@ from gateway.cache.replay import entry_of, replayed
 from gateway.cache.responses import ResponseCache
 from gateway.cache.semantic.tier import Meant
 from gateway.cache.share import Got, Share, UnattendedReply
-from gateway.cache.store import Look, end_of
 from gateway.dialects.codec import Origin, Stamp, Tap
 from gateway.dialects.envelope import Envelopes
 from gateway.dialects.estimate import estimated_tokens, with_usage
@@ -138,7 +137,7 @@ class Passage:
         exchange = self.exchange
         try:
             if self._recall.look is not None:
-                await self._look(self._recall.look)
+                await self._look()
             if self._share is None and self._answer is None and self._recall.meant is None:  # no further step for most
                 committed = await self._relayed()
             else:
@@ -171,11 +170,9 @@ class Passage:
             if exchange.call is not None:
                 exchange.call.on_nudge = None  # no ring that only the garbage collector would find
 
-    async def _look(self, look: Look) -> None:
+    async def _look(self) -> None:
         """The store was asked before the hold was taken, so mostly it has answered."""
-        if not look.done():
-            await end_of(look)
-        self._recall = self._tools.cache.found(self._recall)
+        self._recall = await self._tools.cache.found(self._recall)
         self._answer = None if self._recall.entry is None else replayed(self._recall.entry, self.exchange)
         if self._answer is not None:
             self._recorder = None

@@ -61,7 +61,7 @@ class Recall(msgspec.Struct, frozen=True):
     meant: Asked | None = None
     """A request whose answer may be found by what it means."""
     look: Future[object] | None = None
-    """The store was asked: `ResponseCache.found` says what it knows once this is done."""
+    """The store was asked: `ResponseCache.found` waits for this, and says what it knows."""
 
 
 NOTHING = Recall()

@@ -90,10 +90,10 @@ class ResponseCache:
             self._count_lookup("miss")
         return Recall(key, meant=meant, look=look)
 
-    def found(self, recall: Recall) -> Recall:
-        """What the look of it has found, which is done."""
+    async def found(self, recall: Recall) -> Recall:
+        """What the look of it finds. Raises nothing."""
         assert recall.look is not None
-        entry = self.front.get(recall.key) or self.store.found(recall.key, recall.look)
+        entry = await self.store.found(recall.key, recall.look)
         if entry is None:
             self._count_lookup("miss")
             return Recall(recall.key, meant=recall.meant)

@@ -25,13 +25,18 @@ Look = asyncio.Future[object]
 """An answer that was asked for."""
 
 
-def end_of(look: Look) -> Look:
-    """Done when the look is, and the waiter's own: a caller who leaves cancels it alone. `asyncio.wait` takes 4 µs more."""
+def _joined(look: Look) -> Look:
+    """The same answer for another one, who may leave without taking it away from the first."""
     own: Look = look.get_loop().create_future()
 
     def over(_: Look) -> None:
-        if not own.done():
-            own.set_result(None)
+        if own.done():
+            return
+        if look.cancelled() or look.exception() is not None:
+            own.set_exception(StateAway("the look was given up"))
+            own.exception()  # whoever joined may have left; one that nobody looks at would be logged
+        else:
+            own.set_result(look.result())
 
     look.add_done_callback(over)
     return own
@@ -61,35 +66,37 @@ class CacheStore:
         return len(self._looks)
 
     def look(self, key: str) -> Look | None:
-        """Ask for an answer; it is read with `found` once the look is done, which the store's budget bounds. None: no store.
+        """Ask for an answer; `found` waits for it, which the store's budget bounds. None: no store.
 
-        Equal requests at the same moment look for it once, so nobody may cancel a look: wait for it with `end_of`.
+        Equal requests at the same moment look for it once; when the first of them leaves, it is a miss for all.
         """
         if self._redis is None:
             return None
         look = self._looks.get(key)
-        if look is None or look.done():
-            if len(self._looks) >= self._prune_at:
-                self._looks = {known: one for known, one in self._looks.items() if not one.done()}
-                self._prune_at = max(MAX_LOOKS, 2 * len(self._looks))  # many may be open: not at each further one
-            try:
-                look = self._redis.ask("GET", keys.cached_answer(self.generation, key))
-            except StateAway:
-                self._metrics.cache_failures.add(("get",))
-                return None
-            self._looks[key] = look
-        return look
-
-    def found(self, key: str, look: Look) -> Entry | None:
-        """The answer, if it is there, readable and not too old."""
-        assert self._redis is not None
-        if self._looks.get(key) is look:
-            del self._looks[key]
+        if look is not None and not look.done():
+            return _joined(look)
+        if len(self._looks) >= self._prune_at:
+            self._looks = {known: one for known, one in self._looks.items() if not one.done()}
+            self._prune_at = max(MAX_LOOKS, 2 * len(self._looks))  # many may be open: not at each further one
         try:
-            data = self._redis.answer_of(look.result())
-        except (StateAway, hiredis.ReplyError):
+            look = self._redis.ask("GET", keys.cached_answer(self.generation, key))
+        except StateAway:
             self._metrics.cache_failures.add(("get",))
             return None
+        self._looks[key] = look
+        return look
+
+    async def found(self, key: str, look: Look) -> Entry | None:
+        """The answer, if it is there, readable and not too old."""
+        assert self._redis is not None
+        try:
+            data = self._redis.answer_of(await look)
+        except (StateAway, hiredis.ReplyError):
+            self._metrics.cache_failures.add(("get",))
+            data = None
+        first = self._looks.get(key)
+        if first is not None and first.done():
+            del self._looks[key]
         if not isinstance(data, bytes):
             return None
         entry = decode_entry(data)
@@ -98,11 +105,7 @@ class CacheStore:
     async def get(self, key: str) -> Entry | None:
         """Both at once."""
         look = self.look(key)
-        if look is None:
-            return None
-        if not look.done():
-            await end_of(look)
-        return self.found(key, look)
+        return None if look is None else await self.found(key, look)
 
     def put(self, key: str, entry: Entry) -> bool:
         """Have it sent with others soon, and wait for nothing. False when it will not be."""
