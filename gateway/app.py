@@ -69,6 +69,7 @@ from gateway.tasks.beat import (
     watch_parent,
 )
 from gateway.tasks.follow_cache import follow_cache
+from gateway.tasks.follow_kept import KeptNews
 from gateway.tasks.local_mode import LocalMode
 from gateway.tasks.replay_spool import replay_spool
 from gateway.tasks.runner import Runner
@@ -251,6 +252,10 @@ class App:
         start("renew_holds", lambda: renew_holds(self._holds, self._slots))
         start("refresh_rests", lambda: refresh_rests(self._rests))
         start("follow_cache", lambda: follow_cache(redis, self._cache, self._runtimes))
+        if self._cache_redis is not None:
+            url, known = settings.redis_cache_url, self._cache.store.known
+            kept = KeptNews(url, self._cache_redis, known, self._runtimes, self._worker)
+            start("follow_kept", kept.run)
         start("share_views", lambda: share_views(hearsay, self._tiers))
         start("hear_flights", self._flights.run)
         start("store_bodies", self._bodies.run)
@@ -385,6 +390,7 @@ class App:
             "names": len(self._resolver.names),
             "front_answers": len(self._cache.front),
             "cache_looks": self._cache.store.looks,
+            "kept_answers_known": len(self._cache.store.known),
             "signed_requests": len(self._cache.signed),
             "signed_bytes": self._cache.signed.held_bytes,
             "semantic_questions": len(self._semantic.index),

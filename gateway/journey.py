@@ -15,7 +15,7 @@ failure ends the answer with the dialect's own error event. One record for every
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from msgspec import structs
@@ -156,13 +156,10 @@ async def _admit(
     note = note_of(inbound, caller, at=time.time(), worker=tools.worker, model=head.model, is_stream=head.is_stream)
     recall = NOTHING
     if caching is not None:
+        pinned = inbound.pinned_provider
+        meaning = runtime.meaning(pinned, head.model)
         recall = tools.cache.recall(
-            exchange,
-            caller,
-            caching,
-            pinned_provider=inbound.pinned_provider,
-            combo=_combo_config(inbound, head, runtime),
-            meaning=runtime.meaning(inbound.pinned_provider, head.model),
+            exchange, caller, caching, pinned_provider=pinned, combo=meaning.combo, meaning=meaning.digest
         )
         if recall.look is not None and not _takes_the_same(caller, inbound, runtime, resting):
             recall = await tools.cache.found(recall)
@@ -218,20 +215,15 @@ def _share_with_equals(
     settings = runtime.settings.sharing
     if settings.single_flight == "off":
         return None
-    combo = _combo_config(inbound, exchange.head, runtime)
-    if recall.entry is not None or not shares_equal(settings, caller.single_flight, combo):
+    asked_at = inbound.pinned_provider
+    meaning = runtime.meaning(asked_at, exchange.head.model)
+    if recall.entry is not None or not shares_equal(settings, caller.single_flight, meaning.combo):
         return None
     cacheable = structs.replace(runtime.settings.cache, mode="on")
-    asked_at, name = inbound.pinned_provider, exchange.head.model
     signature = recall.key or tools.cache.key_of(
-        exchange, caller, cacheable, pinned_provider=asked_at, meaning=runtime.meaning(asked_at, name)
+        exchange, caller, cacheable, pinned_provider=asked_at, meaning=meaning.digest
     )
     return Share(tools.flights, name_of_signature(signature), "", 0.0, "joined") if signature else None
-
-
-def _combo_config(inbound: Inbound, head: Head, runtime: Runtime) -> Mapping[str, object] | None:
-    combo = runtime.resolve(inbound.pinned_provider, head.model).combo
-    return combo.config if combo is not None else None
 
 
 async def record_refusal(inbound: Inbound, caller: Caller, asked: str, error: GatewayError, tools: Tools) -> None:

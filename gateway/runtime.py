@@ -46,7 +46,7 @@ from gateway.providers.spec import (
 from gateway.routing.affinity import Session, keeps_turns, session_of_name, session_of_turns
 from gateway.routing.catalog import Catalog, compiling_catalog, known_models, naming_models
 from gateway.routing.eligible import NO_NEEDS, Needs, needs_in
-from gateway.routing.meaning import meaning_of
+from gateway.routing.meaning import Meaning, meaning_of
 from gateway.routing.plan import Plan, lay_plan
 from gateway.routing.prices import NO_PRICES
 from gateway.routing.resolve import Resolution, resolve, resolve_at
@@ -87,8 +87,8 @@ class Runtime:
     gate: Gate | None = None
     """None where any address may come in, as often as it likes."""
     plain_plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
-    meanings: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Digests of what names stand for, of those that the cache was asked for; bounded as `resolutions` is."""
+    meanings: dict[tuple[str, str], Meaning] = field(default_factory=dict)
+    """What names stand for, of those that the cache was asked for; bounded as `resolutions` is."""
     caching: CacheSettings | None = None
     """None = off."""
     sharing: SharingSettings | None = None
@@ -111,8 +111,8 @@ class Runtime:
             self.resolutions[pinned_provider, name] = found
         return found
 
-    def meaning(self, pinned_provider: str, name: str) -> str:
-        """The digest of what a name stands for, for kept answers. Raises as `resolve` does."""
+    def meaning(self, pinned_provider: str, name: str) -> Meaning:
+        """What a name stands for, for kept answers. Raises as `resolve` does."""
         found = self.meanings.get((pinned_provider, name))
         if found is None:
             found = meaning_of(self.resolve(pinned_provider, name), self.catalog)

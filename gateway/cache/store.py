@@ -1,11 +1,13 @@
 """Kept answers in the cache store. Away, slow or full, it is as if nothing had been kept."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import hiredis
 
 from gateway.cache.entry import Entry, decode_entry, encode_entry
+from gateway.cache.known import Known, told_of
 from gateway.state import keys
 from gateway.state.resp import RespClient, StateAway, packed_command
 from gateway.telemetry.metrics import Metrics
@@ -51,10 +53,13 @@ class CacheStore:
         self._wall = wall
         self.generation = ""
         """Answers of another one are not found any more."""
+        self.known = Known()
+        """What nobody kept is not looked for."""
         self.unsent_bytes = 0
         self._looks: dict[str, Look] = {}
         self._prune_at = MAX_LOOKS
         self._unsent: list[bytes] = []
+        self._untold: list[str] = []
 
     @property
     def is_up(self) -> bool:
@@ -66,11 +71,11 @@ class CacheStore:
         return len(self._looks)
 
     def look(self, key: str) -> Look | None:
-        """Ask for an answer; `found` waits for it, which the store's budget bounds. None: no store.
+        """Ask for an answer; `found` waits for it, which the store's budget bounds. None: no store, or nobody kept it.
 
         Equal requests at the same moment look for it once; when the first of them leaves, it is a miss for all.
         """
-        if self._redis is None:
+        if self._redis is None or not self.known.may_have(key):
             return None
         look = self._looks.get(key)
         if look is not None and not look.done():
@@ -122,6 +127,7 @@ class CacheStore:
             return False
         self.unsent_bytes += len(command)
         self._unsent.append(command)
+        self._untold.append(key)
         if len(self._unsent) == 1:
             asyncio.get_running_loop().call_later(GATHER_S, self.flush)
         return True
@@ -129,6 +135,9 @@ class CacheStore:
     def flush(self) -> None:
         """Send what has gathered."""
         commands, self._unsent = self._unsent, []
+        told, self._untold = told_of(self._untold), []
+        if self.known.is_whole:
+            self.known.add(told)
         if not commands or self._redis is None:
             return
         size = sum(map(len, commands))
@@ -142,3 +151,6 @@ class CacheStore:
             self._redis.send_all(commands, over)
         except StateAway:
             over(len(commands))
+            return
+        with contextlib.suppress(StateAway):
+            self._redis.send("PUBLISH", keys.KEPT, told)

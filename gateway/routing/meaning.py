@@ -1,5 +1,6 @@
 """What a model's name stands for, as a digest: a kept answer is given again only while its name means the same. Pure."""
 
+from collections.abc import Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -10,8 +11,15 @@ from gateway.routing.resolve import Resolution
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def meaning_of(resolution: Resolution, catalog: Catalog) -> str:
-    """16 hex digits, the same on every worker: of all models that may answer, in their order, and where they are asked.
+class Meaning(msgspec.Struct, frozen=True):
+    """`digest`: of what a name stands for. `combo`: the configuration of the combo that it names, which has its own switches."""
+
+    digest: str
+    combo: Mapping[str, object] | None
+
+
+def meaning_of(resolution: Resolution, catalog: Catalog) -> Meaning:
+    """The digest is 16 hex digits, the same on every worker: of all models that may answer, in their order, and where they are asked.
 
     Which account is asked, and what rests just now, does not count.
     """
@@ -28,4 +36,4 @@ def meaning_of(resolution: Resolution, catalog: Catalog) -> str:
         resolution.is_tiered,
         places,
     )
-    return blake2b(_encode(told), digest_size=8).hexdigest()
+    return Meaning(blake2b(_encode(told), digest_size=8).hexdigest(), None if combo is None else combo.config)

@@ -116,6 +116,15 @@ SAMPLES = f"{SCHEMA}:samples"
 BODIES = f"{SCHEMA}:bodies"
 """stream, `body_stream.LIFETIME_MS` after the last entry, in the cache store: `b` = zlib of msgpack of StoredBodies. Bounded."""
 
+KEPT = f"{SCHEMA}:cache:kept"
+"""pub/sub channel in the cache store: of each answer kept the first 3 bytes of its signature, those of a batch together."""
+
+
+def kept_echo(worker: str) -> str:
+    """pub/sub channel in the cache store: what the worker says to itself, to know that it hears."""
+    return f"{KEPT}:{worker}"
+
+
 CACHED_ANSWERS, CACHED_QUESTIONS = f"{SCHEMA}:cache:answer:", f"{SCHEMA}:cache:questions:"
 
 

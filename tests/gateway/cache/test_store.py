@@ -15,6 +15,8 @@ from tests.gateway.cache.test_responses import ENTRY
 from tests.gateway.state.conftest import until
 from tests.support.real_valkey import RealValkey
 
+KEY = "a" * 40
+
 
 @pytest.fixture
 def kept() -> Entry:
@@ -38,20 +40,20 @@ def trips(valkey: RealValkey) -> int:
 async def test_equal_requests_at_the_same_moment_look_for_an_answer_once(
     store: CacheStore, kept: Entry, own_valkey: RealValkey
 ) -> None:
-    assert store.put("k", kept)
+    assert store.put(KEY, kept)
     await until(lambda: store.unsent_bytes == 0)
     before = trips(own_valkey)  # the client asks for itself too
-    found = await asyncio.gather(*(store.get("k") for _ in range(200)), store.get("other"))
+    found = await asyncio.gather(*(store.get(KEY) for _ in range(200)), store.get("b" * 40))
     assert found == [kept] * 200 + [None]
     assert (trips(own_valkey) - before, store.looks) == (2, 0)
-    assert await store.get("k") == kept
+    assert await store.get(KEY) == kept
     assert trips(own_valkey) - before == 3
 
 
 async def test_who_leaves_while_it_looks_takes_nobody_along(store: CacheStore, own_valkey: RealValkey) -> None:
     own_valkey.freeze()
     try:
-        looks = [asyncio.create_task(store.get("k")) for _ in range(4)]
+        looks = [asyncio.create_task(store.get(KEY)) for _ in range(4)]
         await asyncio.sleep(0.01)
         looks[0].cancel()
         looks[2].cancel()

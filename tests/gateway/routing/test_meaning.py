@@ -11,7 +11,7 @@ LOCAL, OTHER = connection("local", models=["m1", "m2"]), connection("other", mod
 
 
 def meaning(name: str, tables: Catalog) -> str:
-    return meaning_of(resolve(name, tables), tables)
+    return meaning_of(resolve(name, tables), tables).digest
 
 
 BEFORE = catalog(
