@@ -110,7 +110,7 @@ class DryRun extends Element {
         ? html`<div>
             <h3>${t('combos.dropped')}</h3>
             <ul class="combo-tried">
-              ${dropped.map((one) => html`<li><span></span><bdi>${one.name}</bdi>${badge(said('combos.reason', one.reason), 'warn')}</li>`)}
+              ${dropped.map((one) => html`<li class="dropped"><bdi>${one.name}</bdi>${badge(said('combos.reason', one.reason), 'warn')}</li>`)}
             </ul>
           </div>`
         : nothing}`;

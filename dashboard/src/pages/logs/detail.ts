@@ -138,7 +138,7 @@ function attemptLine(attempt: Attempt, connection = attempt.connectionId): Templ
   return html`<li>
     <div class="attempt-head">
       <span class="break grow"><bdi>${attempt.provider}</bdi> <span class="muted"><bdi>${attempt.model}</bdi></span></span>
-      ${badge(isGood ? t('logs.answered') : `${attempt.outcome}${attempt.status ? ` ${attempt.status}` : ''}`, isGood ? 'good' : 'bad')}
+      ${badge(isGood ? t('logs.answered') : `${attempt.outcome}${attempt.status ? ` ${attempt.status}` : ''}`, isGood ? 'good' : attempt.outcome === 'resting' ? 'warn' : 'bad')}
       <span class="figure">${duration(attempt.durationMs)}</span>
     </div>
     ${connection ? html`<p class="muted small break" title=${attempt.connectionId}><bdi>${connection}</bdi></p>` : nothing}

@@ -66,8 +66,8 @@ export class Monitor extends Element {
 const COLUMNS = (): Column<Sample>[] => [
   { id: 'when', label: t('translator.when'), cell: (one) => html`<span class="figure">${moment(one.at)}</span>`, width: '132px', from: 'medium' },
   { id: 'status', label: t('translator.status'), cell: status, width: '80px' },
-  { id: 'way', label: t('translator.way'), isMain: true, cell: way },
-  { id: 'model', label: t('translator.model'), cell: (one) => html`<bdi class="clip">${one.requestedModel || '–'}</bdi>`, from: 'medium' },
+  { id: 'way', label: t('translator.way'), isMain: true, cell: way, from: 'medium' },
+  { id: 'model', label: t('translator.model'), cell: (one) => html`<bdi class="clip">${one.requestedModel || '–'}</bdi>` },
   { id: 'key', label: t('translator.key'), cell: (one) => html`<bdi class="clip">${one.keyName}</bdi>`, width: '150px', from: 'wide' },
   { id: 'took', label: t('translator.took'), cell: (one) => duration(one.durationMs), align: 'end', width: '110px', from: 'medium' },
 ];
