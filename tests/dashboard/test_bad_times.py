@@ -131,3 +131,54 @@ def test_a_page_whose_code_did_not_come_is_fetched_when_asked_again(dashboard):
     page.unroute_all()
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("table", name="Keys").wait_for()
+
+
+@pytest.fixture
+def unheard(dashboard):
+    """A tab that hears of no change of the settings until it is called."""
+    dashboard.expect(r"status of 409|ERR_FAILED|Failed to (fetch|load resource)")
+    page = dashboard.page
+
+    def begin():
+        deaf = lambda route: route.abort() if route.request.method == "GET" else route.continue_()  # noqa: E731
+        page.route("**/api/settings", deaf)
+
+    def read_anew(scope):
+        scope.get_by_role("button", name="Save").click()
+        scope.get_by_text("Somebody else has changed this meanwhile").wait_for()
+        page.unroute_all()
+        scope.get_by_role("button", name="Read anew").click()
+        expect(scope.get_by_role("button", name="Read anew")).to_have_count(0)
+
+    return begin, read_anew
+
+
+def test_settings_that_are_read_anew_are_somebody_elses_and_not_what_was_typed(dashboard, gateway, unheard):
+    """As its notice says: in fields and in lists to choose from."""
+    begin, read_anew = unheard
+    form = dashboard.open("settings/routing").locator("form", has=dashboard.page.get_by_label("Order of connections"))
+    form.get_by_label("Order of connections").select_option("random")
+    form.get_by_label("Conversations keep their connection").select_option("off")
+    begin()
+    gateway.admin.patch("/api/settings", json={"fallbackStrategy": "p2c"}).raise_for_status()
+    read_anew(form)
+    expect(form.get_by_label("Order of connections")).to_have_value("p2c")
+    expect(form.get_by_label("Conversations keep their connection")).to_have_value("named")
+    gateway.admin.patch("/api/settings", json={"fallbackStrategy": "fill-first"}).raise_for_status()
+
+
+def test_budgets_that_are_read_anew_are_somebody_elses_and_not_what_was_typed(dashboard, gateway, unheard):
+    begin, read_anew = unheard
+    page = dashboard.open("usage/budgets")
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog", name="Budgets of tiers")
+    cheap = dialog.get_by_role("group", name="Cheap")
+    cheap.get_by_label("Limit").fill("12")
+    cheap.get_by_label("Renews").select_option("daily")
+    begin()
+    theirs = {"tierBudgets": {"cheap": {"usd": 7, "period": "weekly"}}}
+    gateway.admin.patch("/api/settings", json=theirs).raise_for_status()
+    read_anew(dialog)
+    expect(cheap.get_by_label("Limit")).to_have_value("7")
+    expect(cheap.get_by_label("Renews")).to_have_value("weekly")
+    gateway.admin.patch("/api/settings", json={"tierBudgets": {"cheap": None}}).raise_for_status()

@@ -139,13 +139,13 @@ def test_what_rests_is_shown_and_woken_from_health_and_from_its_provider(dashboa
     admin.post("/api/provider-nodes", json=node).raise_for_status()
     connection = {"provider": "rests", "name": "tired", "apiKey": "sk-tired-0123456789"}
     admin.post("/api/providers", json=connection).raise_for_status()
-    rules = {"cooldown_s": 600, "cooldown_max_s": 600, "failures": 1, "open_s": 600, "open_max_s": 600, "window_s": 60}
+    rules = {"cooldown_s": 600, "cooldown_max_s": 600}
     admin.patch("/api/resilience", json={"rules": {"rests": rules}}).raise_for_status()
     gateway.wait_taken_up()
 
     def tire():
-        gateway.chat("rests/status:429")
-        wait_for(lambda: gateway.health()["lockouts"], 20)
+        # A worker that has not heard yet that the rest is over asks nobody.
+        wait_for(lambda: gateway.chat("rests/status:429") and gateway.health()["lockouts"], 30)
 
     tire()
     page = dashboard.open("providers/rests")
@@ -153,22 +153,29 @@ def test_what_rests_is_shown_and_woken_from_health_and_from_its_provider(dashboa
     page.get_by_text("Nothing of it rests any longer").wait_for()
     expect(page.get_by_role("button", name="End rests")).to_have_count(0)
     assert gateway.health()["lockouts"] == []
-    gateway.chat("rests/status:500")
-    wait_for(lambda: gateway.health()["providerHealth"], 20)
     tire()
     page = dashboard.open("health")
-    cooldowns, breakers = (
-        page.locator(".card", has=page.get_by_role("heading", name=name, exact=True))
-        for name in ("Cooldowns", "Breakers")
-    )
+    cooldowns = page.locator(".card", has=page.get_by_role("heading", name="Cooldowns", exact=True))
     expect(cooldowns.get_by_text("tired")).to_be_visible()
-    expect(breakers.get_by_text("tired / status:500")).to_be_visible()
     assert dashboard.axe() == []
     cooldowns.get_by_role("button", name="Reset").click()
     expect(cooldowns.get_by_text("tired")).to_have_count(0)
     assert gateway.health()["lockouts"] == []
     admin.delete("/api/provider-nodes/rests").raise_for_status()
     admin.patch("/api/resilience", json={"rules": {"rests": None}}).raise_for_status()
+
+
+def test_what_was_deleted_is_taken_back_without_a_mouse(dashboard, gateway):
+    gateway.admin.put("/api/models/alias", json={"alias": "back-again", "model": "local/ok"}).raise_for_status()
+    page = dashboard.open("models?view=aliases")
+    page.get_by_role("button", name="Delete back-again").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+    page.get_by_role("button", name="Undo").wait_for()
+    assert "back-again" not in gateway.admin.get("/api/models/alias").json()["aliases"]
+    page.keyboard.press("Control+z")
+    page.get_by_text("Taken back").wait_for()
+    assert gateway.admin.get("/api/models/alias").json()["aliases"]["back-again"] == "local/ok"
+    gateway.admin.delete("/api/models/alias?alias=back-again").raise_for_status()
 
 
 def test_what_is_taken_along_comes_as_files(dashboard):

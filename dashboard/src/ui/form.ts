@@ -134,7 +134,7 @@ export class Form implements ReactiveController {
     };
     if (it.type === 'select') {
       return html`<select id=${id} name=${it.name} ?disabled=${it.disabled} aria-describedby=${shared.describedBy} aria-invalid=${shared.invalid} @change=${shared.touched}>
-        ${it.choices?.map((one) => html`<option value=${one.value} .selected=${one.value === String(it.value ?? '')}>${one.label}</option>`)}
+        ${it.choices?.map((one) => html`<option value=${one.value} .defaultSelected=${one.value === String(it.value ?? '')} .selected=${one.value === String(it.value ?? '')}>${one.label}</option>`)}
       </select>`;
     }
     if (it.type === 'textarea' || it.type === 'lines') {
@@ -174,6 +174,7 @@ export class Form implements ReactiveController {
   }
 
   private async run(form: HTMLFormElement, save: (values: Values) => Promise<unknown>): Promise<void> {
+    this.element = form;
     this.problems.clear();
     this.general = undefined;
     const values = this.read(form);
@@ -227,6 +228,7 @@ export class Form implements ReactiveController {
   }
 
   private readAnew(): void {
+    this.element?.reset(); // else what was typed stands before what is read
     this.reset();
     this.onReload?.();
   }

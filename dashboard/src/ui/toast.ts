@@ -30,7 +30,9 @@ export function toast(text: string, options: ToastOptions = {}): void {
   const one = { ...options, id: next++, text };
   shown = [...shown, one].slice(-MOST);
   host?.requestUpdate();
-  window.setTimeout(() => drop(one.id), options.undo || options.kind === 'bad' ? WITH_UNDO_MS : SHOWN_MS);
+  const end = () => (host?.matches(':hover, :focus-within') ? later(SHOWN_MS) : drop(one.id)); // not from under who is about to press it
+  const later = (ms: number) => window.setTimeout(end, ms);
+  later(options.undo || options.kind === 'bad' ? WITH_UNDO_MS : SHOWN_MS);
 }
 
 /** What went wrong, where no field is to blame. */
@@ -66,6 +68,9 @@ class Toasts extends Element {
   protected override begin(): void {
     if (host !== this) home = this.parentElement;
     host = this;
+    const keys = (event: KeyboardEvent) => this.onKey(event);
+    window.addEventListener('keydown', keys);
+    this.during(() => window.removeEventListener('keydown', keys));
     this.during(() => queueMicrotask(placeToasts)); // a page went, and the dialog that it was in
     this.popover = 'manual'; // in the top layer: above an open dialog
   }
@@ -78,11 +83,20 @@ class Toasts extends Element {
         (one) => html`<div class="toast ${one.kind ?? 'good'}">
           ${icon(one.kind === 'bad' ? 'error' : one.kind === 'info' ? 'info' : 'check')}
           <span>${one.text}</span>
-          ${one.undo ? html`<button class="button quiet" @click=${() => void undo(one)}>${t('action.undo')}</button>` : nothing}
+          ${one.undo ? html`<button class="button quiet" title="Ctrl+Z" aria-keyshortcuts="Control+Z Meta+Z" @click=${() => void undo(one)}>${t('action.undo')}</button>` : nothing}
           <button class="button quiet icon-only" aria-label=${t('action.close')} @click=${() => drop(one.id)}>${icon('close')}</button>
         </div>`,
       )}
     </div>`;
+  }
+
+  /** It is far from everything else on the way of Tab, and soon gone. What is typed has an undo of its own. */
+  private onKey(event: KeyboardEvent): void {
+    const one = shown.findLast((it) => it.undo);
+    const isAsked = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === 'z';
+    if (!one || !isAsked || (event.target as HTMLElement).matches('input, textarea')) return;
+    event.preventDefault();
+    void undo(one);
   }
 
   protected override updated(): void {
