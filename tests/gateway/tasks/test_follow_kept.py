@@ -1,6 +1,5 @@
 """What nobody kept is not looked for, on a real Valkey; whenever a worker may not have heard of everything, it looks."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from gateway.cache.store import CacheStore
 from gateway.runtime import RuntimeHolder
 from gateway.state.resp import RespClient
 from gateway.tasks.follow_kept import KeptNews
+from gateway.tasks.runner import Runner
 from gateway.telemetry.metrics import Metrics
 from tests.gateway.cache.test_responses import ENTRY
 from tests.gateway.cache.test_store import trips
@@ -31,8 +31,7 @@ class Worker:
 
     client: RespClient
     store: CacheStore
-    news: KeptNews
-    following: asyncio.Task[None]
+    following: Runner
 
     @property
     def known(self) -> Known:
@@ -68,11 +67,12 @@ async def workers(own_valkey: RealValkey, switch: Switch) -> AsyncIterator[list[
         news = KeptNews(
             own_valkey.url, client, store.known, cast("RuntimeHolder", switch), name, echo_s=0.5, reconnect_s=0.05
         )
-        started.append(Worker(client, store, news, asyncio.create_task(news.run())))
+        following = Runner()
+        following.start("follow_kept", news.run)
+        started.append(Worker(client, store, following))
     yield started
     for worker in started:
-        worker.following.cancel()
-        await asyncio.gather(worker.following, return_exceptions=True)
+        await worker.following.stop()
         await worker.client.close()
 
 
@@ -97,21 +97,20 @@ async def test_what_is_kept_before_a_worker_begins_is_known_to_it(
 ) -> None:
     keeper, asker = workers
     await until(lambda: keeper.known.is_whole)
-    asker.following.cancel()
-    await asyncio.gather(asker.following, return_exceptions=True)
+    await asker.following.stop()
     assert not asker.known.is_whole, "who does not hear looks"
     assert keeper.store.put(ONE, KEPT)
     await until(lambda: keeper.store.unsent_bytes == 0)
     assert await asker.store.get(ONE) == KEPT
     late = Known()
     news = KeptNews(own_valkey.url, asker.client, late, cast("RuntimeHolder", switch), "late")
-    following = asyncio.create_task(news.run())
+    following = Runner()
+    following.start("follow_kept", news.run)
     try:
         await until(lambda: late.is_whole)
         assert (late.may_have(ONE), late.may_have(OTHER), len(late)) == (True, False, 1)
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await following.stop()
 
 
 async def test_a_worker_that_does_not_hear_itself_looks_until_it_does(

@@ -54,3 +54,22 @@ async def test_tasks_end_in_reverse_order_and_are_waited_for() -> None:
     await runner.stop()
     assert ended == ["third", "second", "first"]
     await runner.stop()
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
+    runner, lost = Runner(), []
+
+    async def lose_one() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if lost:
+                    raise
+                lost.append(1)
+
+    runner.start("loses one", lose_one)
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        await runner.stop()
+    assert lost == [1]
