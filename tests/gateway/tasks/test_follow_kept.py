@@ -21,7 +21,7 @@ from tests.gateway.cache.test_store import trips
 from tests.gateway.state.conftest import until
 from tests.support.real_valkey import RealValkey
 
-KEPT = structs.replace(ENTRY, body=b"Hello", expires_at=time.time() + 1000)
+KEPT = structs.replace(ENTRY, body=b"Hello", expires_at=time.time() + 86_400)
 ONE, OTHER = "1" * 40, "2" * 40
 
 
