@@ -100,7 +100,10 @@ class Soak:
         for pid in self._pids():
             with contextlib.suppress(OSError):
                 descriptors = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-                found[self.names[pid]] = {"rss_kb": rss_kb(pid), "descriptors": descriptors, "pid": pid}
+                memory_kb = rss_kb(pid)
+                # One that has ended and was not waited for has none, as Valkey's child that wrote its file anew.
+                if memory_kb:
+                    found[self.names[pid]] = {"rss_kb": memory_kb, "descriptors": descriptors, "pid": pid}
         return found
 
     def _pids(self) -> list[int]:
