@@ -99,10 +99,6 @@ _PLAIN: Mapping[CallerDialect, _Shape] = {
 _NEVER_THE_ANSWER = frozenset({"stream_options"})
 """Members that change how an answer is told, not what is said."""
 
-_PIECE, _HELD = 2047, 8 * 2047
-"""From 2,048 bytes on hashlib lets other threads run meanwhile, and a worker's other thread waits for just that: to hand the lock over
-and back takes longer than the bytes. Of more than `_HELD`, 13 µs, the rest is hashed without holding anybody up."""
-
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -126,12 +122,7 @@ def signature_of(
 ) -> str:
     """The same of what is known already. Raises what msgspec cannot encode."""
     known = _encode((FORMAT, tenant, pinned_provider, meaning, core, more))
-    digest = sha256(known[:_PIECE])  # processors have instructions for it: half of what blake2b takes
-    for at in range(_PIECE, min(len(known), _HELD), _PIECE):
-        digest.update(known[at : at + _PIECE])
-    if len(known) > _HELD:
-        digest.update(known[_HELD:])
-    return digest.hexdigest()[:40]
+    return sha256(known).hexdigest()[:40]  # processors have instructions for it: half of what blake2b takes
 
 
 def _what_the_hub_lacks(asked: Asked) -> tuple[Any, ...]:

@@ -1,7 +1,6 @@
 """Kept answers in the cache store. Away, slow or full, it is as if nothing had been kept."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import hiredis
@@ -136,11 +135,12 @@ class CacheStore:
         """Send what has gathered."""
         commands, self._unsent = self._unsent, []
         told, self._untold = told_of(self._untold), []
-        if self.known.is_whole:
-            self.known.add(told)
         if not commands or self._redis is None:
             return
         size = sum(map(len, commands))
+        commands.append(packed_command("PUBLISH", keys.KEPT, told))  # with them: what nobody was told of is not found
+        if self.known.is_whole:
+            self.known.add(told)
 
         def over(failed: int) -> None:
             self.unsent_bytes -= size
@@ -151,6 +151,3 @@ class CacheStore:
             self._redis.send_all(commands, over)
         except StateAway:
             over(len(commands))
-            return
-        with contextlib.suppress(StateAway):
-            self._redis.send("PUBLISH", keys.KEPT, told)

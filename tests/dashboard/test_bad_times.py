@@ -139,9 +139,14 @@ def unheard(dashboard):
     dashboard.expect(r"status of 409|ERR_FAILED|Failed to (fetch|load resource)")
     page = dashboard.page
 
+    def let_only_changes_through(route):
+        if route.request.method == "GET":
+            route.abort()
+        else:
+            route.continue_()
+
     def begin():
-        deaf = lambda route: route.abort() if route.request.method == "GET" else route.continue_()  # noqa: E731
-        page.route("**/api/settings", deaf)
+        page.route("**/api/settings", let_only_changes_through)
 
     def read_anew(scope):
         scope.get_by_role("button", name="Save").click()

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import cast
 
 import pytest
 from msgspec import structs
 
 from gateway.cache.entry import Entry
 from gateway.cache.store import CacheStore
-from gateway.state.resp import RespClient
+from gateway.state.resp import NotSent, RespClient
 from gateway.telemetry.metrics import Metrics
 from tests.gateway.cache.test_responses import ENTRY
 from tests.gateway.state.conftest import until
@@ -63,3 +64,29 @@ async def test_who_leaves_while_it_looks_takes_nobody_along(store: CacheStore, o
     ended = await asyncio.gather(*looks, return_exceptions=True)
     assert [isinstance(one, asyncio.CancelledError) for one in ended] == [True, False, True, False]
     assert (ended[1], ended[3], store.looks) == (None, None, 0)
+
+
+class Batches:
+    """Stands for a client that has just tried a store which was slow: what is sent by itself after a batch is refused."""
+
+    is_up = True
+
+    def __init__(self) -> None:
+        self.sent: list[Sequence[bytes]] = []
+
+    def send_all(self, commands: Sequence[bytes], tell: Callable[[int], None]) -> None:
+        self.sent.append(commands)
+
+    def send(self, *command: object) -> None:
+        raise NotSent("waiting before the next try")
+
+
+async def test_what_is_kept_is_told_in_the_same_batch(kept: Entry) -> None:
+    client = Batches()
+    store = CacheStore(cast("RespClient", client), Metrics(), time.time)
+    assert store.put(KEY, kept)
+    assert store.put("b" * 40, kept)
+    store.flush()
+    [batch] = client.sent
+    assert [command.split(b"\r\n")[2] for command in batch] == [b"SET", b"SET", b"PUBLISH"]
+    assert batch[-1].endswith(b"\xaa\xaa\xaa\xbb\xbb\xbb\r\n")
