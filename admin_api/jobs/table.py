@@ -6,6 +6,8 @@ from admin_api.jobs.backup import BackupJob
 from admin_api.jobs.bodies import KeepBodiesJob, RetentionJob
 from admin_api.jobs.budgets import BudgetsJob
 from admin_api.jobs.check_storage import CheckStorageJob
+from admin_api.jobs.give_back_memory import EVERY_S as GIVE_BACK_S
+from admin_api.jobs.give_back_memory import GiveBackMemoryJob
 from admin_api.jobs.ledger import LedgerJob
 from admin_api.jobs.lost import LostJob
 from admin_api.jobs.reconcile import ReconcileJob
@@ -60,6 +62,7 @@ def build_jobs(plane: Plane) -> tuple[Job, ...]:
         Job("check-storage", every_s=60.0, run=CheckStorageJob(plane), limit_s=3600.0),
         Job("tell-log", every_s=1.0, run=TellLogJob(plane), is_shared=False, runs_at_end=True),
         Job("tell-metrics", every_s=TELL_METRICS_S, run=TellMetricsJob(plane), is_shared=False, limit_s=20.0),
+        Job("give-back-memory", every_s=GIVE_BACK_S, run=GiveBackMemoryJob(), is_shared=False),
         Job("budgets", every_s=30.0, run=BudgetsJob(plane)),
         Job("purge", every_s=3600.0, run=purge),
         # An emptied server is compared with the budgets of all keys, of 100,000 too.

@@ -131,6 +131,8 @@ def open_file(path: Path) -> Database:
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(path)),
         pool_timeout=10,
+        # The one that was used last knows pages that still hold; all in turn would each read and keep them.
+        pool_use_lifo=True,
         hide_parameters=True,
         json_serializer=_encode_json,
         json_deserializer=msgspec.json.decode,
