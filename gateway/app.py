@@ -66,6 +66,7 @@ from gateway.tasks.beat import (
     renew_holds,
     save_keys,
     share_views,
+    watch_lag,
     watch_parent,
 )
 from gateway.tasks.follow_cache import follow_cache
@@ -247,7 +248,8 @@ class App:
         hearsay = Hearsay(self._standing, Views(redis, self._worker))
         notice = settings.run_dir / "draining"
         start("watch_snapshot", snapshots.run)
-        start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges, self._load.note_lag))
+        start("flush_metrics", lambda: flush_metrics(metrics, self._set_gauges))
+        start("watch_lag", lambda: watch_lag(self._load.note_lag))
         start("beat_heart", lambda: beat_heart(redis, self._worker, self._runtimes, self._local_mode.told))
         start("renew_holds", lambda: renew_holds(self._holds, self._slots))
         start("refresh_rests", lambda: refresh_rests(self._rests))

@@ -48,7 +48,7 @@ class Load:
         return min(self._lags)
 
     def note_lag(self, lag_s: float) -> None:
-        """Told by whoever measures the loop (every 0.25 s)."""
+        """Told by whoever measures the loop (every 50 ms)."""
         self._lags = (self._lags[1], lag_s)
 
     def admit(self, priority: str, open_requests: int) -> None:

@@ -32,6 +32,8 @@ class GatewayError(Exception):
     """Where the request would have gone, once a plan was tried to be made."""
     shows_decision = False
     """The caller asked for it."""
+    is_body_unread = False
+    """Raised before the request's body was read, or all of it: the rest is thrown away once this is answered."""
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)

@@ -36,7 +36,7 @@ from gateway.domain.inbound import Inbound
 from gateway.domain.reply import Headers
 from gateway.domain.waiting import Waiting
 from gateway.edge.admin_relay import AdminRelay
-from gateway.edge.body import BodyReader, Receive
+from gateway.edge.body import BodyReader, Receive, unread
 from gateway.edge.credentials import secret_of
 from gateway.edge.endpoints import Endpoint, dialect_of_area, find_endpoint, is_caller_area
 from gateway.edge.models import get_model, list_models
@@ -110,18 +110,20 @@ class Edge:
         try:
             gate = self._tools.runtimes.gate
             if gate is not None:
-                await self._pass_gate(gate, scope, receive)
+                await self._pass_gate(gate, scope)
             if self._checks_host:
                 self._check_host(named.get(b"host", b""))
             if endpoint is not None:
                 await self._serve(endpoint, scope, named, receive, reply, request_id, caller_request_id)
             elif is_caller_path:
-                await self.bodies.throw_away(receive)
                 await _answer_error(_unknown_path(scope["method"], raw_path), dialect, request_id, reply)
+                await self.bodies.throw_away(receive)
             else:
                 await self._relay_to_admin(scope, receive, reply)
         except GatewayError as error:
             await _answer_error(error, dialect, request_id, reply)
+            if error.is_body_unread:
+                await self.bodies.throw_away(receive, named.get(b"content-length", b""))
         except CallerGone:
             _log.info("caller_left", request_id=request_id)
             if not reply.has_started:  # or it is there, and its body no HTTP: of silence the server makes a 500
@@ -141,7 +143,7 @@ class Edge:
         self._random_at = at + 10
         return self._random[at : at + 10]
 
-    async def _pass_gate(self, gate: Gate, scope: Scope, receive: Receive) -> None:
+    async def _pass_gate(self, gate: Gate, scope: Scope) -> None:
         """Before anything else is looked at. Raises Forbidden, AddressOverLimit."""
         address, addresses = self._peer(scope), self._tools.addresses
         refusal: str = gate.judge(address, time.time())
@@ -151,9 +153,9 @@ class Edge:
             if gate.rpm and addresses is not None:
                 refusal = "rate"
                 await addresses.take(address, gate.rpm)
-        except GatewayError:
+        except GatewayError as error:
             self._tools.metrics.address_refusals.add((refusal,))
-            await self.bodies.throw_away(receive)
+            error.is_body_unread = True
             raise
 
     async def _probe(self, path: str, scope: Scope, send: Send) -> None:
@@ -187,8 +189,7 @@ class Edge:
         if named.get(b"upgrade", b"").lower() == b"websocket":
             raise UpgradeRequired("WebSockets are not served here; use POST")
         if method not in endpoint.methods and not (method == "HEAD" and "GET" in endpoint.methods):
-            await self.bodies.throw_away(receive)
-            raise MethodNotAllowed(f"{endpoint.template} takes {', '.join(endpoint.methods)}")
+            raise unread(MethodNotAllowed(f"{endpoint.template} takes {', '.join(endpoint.methods)}"))
         try:
             if endpoint.operation == "later":
                 raise NotBuilt(f"{endpoint.template} is not available in this version")
@@ -197,8 +198,8 @@ class Edge:
                 pass_door(caller.door, endpoint.template, self._peer(scope))
             if endpoint.operation in ("chat", "count_tokens"):
                 self._admit(caller)
-        except GatewayError:
-            await self.bodies.throw_away(receive, named.get(b"content-length", b""))
+        except GatewayError as error:
+            error.is_body_unread = True
             raise
         if endpoint.operation not in ("chat", "count_tokens"):
             listed = self._list(endpoint, caller, scope, named)
@@ -210,8 +211,8 @@ class Edge:
                 receive, named.get(b"content-length", b""), named.get(b"content-encoding", b"")
             )
         except GatewayError as error:
-            unread = _inbound(endpoint, scope, ids, started_at, b"")
-            await record_refusal(unread, caller, unread.path_model, error, self._tools)
+            bare = _inbound(endpoint, scope, ids, started_at, b"")
+            await record_refusal(bare, caller, bare.path_model, error, self._tools)
             raise
         inbound = _inbound(endpoint, scope, ids, started_at, body, named.get(b"idempotency-key", b""))
         if endpoint.operation == "count_tokens":
@@ -250,8 +251,7 @@ class Edge:
 
     async def _relay_to_admin(self, scope: Scope, receive: Receive, reply: AsgiReply) -> None:
         if self._relay is None:
-            await self.bodies.throw_away(receive)
-            raise NotFound("there is nothing here; the API is under /v1", code="unknown_path")
+            raise unread(NotFound("there is nothing here; the API is under /v1", code="unknown_path"))
         status = await self._relay.relay(scope, receive, reply, self._peer(scope))
         self._tools.metrics.relayed_requests.add((str(status),))
 

@@ -1,13 +1,14 @@
-"""Read a request body into memory, within bounds; throw away what is over them so that the answer can arrive."""
+"""Read a request body into memory, within bounds; throw away what is over them, so that a caller gets to read its answer."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from gateway.domain.errors import BadRequest, BodyTooLarge, CallerGone, RequestTimeout, UnsupportedBody
+from gateway.domain.errors import BadRequest, BodyTooLarge, CallerGone, GatewayError, RequestTimeout, UnsupportedBody
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+Refusal = TypeVar("Refusal", bound=GatewayError)
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_THROWN_AWAY_BYTES = 64 * 1024 * 1024
@@ -79,16 +80,16 @@ class BodyReader:
     async def read(self, receive: Receive, content_length: bytes, content_encoding: bytes) -> bytes:
         """The whole body. Raises BodyTooLarge, UnsupportedBody, BadRequest, RequestTimeout, CallerGone."""
         if content_encoding and content_encoding.strip().lower() != b"identity":
-            await self.throw_away(receive)
-            raise UnsupportedBody(
-                "compressed request bodies are not accepted: send the JSON as it is",
-                code="unsupported_content_encoding",
+            raise unread(
+                UnsupportedBody(
+                    "compressed request bodies are not accepted: send the JSON as it is",
+                    code="unsupported_content_encoding",
+                )
             )
         if content_length and not content_length.isdigit():
             raise BadRequest("content-length must be a number", code="invalid_content_length")
         if content_length and int(content_length) > MAX_BODY_BYTES:
-            await self.throw_away(receive)
-            raise _too_large()
+            raise unread(_too_large())
         task = self._limit.begin()
         try:
             body = await _read_whole(receive, content_length)
@@ -99,13 +100,13 @@ class BodyReader:
         finally:
             self._limit.end(task)
         if body is None:
-            await self.throw_away(receive)
-        if body is None or len(body) > MAX_BODY_BYTES:
+            raise unread(_too_large())
+        if len(body) > MAX_BODY_BYTES:
             raise _too_large()
         return body
 
     async def throw_away(self, receive: Receive, content_length: bytes = b"") -> None:
-        """Read on and forget, at most 64 MiB or 10 s: a caller that still sends would not see the answer."""
+        """Read on and forget, at most 64 MiB or 10 s: most callers send all before they read the answer that waits for them."""
         task, size = self._thrown.begin(), 0
         try:
             while size < MAX_THROWN_AWAY_BYTES:
@@ -121,6 +122,12 @@ class BodyReader:
                 raise
         finally:
             self._thrown.end(task)
+
+
+def unread(error: Refusal) -> Refusal:
+    """The error, marked: the body of its request, or the rest of it, is to be thrown away."""
+    error.is_body_unread = True
+    return error
 
 
 async def _read_whole(receive: Receive, content_length: bytes) -> bytes | None:

@@ -30,6 +30,7 @@ from gateway.telemetry.process_look import ProcessLook
 _log = structlog.get_logger()
 
 FLUSH_S = 0.25
+LAG_LOOK_S = 0.05
 HEARTBEAT_S = 5.0
 SAVE_KEYS_S = 5.0
 REFRESH_RESTS_S = 1.0
@@ -40,7 +41,7 @@ LAST_WORDS_S = 1.0
 """Time to tell open streams that the parent is gone before the worker ends."""
 
 
-async def flush_metrics(metrics: Metrics, gauges: Callable[[], None], note_lag: Callable[[float], None]) -> None:
+async def flush_metrics(metrics: Metrics, gauges: Callable[[], None]) -> None:
     """Hand metrics over, and measure how late the loop wakes us: its lag."""
     process = ProcessLook("gateway", time.monotonic)
     while True:
@@ -48,10 +49,17 @@ async def flush_metrics(metrics: Metrics, gauges: Callable[[], None], note_lag: 
         await asyncio.sleep(FLUSH_S)
         lag_s = max(0.0, time.monotonic() - due)
         metrics.event_loop_lag_seconds.set(lag_s)
-        note_lag(lag_s)
         gauges()
         process.look(metrics)
         metrics.flush()
+
+
+async def watch_lag(note_lag: Callable[[float], None]) -> None:
+    """Tell how late the loop is, often: whoever refuses by it lets in too many, or too few, until it is told."""
+    while True:
+        due = time.monotonic() + LAG_LOOK_S
+        await asyncio.sleep(LAG_LOOK_S)
+        note_lag(max(0.0, time.monotonic() - due))
 
 
 async def beat_heart(

@@ -537,6 +537,23 @@ class TestBadInput:
         assert error_of(chunked, 413)["code"] == "request_too_large"
         assert gateway.chat().status_code == 200
 
+    @pytest.mark.parametrize(("key", "length", "status"), [("sk-or-wrong", MIB, 401), (KEY, 40 * MIB, 413)])
+    def test_who_is_refused_hears_of_it_before_all_is_sent_and_the_connection_serves_on(
+        self, gateway, key, length, status
+    ):
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Length: "
+        )
+        with gateway.raw() as sock:
+            sock.sendall(f"{head}{length}\r\n\r\n0123456789".encode())
+            answer = read_answer(sock, until=lambda data: data.endswith(b"}"), limit_s=8)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+            sock.sendall(bytes(length - 10))
+            body = json.dumps(OPENAI_BODY).encode()
+            sock.sendall(head.replace(key, KEY).encode() + b"%d\r\n\r\n%b" % (len(body), body))
+            answer = read_answer(sock, until=lambda data: data.endswith(b"}"), limit_s=8)
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+
     def test_a_body_that_only_claims_to_be_large_is_413(self, gateway):
         with gateway.raw() as sock:
             sock.sendall(
