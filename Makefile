@@ -153,13 +153,13 @@ soak: $(VENV)/.dev $(LOAD_VENV)/.load ## the product under steady load for 15 mi
 flame: $(VENV)/.dev ## flame graphs of a worker under load
 	@$(BIN)/python -m loadtests.flame $(ARGS)
 
-load: $(VENV)/.dev $(LOAD_VENV)/.load ## one scenario of load against a product of its own: SCENARIO=chat-mix|streaming|agents|key-storm|overload (S=seconds U=users)
+load: $(VENV)/.dev $(LOAD_VENV)/.load ## one scenario of load against a product of its own: SCENARIO=chat-mix|streaming|agents|key-storm|overload|overload-room|overload-streams (S=seconds U=users)
 	@$(BIN)/python -m loadtests.load $(or $(SCENARIO),chat-mix) $(if $(S),--seconds $(S)) $(if $(U),--users $(U)) $(ARGS)
 
 locust: $(LOAD_VENV)/.load ## locust with its web page, against a running gateway (OMNIROUTE_URL, OMNIROUTE_KEY, OMNIROUTE_MODEL, OMNIROUTE_SCENARIO)
 	@$(LOAD_VENV)/bin/locust -f loadtests/locustfile.py $(ARGS)
 
-LOAD_FILES := $(patsubst %,loadtests/%.py,locustfile scenario asking tally load_report) $(filter-out %/overload.toml,$(wildcard loadtests/scenarios/*.toml))
+LOAD_FILES := $(patsubst %,loadtests/%.py,locustfile scenario asking tally load_report) $(filter-out loadtests/scenarios/overload%.toml,$(wildcard loadtests/scenarios/*.toml))
 load-files: $(DEPLOY_VENV)/.tools ## the ConfigMap of the load test in a cluster: make load-files | kubectl apply -f -
 	@$(DEPLOY_VENV)/bin/kubectl create configmap omniroute-load $(addprefix --from-file=,$(LOAD_FILES)) --dry-run=client -o yaml
 

@@ -106,7 +106,7 @@ def files_of_the_target() -> Any:
     (names,) = re.findall(r"^LOAD_FILES := \$\(patsubst %,loadtests/%\.py,([\w ]+)\)", text, re.MULTILINE)
     paths = [f"loadtests/{name}.py" for name in names.split()]
     scenarios = sorted((REPOSITORY / "loadtests" / "scenarios").glob("*.toml"))
-    paths += [str(path.relative_to(REPOSITORY)) for path in scenarios if path.stem != "overload"]
+    paths += [str(path.relative_to(REPOSITORY)) for path in scenarios if not path.stem.startswith("overload")]
     given = [f"--from-file={path}" for path in paths]
     done = run("kubectl", "create", "configmap", "omniroute-load", *given, "--dry-run=client", "-o", "yaml")
     assert done.returncode == 0, done.stderr

@@ -77,6 +77,15 @@ def test_overload_is_judged_by_what_is_left_of_capacity():
     assert missed(scenario, found) == ["goodput 60% of that at capacity, at least 70%"]
 
 
+def test_a_refusal_is_as_slow_as_it_is_from_when_it_was_asked_for_and_not_while_the_client_has_no_connection():
+    scenario = dataclasses.replace(SCENARIO, thresholds=Thresholds(refused_p99_ms=100))
+    found = told() | {"failed_share": 0.0}
+    found["all"] = {"total": {"p99": 1.0}, "refused 503": {"p99": 900.0}, "refused 503, since sent": {"p99": 90.0}}
+    assert missed(scenario, found) == []
+    found["all"]["refused 503, since sent"]["p99"] = 110.0
+    assert missed(scenario, found) == ["refusals p99 110 ms, at most 100"]
+
+
 def test_the_page_says_what_the_product_took_where_it_was_started_for_the_run():
     took = {"cpu_s": {"worker": 12.34, "valkey": 2.0, "other": 0.01}, "cores": 0.5, "worker_rss_mb": 91.4}
     assert "0.50 cores (valkey 2.0 s, worker 12.3 s); memory of a worker at the end: 91 MB." in markdown(

@@ -21,7 +21,7 @@ def written(folder, text):
 
 
 def test_there_is_a_scenario_for_each_of_the_five_ways_of_load():
-    assert names() == ["agents", "chat-mix", "key-storm", "overload", "streaming"]
+    assert names() == ["agents", "chat-mix", "key-storm", "overload", "overload-room", "overload-streams", "streaming"]
 
 
 @pytest.mark.parametrize("name", names())
