@@ -85,6 +85,27 @@ def test_a_key_is_changed_and_of_two_who_change_it_the_second_is_told(dashboard,
     wait_for(lambda: limits() == (60, 777, 2.5, "monthly"), 5, lambda: str(limits()))
 
 
+def test_what_is_read_anew_is_new_though_the_page_asks_by_itself_meanwhile(dashboard, gateway, make_key):
+    dashboard.expect("status of 409")
+    key, other = make_key(), make_key()
+    page = dashboard.open(f"keys?id={key['id']}&edit=1")
+    page.get_by_role("group", name="Limits").get_by_label("Requests", exact=False).first.fill("60")
+    gateway.admin.patch(f"/api/keys/{key['id']}", json={"tpm": 777}).raise_for_status()
+    page.get_by_role("button", name="Save").click()
+    held = []
+
+    def hold_the_first(route):
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+            gateway.admin.patch(f"/api/keys/{other['id']}", json={"tpm": 1}).raise_for_status()
+
+    page.route(f"**/api/keys/{key['id']}?*", hold_the_first)
+    page.get_by_role("button", name="Read anew").click()
+    expect(page.get_by_role("group", name="Limits").get_by_label("Tokens")).to_have_value("777")
+
+
 def test_a_rotated_key_has_a_new_secret_and_the_old_one_for_as_long_as_was_said(dashboard, gateway, make_key):
     key = make_key()
     page = dashboard.open(f"keys?id={key['id']}")

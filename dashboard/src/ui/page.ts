@@ -25,6 +25,7 @@ export abstract class Page<Data> extends Element {
   private problem: unknown;
   private asked: string | undefined;
   private running: AbortController | undefined;
+  private newest: Promise<void> | undefined;
   private retry = 0;
   private reloadTimer = 0;
 
@@ -81,8 +82,14 @@ export abstract class Page<Data> extends Element {
     }, SETTLE_MS);
   }
 
-  /** Ask anew; what is there stays shown meanwhile. */
-  async reload(): Promise<void> {
+  /** Ask anew; what is there stays shown meanwhile. Whoever waits for it and is overtaken by another waits for that one. */
+  reload(): Promise<void> {
+    const whole: Promise<void> = this.askOnce().then(() => (this.newest === whole ? undefined : this.newest));
+    this.newest = whole;
+    return whole;
+  }
+
+  private async askOnce(): Promise<void> {
     if (!this.isConnected) return;
     this.running?.abort();
     window.clearTimeout(this.retry);
