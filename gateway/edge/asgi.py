@@ -169,7 +169,9 @@ class Edge:
         if host == self._host_seen:
             return
         if not is_host_allowed(host.decode("latin-1"), self._settings.base_url):
-            raise Forbidden("this Host is not served here; set BASE_URL if it should be", code="host_not_allowed")
+            raise unread(
+                Forbidden("this Host is not served here; set BASE_URL if it should be", code="host_not_allowed")
+            )
         self._host_seen = host
 
     async def _serve(

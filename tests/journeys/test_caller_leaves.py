@@ -28,8 +28,8 @@ pytestmark = pytest.mark.process
 LET_GO_S = 0.1
 ALLOWED_S = 3 * LET_GO_S
 MIB = 1024 * 1024
-SPARE_DESCRIPTORS = 4
-"""A kept connection of a worker to the provider, and what a log or a spool opens for a moment."""
+SPARE_DESCRIPTORS = 16
+"""Of two workers: kept connections to the provider, those to Valkey that a thousand at once are the first to need, the file of the first histogram."""
 
 PHASES = [
     # name, model, streamed?, what the caller has seen when it leaves, must the provider have sent its head?
@@ -170,8 +170,8 @@ def test_a_thousand_streams_given_up_three_times_leave_no_descriptor_and_no_memo
         all_closed()
     grown_kb = memory_kb(workers) - base_kb
     print(f"grown_kb={grown_kb}")
-    # The records of the last ten seconds are held; how many these are is for the machine to say.
-    assert grown_kb < 3_000 * 8, "a stream that is over leaves less than 8 kB behind"
+    # The records of the last ten seconds are held, and what waits for the collector; how much that is is for the machine to say.
+    assert grown_kb < 3_000 * 12, "a stream that is over leaves less than 12 kB behind"
 
 
 def descriptors(pids: list[int]) -> int:

@@ -590,6 +590,14 @@ class TestBadInput:
             sock.sendall(body)
             assert read_answer(sock, lambda data: b'"usage"' in data).startswith(b"HTTP/1.1 200")
 
+    def test_a_caller_that_waits_for_a_go_ahead_and_is_refused_need_not_send(self, gateway):
+        with gateway.raw() as sock:
+            sock.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-or-wrong\r\n"
+                b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n"
+            )
+            assert read_answer(sock, lambda data: data.endswith(b"}")).startswith(b"HTTP/1.1 401")
+
     def test_requests_sent_in_one_go_are_answered_one_after_the_other(self, gateway):
         body = json.dumps(OPENAI_BODY).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"

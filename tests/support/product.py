@@ -25,7 +25,7 @@ STUB = "tests.support.serve_stub"
 REAL = "gateway"
 REPOSITORY = Path(__file__).parents[2]
 START_LIMIT_S = 30.0
-FIRST_PORT, PORTS = 12_000, 5_000
+FIRST_PORT, PORTS, SHARES = 12_000, 4_000, 5
 _asked = itertools.count(os.getpid() * 97)
 """Where to look next: two runs at once begin apart."""
 
@@ -173,7 +173,7 @@ def clean_environment() -> Mapping[str, str]:
 
 def free_port() -> int:
     """One that nobody has, nor is given meanwhile: below those that the kernel deals out to connections, each process of a run from its own."""
-    first = FIRST_PORT + PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
+    first = FIRST_PORT + PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % SHARES)
     for _ in range(PORTS):
         port = first + next(_asked) % PORTS
         with socket.socket() as probe, suppress(OSError):
