@@ -73,7 +73,7 @@ $(PROMETHEUS): requirements/prometheus.lock $(VENV)/.dev
 	@$(BIN)/python deploy/tools/prometheus.py .tools/prometheus && touch $@ || true
 
 test: $(VENV)/.dev $(PROMETHEUS) $(DEPLOY_VENV)/.tools $(LOAD_VENV)/.load ## run the tests (options: make test ARGS="tests/gateway -x")
-	@$(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-exactness: $(VENV)/.dev ## limits under load while workers are killed, for 10 minutes (S=seconds SEED=n)
 	@OMNIROUTE_EXACTNESS_S=$(or $(S),600) OMNIROUTE_EXACTNESS_SEED=$(or $(SEED),1) $(BIN)/pytest -x -s tests/journeys/test_exactness.py
@@ -93,7 +93,7 @@ check: $(VENV)/.dev ## everything that must hold: format, lint, types, imports, 
 	@rm -f $(FAILED)
 	@OMNIROUTE_FAILED_TESTS=$(FAILED) $(MAKE) --no-print-directory test || $(MAKE) --no-print-directory test-failed
 
-# Five processes on two cores: now and then a test of real processes meets a pause that it did not allow for. It has to
+# Four processes on two cores: now and then a test of real processes meets a pause that it did not allow for. It has to
 # pass by itself, and is named; more than a handful is no accident.
 FAILED := $(abspath $(VENV))/failed-tests
 test-failed:
