@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("same each time", derandomize=True, max_examples=40)
+settings.register_profile("same each time", derandomize=True)
 settings.load_profile("same each time")
 """A run tells of its change, not of chance. To search further: make test ARGS="-m hypothesis --hypothesis-profile=default"."""
 
